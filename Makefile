@@ -1,0 +1,38 @@
+# Two commands: `make run` prints the default suite's table, `make test` runs the tests.
+# Both create .venv on their first call and reuse it until pyproject.toml changes.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: run test lint bench clean
+
+run: .venv/installed
+	$(BIN)/harness run
+
+test: .venv/installed-dev
+	$(BIN)/pytest -n 2
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+bench: .venv/installed-dev
+	$(BIN)/pytest benchmarks/
+
+clean:
+	rm -rf .venv
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml | .venv/bin/python
+	$(PIP) install --editable .
+	touch $@
+
+# dependency groups need pip 25.1 or newer
+.venv/installed-dev: pyproject.toml .venv/installed
+	$(PIP) install --upgrade "pip>=25.1"
+	$(PIP) install --group dev
+	touch $@

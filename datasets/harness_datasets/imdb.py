@@ -1,0 +1,239 @@
+"""IMDB movie reviews as padded sequences of word ids, positive or negative.
+
+The published file holds each review as a list of word ranks, 1 for the most frequent
+word. A load goes through two stages, both kept in the cache under the hash of the file
+they came from: the ranks as flat arrays, and for each choice of parameters the padded
+ids. The second load only maps the latter into memory.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Ge, Le
+
+import harness
+from harness.hookspecs import Register
+from harness_datasets._npz import read_labels, read_rows
+from harness_datasets._ragged import last_values, open_or_make
+
+PAD = 0
+CLASS_NAMES = ("negative", "positive")
+ADDRESS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"
+SHUFFLE_SEED = 113  # the tutorial's
+VERSION = 1  # of the preparation below; a change makes other arrays, and so new folders
+MAX_INT32 = 2**31 - 1
+
+
+def imdb(
+    *,
+    vocab_size: Annotated[int, Ge(2), Le(MAX_INT32)] = 20_000,
+    max_length: Annotated[int, Ge(1)] = 200,
+    index_from: Annotated[int, Ge(0), Le(MAX_INT32)] = 3,
+    oov_id: Annotated[int, Ge(1), Le(MAX_INT32)] = 2,
+) -> harness.Dataset:
+    """25,000 + 25,000 movie reviews, positive or negative (Maas et al. 2011).
+
+    Both splits are `{"x": int32 [n, max_length], "y": int32 [n]}`. Rows come in the order
+    of one `RandomState(113)` that shuffles the training rows, then the test rows. Reviews
+    keep their last `max_length` words and are padded in front with 0.
+
+    Args:
+      vocab_size: ids run below it; rarer words become `oov_id`.
+      max_length: words kept of each review.
+      index_from: a word's id is its rank plus this, which frees ids for other meanings.
+      oov_id: the id of all words outside the vocabulary; at or above `index_from` it is
+        a word's id too, and `decode` cannot tell the two apart.
+
+    Raises:
+      UsageError: `oov_id` is outside the vocabulary.
+      DataError: the file cannot be downloaded, or is not what it should be.
+    """
+    coding = Coding(vocab_size, max_length, index_from, oov_id)
+    source = harness.locate_files("imdb", [REVIEWS])[REVIEWS.name]
+    arrays = load_arrays(source, coding)
+    spec = harness.DataSpec(
+        kind="tokens", shape=(max_length,), vocab_size=vocab_size, num_classes=2,
+        class_names=CLASS_NAMES, pad_id=PAD, fingerprint=coding.fingerprint(source.sha256),
+    )  # fmt: skip
+    return harness.Dataset(
+        train={"x": arrays["train_x"], "y": arrays["train_y"]},
+        test={"x": arrays["test_x"], "y": arrays["test_y"]},
+        spec=spec,
+        decode=make_decoder(coding),
+    )
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How ranks of words become padded ids: the parameters of `imdb`."""
+
+    vocab_size: int
+    max_length: int
+    index_from: int
+    oov_id: int
+
+    def __post_init__(self) -> None:
+        if self.oov_id >= self.vocab_size:
+            raise harness.UsageError(
+                f"oov_id={self.oov_id} with vocab_size={self.vocab_size}: expected an oov_id "
+                "below vocab_size"
+            )
+
+    def fingerprint(self, source_sha256: str) -> str:
+        """Hash of the data, the preparation and its parameters, in hexadecimal."""
+        parts = {"source": source_sha256, "version": VERSION, **asdict(self)}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def encode(self, ranks: np.ndarray) -> np.ndarray:
+        """Ids int32 [n, t] from ranks int32 [n, t], in which -1 means no word.
+
+        >>> Coding(20, 3, index_from=3, oov_id=2).encode(np.array([[-1, 1, 17]]))
+        array([[0, 4, 2]], dtype=int32)
+        """
+        # compared before the shift, because the sum may not fit into int32
+        known = ranks < self.vocab_size - self.index_from
+        ids = np.where(known, ranks + self.index_from, self.oov_id)
+        return np.where(ranks < 0, PAD, ids).astype(np.int32, copy=False)
+
+
+def load_arrays(source: harness.LocatedFile, coding: Coding) -> dict[str, np.ndarray]:
+    """`<split>_x` int32 [n, t] and `<split>_y` int32 [n], memory-mapped from the cache."""
+    folder = harness.cache_dir() / "prepared" / "imdb" / source.sha256
+    parts = ("values", "offsets", "y")
+    flat_names = [f"{split}_{part}" for split in ("train", "test") for part in parts]
+
+    def encode() -> dict[str, np.ndarray]:
+        flat = open_or_make(
+            folder / f"flat-{VERSION}", flat_names, lambda: read_reviews(source.path)
+        )
+        return encode_splits(flat, coding)
+
+    names = ("train_x", "train_y", "test_x", "test_y")
+    return open_or_make(folder / coding.fingerprint(source.sha256)[:16], names, encode)
+
+
+def read_reviews(path: Path) -> dict[str, np.ndarray]:
+    """Reads `imdb.npz`.
+
+    Returns:
+      For split "train" and "test": `<split>_values` int32 [total], `<split>_offsets`
+      int64 [n + 1] and `<split>_y` int32 [n].
+
+    Raises:
+      DataError: it is not that file, or it is not whole.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for split in ("train", "test"):
+        values, offsets = read_rows(path, f"x_{split}")
+        labels = read_labels(path, f"y_{split}", num_classes=len(CLASS_NAMES))
+        if len(labels) != len(offsets) - 1:
+            raise harness.DataError(
+                f"{path} has {len(offsets) - 1} reviews in x_{split} and {len(labels)} "
+                f"labels in y_{split}; replace it with an intact copy of the published file"
+            )
+        arrays |= {
+            f"{split}_values": values, f"{split}_offsets": offsets, f"{split}_y": labels,
+        }  # fmt: skip
+    return arrays
+
+
+def encode_splits(flat: dict[str, np.ndarray], coding: Coding) -> dict[str, np.ndarray]:
+    """Shuffled, shifted and padded: `<split>_x` int32 [n, t] and `<split>_y` int32 [n]."""
+    random = np.random.RandomState(SHUFFLE_SEED)
+    arrays: dict[str, np.ndarray] = {}
+    for split in ("train", "test"):
+        labels = flat[f"{split}_y"]
+        rows = np.arange(len(labels))
+        random.shuffle(rows)
+        ids = np.empty((len(rows), coding.max_length), dtype=np.int32)
+        for at, ranks in last_values(
+            flat[f"{split}_values"], flat[f"{split}_offsets"],
+            rows=rows, length=coding.max_length,
+        ):  # fmt: skip
+            ids[at] = coding.encode(ranks)
+        arrays |= {f"{split}_x": ids, f"{split}_y": labels[rows]}
+    return arrays
+
+
+def make_decoder(coding: Coding) -> Callable[[np.ndarray], str]:
+    """`decode(x int32 [t]) -> str`: the words of a row, separated by spaces.
+
+    Padding is dropped and `oov_id` becomes `<oov>`. An id below `index_from` is no word
+    and becomes `<reserved 1>`; an id without a word in the index becomes `<unknown 99>`.
+    The word index is located, or downloaded, by the first call.
+    """
+
+    @functools.cache
+    def words() -> dict[int, str]:
+        return read_words(harness.locate_files("imdb", [WORD_INDEX])[WORD_INDEX.name].path)
+
+    def word(id_: int) -> str:
+        if id_ == coding.oov_id:
+            return "<oov>"
+        if id_ < coding.index_from:
+            return f"<reserved {id_}>"
+        return words().get(id_ - coding.index_from, f"<unknown {id_}>")
+
+    return lambda x: " ".join(word(int(id_)) for id_ in x if id_ != PAD)
+
+
+def read_words(path: Path) -> dict[int, str]:
+    """Reads `imdb_word_index.json`: the word of each rank.
+
+    Raises:
+      DataError: it is no JSON object of words and ranks.
+    """
+    try:
+        index = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        index = None
+    if not isinstance(index, dict) or not index or {*map(type, index.values())} != {int}:
+        raise harness.DataError(
+            f"{path} is not the word index: expected a JSON object of words and their "
+            "ranks; replace it with an intact copy of the published file"
+        )
+    return {rank: word for word, rank in index.items()}
+
+
+def check_reviews(path: Path) -> None:
+    """Raises DataError if `path` is not a whole `imdb.npz`."""
+    read_reviews(path)
+
+
+def check_words(path: Path) -> None:
+    """Raises DataError if `path` is not a word index."""
+    read_words(path)
+
+
+REVIEWS = harness.DataFile(
+    name="imdb.npz",
+    url=f"{ADDRESS}/imdb.npz",
+    size=17_464_789,
+    sha256="69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f",
+    check=check_reviews,
+)
+WORD_INDEX = harness.DataFile(
+    name="imdb_word_index.json",
+    url=f"{ADDRESS}/imdb_word_index.json",
+    md5="bfafd718b763782e994055a2d397834f",
+    check=check_words,
+)
+
+
+@harness.hookimpl
+def register_datasets(register: Register) -> None:
+    register(
+        "imdb",
+        imdb,
+        files=(REVIEWS, WORD_INDEX),
+        description="25,000 + 25,000 movie reviews as word ids, positive or negative",
+        paper="Maas et al. 2011, Learning Word Vectors for Sentiment Analysis",
+    )

@@ -1,0 +1,28 @@
+"""A pluggable model-zoo benchmark harness on the JAX stack.
+
+Data sets and models come as plugins; every pairing runs through one jitted engine, and
+what it measured is tabulated. Importing this package imports neither JAX nor pandas:
+the functions below load them when they are called.
+"""
+
+from importlib.metadata import version as _version
+
+from harness.api import build_model as build_model
+from harness.api import load as load
+from harness.api import load_dataset as load_dataset
+from harness.api import run as run
+from harness.errors import ContractError as ContractError
+from harness.errors import DataError as DataError
+from harness.errors import HarnessError as HarnessError
+from harness.errors import Unsupported as Unsupported
+from harness.errors import UsageError as UsageError
+from harness.files import LocatedFile as LocatedFile
+from harness.files import locate_files as locate_files
+from harness.hookspecs import Register as Register
+from harness.hookspecs import hookimpl as hookimpl
+from harness.paths import cache_dir as cache_dir
+from harness.specs import DataFile as DataFile
+from harness.specs import Dataset as Dataset
+from harness.specs import DataSpec as DataSpec
+
+__version__ = _version("model-zoo-harness")

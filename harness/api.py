@@ -1,0 +1,262 @@
+"""The Python functions: the same objects that the command uses, and nothing prints.
+
+Heavy libraries are imported inside the functions, so that `import harness` stays light.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import index, machine, plugins, registry, runner
+from harness.entries import Entry, Kind, Scalar, Source
+from harness.errors import Unavailable, UsageError
+from harness.fingerprints import current_fingerprints
+from harness.plan import Choice, Run, expand, resolve
+from harness.registry import Registry
+from harness.rows import Result, Row
+from harness.suites import Suite, make_seeds
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from flax import nnx
+
+    from harness.specs import Dataset, DataSpec
+    from harness.store import Store
+
+
+def run(
+    datasets: str | Sequence[str],
+    models: str | type[nnx.Module] | Sequence[str | type[nnx.Module]],
+    *,
+    seeds: int = 1,
+    seed: int | None = None,
+    plugins: Sequence[str | Path] = (),
+    store: str | None = None,
+    in_process: bool = False,
+    timeout: float | None = None,
+    **recipe: Scalar | Sequence[Scalar],
+) -> pd.DataFrame:
+    """Trains every model on every data set and returns one row for each run.
+
+    Args:
+      datasets: selections such as "digits" or "imdb[max_length=400]".
+      models: selections such as "transformer:*", or `nnx.Module` classes; with a class,
+        which no worker process could import, all runs happen in this process.
+      seeds: how many seeds, 0 to seeds - 1.
+      seed: one seed of your own instead.
+      plugins: paths of plugin files.
+      store: URL of the store to add the rows to; None stores nothing.
+      in_process: run everything in this process, for a debugger.
+      timeout: seconds after which a run is stopped.
+      recipe: hyper-parameters by the names of the command's flags; a list of values
+        makes a grid.
+
+    Returns:
+      A frame with the columns of a row, one line for each planned run.
+
+    Raises:
+      UsageError: a name or a value is unknown.
+    """
+    classes = [m for m in _listed(models) if inspect.isclass(m)]
+    known = with_classes(index.open_registry(plugins), classes)
+    chosen = [m.__name__ if inspect.isclass(m) else m for m in _listed(models)]
+    grid = {k: tuple(v) for k, v in recipe.items() if isinstance(v, list | tuple)}
+    suite = Suite(
+        datasets=tuple(_listed(datasets)),
+        models=tuple(chosen),
+        seeds=make_seeds(seed=seed) if seed is not None else make_seeds(seeds=seeds),
+        recipe={k: v for k, v in recipe.items() if k not in grid},  # type: ignore[misc]
+        grid=grid,
+    )
+    options = Options(in_process=in_process or bool(classes), timeout=timeout)
+    rows = perform(suite, known, options=options, store=store, listener=runner.Silent())
+    from harness.store import frame_of
+
+    return frame_of(rows)
+
+
+def _listed(values: Any) -> list[Any]:
+    return list(values) if isinstance(values, list | tuple) else [values]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a plan is performed; nothing here changes a result."""
+
+    in_process: bool = False
+    timeout: float | None = None
+    resume: bool = False
+
+
+def perform(
+    suite: Suite,
+    known: Registry,
+    *,
+    options: Options,
+    store: str | None,
+    listener: runner.Listener,
+) -> list[Row]:
+    """Plans a suite, runs what has to be run, stores each row; returns all rows."""
+    if options.in_process and options.timeout is not None:
+        raise UsageError(
+            "--timeout with --in-process: a run cannot stop its own process; drop one of them"
+        )
+    runs = expand(suite, known, key_parts=machine.key_parts())
+    if store is None:
+        return _perform(runs, {}, known, options, lambda result: None, listener)
+    from harness.store import open_store
+
+    with open_store(store) as opened:
+        stored = reusable(runs, opened, resume=options.resume)
+        return _perform(runs, stored, known, options, opened.add, listener)
+
+
+def reusable(runs: Sequence[Run], store: Store, *, resume: bool) -> dict[str, Row]:
+    """The stored `ok` rows that stand for planned runs, by run key.
+
+    A row measured on other data than the data set gives now stands for nothing.
+    """
+    rows = store.reusable([run.run_key for run in runs]) if resume else {}
+    if not rows:
+        return {}
+    datasets = {_data_key(run): run.dataset for run in runs if run.run_key in rows}
+    prints = current_fingerprints(list(datasets.values()))
+    now = dict(zip(datasets, prints, strict=True))
+    return {
+        run.run_key: rows[run.run_key]
+        for run in runs
+        if run.run_key in rows and rows[run.run_key]["data_fingerprint"] == now[_data_key(run)]
+    }
+
+
+def _data_key(run: Run) -> str:
+    return json.dumps(run.dataset.identity, sort_keys=True)
+
+
+def _perform(
+    runs: Sequence[Run],
+    stored: dict[str, Row],
+    known: Registry,
+    options: Options,
+    save: Callable[[Result], None],
+    listener: runner.Listener,
+) -> list[Row]:
+    if options.in_process:
+        execute = runner.in_process(load_chosen(runs, known))
+    else:
+        execute = runner.in_worker(timeout=options.timeout)
+    return runner.run_plan(
+        runner.Plan(tuple(runs), stored),
+        execute=execute,
+        executor_name="in-process" if options.in_process else "process",
+        save=save,
+        listener=listener,
+    )
+
+
+def load_chosen(runs: Iterable[Run], known: Registry) -> Registry:
+    """Imports, in this process, the plugins that the runs name."""
+    sources = [s for run in runs for s in (run.dataset.source, run.model.source)]
+    loaded = registry.load(dict.fromkeys(s for s in sources if s.origin != "session"))
+    here = {key: entry for key, entry in known.entries.items() if entry.factory is not None}
+    return replace(loaded, entries={**loaded.entries, **here})
+
+
+def with_classes(known: Registry, classes: Iterable[type]) -> Registry:
+    """The registry with `nnx.Module` classes of this process beside the plugins' models."""
+    entries = dict(known.entries)
+    for cls in classes:
+        entry = _class_entry(cls)
+        if ("model", entry.name) in entries:
+            raise UsageError(
+                f"class {entry.name} has the name of model {entry.name!r} registered by "
+                f"{entries['model', entry.name].source.place}; rename the class"
+            )
+        entries["model", entry.name] = entry
+    return replace(known, entries=entries)
+
+
+def _class_entry(cls: type) -> Entry:
+    try:
+        text = inspect.getsource(cls)
+    except (OSError, TypeError):  # typed into a shell that keeps no source
+        text = f"{cls.__qualname__} {id(cls)}"
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    source = Source(
+        name=cls.__name__, origin="session", target=f"{cls.__module__}.{cls.__qualname__}",
+        version=digest[:8], source_hash=digest,
+    )  # fmt: skip
+    return plugins.make_entry("model", cls.__name__, cls, source=source)
+
+
+def load(store: str) -> pd.DataFrame:
+    """All rows of a store, as `harness.run` returns them.
+
+    Raises:
+      StoreError: there is no such store, or it cannot be read.
+    """
+    from harness.store import open_store
+
+    with open_store(store, must_exist=True) as opened:
+        return opened.frame()
+
+
+def load_dataset(selection: str, *, plugins: Sequence[str | Path] = ()) -> Dataset:
+    """Loads a data set by its selection, as a run does.
+
+    >>> load_dataset("digits").spec.num_classes  # doctest: +SKIP
+    10
+
+    Raises:
+      UsageError: the selection is unknown or stands for several data sets.
+      DataError: its files are absent or unusable.
+    """
+    from harness.progress import notes_to
+
+    choice = choose("dataset", selection, index.open_registry(plugins))
+    entry = load_entry("dataset", choice)
+    with notes_to(lambda text: None):
+        return entry.build()(**choice.params)
+
+
+def build_model(
+    selection: str, *, data: DataSpec, seed: int, plugins: Sequence[str | Path] = ()
+) -> nnx.Module:
+    """Constructs a model by its selection; the same seed gives the parameters of a run.
+
+    Raises:
+      UsageError: the selection is unknown or stands for several models.
+      Unsupported: the model cannot serve such data.
+    """
+    from harness.assemble import build_model as build
+
+    choice = choose("model", selection, index.open_registry(plugins))
+    return build(load_entry("model", choice).build(), data, choice.params, seed=seed)
+
+
+def choose(kind: Kind, selection: str, known: Registry) -> Choice:
+    """The one choice that a selection stands for; no plugin is loaded."""
+    choices = resolve(kind, selection, known)
+    if len(choices) != 1:
+        raise UsageError(
+            f"{selection!r} stands for {len(choices)} {kind}s; name one, with one value each"
+        )
+    return choices[0]
+
+
+def load_entry(kind: Kind, choice: Choice) -> Entry:
+    """A choice's entry, with its plugin loaded in this process."""
+    loaded = registry.load([choice.source])
+    for failure in loaded.failures:
+        raise UsageError(f"plugin {failure.source.name} failed to load: {failure.message}")
+    entry = loaded.get(kind, choice.name)
+    missing = registry.missing_requirements(entry)
+    if missing:
+        raise Unavailable(f"{kind} {entry.name!r} needs: pip install {' '.join(missing)}")
+    return entry

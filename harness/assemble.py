@@ -1,0 +1,227 @@
+"""Sets a run up: splits cut, data placed, both programs compiled.
+
+What comes out is callable: a `Trainer` that takes chunks of steps and reads the clock
+around each, and an `Evaluator` for the split that is judged every epoch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from harness import cost, feed, orders, program, timing
+from harness.events import Event, Measured, Phase
+from harness.metrics import EvalSums, Evaluation, summarize
+from harness.optimizers import make_optimizer
+from harness.recipe import Recipe
+from harness.specs import Dataset, DataSpec, Prepares
+
+Emit = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The examples of a run; `validation` is None where the test set is evaluated."""
+
+    train: feed.Examples
+    test: feed.Examples
+    validation: feed.Examples | None
+
+
+def make_splits(dataset: Dataset, recipe: Recipe) -> Splits:
+    """Checks the data set's splits and cuts them as the recipe says."""
+    train = feed.as_examples(dataset.train, dataset.spec, name="train", limit=recipe.limit)
+    test = feed.as_examples(dataset.test, dataset.spec, name="test", limit=recipe.limit)
+    if recipe.validation == 0:
+        return Splits(train, test, None)
+    train, validation = feed.hold_out(train, recipe.validation)
+    return Splits(train, test, validation)
+
+
+def build_model(
+    factory: Callable[..., nnx.Module], spec: DataSpec, params: dict[str, Any], *, seed: int
+) -> nnx.Module:
+    """Constructs a model; the same seed gives the same initial parameters."""
+    return factory(spec, **params, rngs=nnx.Rngs(jax.random.key(seed)))
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Evaluates one split with a program compiled for its shape."""
+
+    compiled: program.Compiled
+    examples: feed.Examples
+    order: orders.EvalOrder
+    data: Any
+
+    def __call__(self, state: program.TrainState) -> Evaluation:
+        sums: list[EvalSums] = []
+        left = len(self.examples)
+        for chunk in feed.chunks(self.examples, self.order):
+            count = min(left, chunk.steps * self.order.batch_size)
+            left -= count
+            out = self.compiled.call(
+                state.params, state.rest, self.data, chunk.payload,
+                np.int32(chunk.steps), np.int32(count),
+            )  # fmt: skip
+            # host arrays without the steps that the chunk did not take
+            sums.append(jax.tree.map(lambda a, n=chunk.steps: np.asarray(a)[:n], out))
+        return summarize(sums, size=len(self.examples))
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Takes training steps with a compiled program."""
+
+    compiled: program.Compiled
+    examples: feed.Examples
+    order: orders.TrainingOrder
+    data: Any
+
+    def chunks(self) -> Iterator[feed.Chunk]:
+        return feed.chunks(self.examples, self.order)
+
+    def __call__(
+        self, state: program.TrainState, chunk: feed.Chunk
+    ) -> tuple[program.TrainState, np.ndarray, timing.Block]:
+        """The next state, the losses float32 [steps] and the time they took."""
+        start = time.perf_counter()
+        state, losses = self.compiled.call(
+            state, self.data, chunk.payload, np.int32(chunk.steps)
+        )
+        jax.block_until_ready((state, losses))
+        block = timing.Block(chunk.steps, time.perf_counter() - start)
+        return state, np.asarray(losses)[: chunk.steps], block
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything compiled and placed: what remains is to run it."""
+
+    trainer: Trainer
+    evaluate: Evaluator
+    final: Evaluator
+    state: program.TrainState
+
+
+Placed = dict[int, Any]
+
+
+def _place_all(splits: Splits) -> Placed:
+    """Each split's arrays on the device, by the identity of the host's arrays.
+
+    Training and validation examples are rows of the same arrays, which are placed once.
+    """
+    placed: Placed = {}
+    for examples in (splits.train, splits.test, splits.validation):
+        if examples is not None and examples.resident and id(examples.arrays) not in placed:
+            assert examples.arrays is not None
+            arrays = {name: np.asarray(examples.arrays[name]) for name in ("x", "y")}
+            placed[id(examples.arrays)] = jax.device_put(arrays)
+    return jax.block_until_ready(placed)
+
+
+def prepare(
+    model: nnx.Module,
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    seed: int,
+    emit: Emit,
+    load_s: float = 0.0,
+) -> Prepared:
+    """Places the data, lets the model see the training split, compiles both programs.
+
+    Args:
+      load_s: what loading took before, for `data_s`.
+    """
+    start = time.perf_counter()
+    splits = make_splits(dataset, recipe)
+    placed = _place_all(splits)
+    emit(Measured({"data_s": load_s + time.perf_counter() - start}))
+    if isinstance(model, Prepares):
+        emit(Phase("prepare"))
+        model.prepare(splits.train.split())
+    order = orders.training_order(
+        len(splits.train), batch_size=recipe.batch_size, epochs=recipe.epochs, seed=seed
+    )
+    emit(Phase("compile"))
+    optimizer = make_optimizer(recipe, steps=order.steps_per_epoch * recipe.epochs)
+    split, params, rest = program.split_model(model)
+    state = program.TrainState(params, rest, optimizer.init(params))
+    # own buffers, each once: the first step donates them, and a plugin may share its own
+    state = jax.tree.map(jnp.copy, state)
+    emit(Measured({"param_count": program.count_parameters(params)}))
+    x = jax.ShapeDtypeStruct((recipe.batch_size, *dataset.spec.shape), _x_dtype(dataset.spec))
+    program.check_outputs(split, state, x, dataset.spec)
+    counter = timing.compile_counter()
+    hits, misses = counter.hits, counter.misses
+    trainer = _compile_trainer(split, optimizer, state, splits.train, order, placed)
+    test = _compile_evaluator(split, state, splits.test, recipe, placed)
+    evaluate = test
+    if splits.validation is not None:
+        evaluate = _compile_evaluator(split, state, splits.validation, recipe, placed)
+    programs = {id(e): e for e in (trainer, test, evaluate)}.values()
+    emit(
+        Measured(
+            {
+                "compile_s": sum(p.compiled.seconds for p in programs),
+                "compile_cache": _cache_state(counter.hits - hits, counter.misses - misses),
+                **cost.program_cost(trainer.compiled.call),
+            }
+        )
+    )
+    return Prepared(trainer, evaluate, test, state)
+
+
+def _x_dtype(spec: DataSpec) -> Any:
+    return jnp.int32 if spec.kind == "tokens" else jnp.float32
+
+
+def _cache_state(hits: int, misses: int) -> str:
+    if not hits and not misses:
+        return "off"
+    return "miss" if misses else "hit"
+
+
+def _compile_trainer(
+    split: program.SplitModel,
+    optimizer: Any,
+    state: program.TrainState,
+    examples: feed.Examples,
+    order: orders.TrainingOrder,
+    placed: Placed,
+) -> Trainer:
+    def step(state: program.TrainState, batch: program.Batch) -> Any:
+        return program.train_step(split, optimizer, state, batch)
+
+    data = placed[id(examples.arrays)] if examples.resident else None
+    payload = next(feed.chunks(examples, order)).payload
+    chunk = program.train_chunk(step, order.chunk)
+    compiled = program.compile_ahead(chunk, state, data, payload, np.int32(1), donate=(0,))
+    return Trainer(compiled, examples, order, data)
+
+
+def _compile_evaluator(
+    split: program.SplitModel,
+    state: program.TrainState,
+    examples: feed.Examples,
+    recipe: Recipe,
+    placed: Placed,
+) -> Evaluator:
+    order = orders.eval_order(len(examples), batch_size=recipe.eval_batch_size)
+    data = placed[id(examples.arrays)] if examples.resident else None
+    payload = next(feed.chunks(examples, order)).payload
+    chunk = program.eval_chunk(split, order.chunk, order.batch_size)
+    one = np.int32(1)
+    compiled = program.compile_ahead(
+        chunk, state.params, state.rest, data, payload, one, one, donate=()
+    )
+    return Evaluator(compiled, examples, order, data)

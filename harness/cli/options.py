@@ -1,0 +1,94 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.registry import Registry
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+DEFAULT_STORE = "sqlite:///harness.db"
+
+
+def store_option() -> Decorator:
+    return click.option(
+        "--store",
+        metavar="URL",
+        help=f"Store of rows.  [default: $HARNESS_STORE or {DEFAULT_STORE}]",
+    )
+
+
+def store_url(given: str | None) -> str:
+    """The store named on the command line, in the environment, or the default."""
+    return given or os.environ.get("HARNESS_STORE") or DEFAULT_STORE
+
+
+def plugin_option() -> Decorator:
+    return click.option(
+        "--plugin", "plugins", metavar="PATH", multiple=True, help="A plugin file. Repeatable."
+    )
+
+
+def format_option(*formats: str) -> Decorator:
+    return click.option(
+        "--format", "format_", type=click.Choice(formats), default="text", show_default=True
+    )
+
+
+def output_option() -> Decorator:
+    return click.option(
+        "-o", "--output", type=click.Path(dir_okay=False), help="Write the result to FILE."
+    )
+
+
+def check_output(output: str | None) -> None:
+    """Refuses a file that could not be written, before any work is done for it."""
+    folder = Path(output or ".").absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise click.UsageError(f"cannot write {output!r}: no folder {folder} to write in")
+
+
+def write_output(text: str, output: str | None) -> None:
+    """The result, to a file or to standard output, always with one newline at its end."""
+    if output is None:
+        click.echo(text.rstrip("\n"))
+        return
+    try:
+        Path(output).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"cannot write {output!r}: {error.strerror}") from None
+
+
+def report_failures(known: Registry) -> None:
+    """One line on standard error for each plugin that failed to load."""
+    for failure in known.failures:
+        print(
+            f"note: plugin {failure.source.name} ({failure.source.place}) failed to load: "
+            f"{failure.error_type}: {failure.message}; see `harness plugins --verbose`",
+            file=sys.stderr,
+        )
+
+
+def table_text(
+    frame: pd.DataFrame,
+    format_: str,
+    *,
+    by: Sequence[str] | None = None,
+    sort: str | None = None,
+) -> str:
+    """Rows as a table of cells with its caption, or as one record for each run."""
+    from harness.table import caption, records, tabulate, to_text
+
+    if format_ in ("csv", "json"):
+        return records(frame, format_)
+    return f"{to_text(tabulate(frame, by=by, sort=sort), format_)}\n\n{caption(frame)}"

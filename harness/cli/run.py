@@ -1,0 +1,215 @@
+"""`harness run`: plan, run, store, tabulate."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.options import (
+    check_output,
+    format_option,
+    output_option,
+    plugin_option,
+    report_failures,
+    store_option,
+    store_url,
+    table_text,
+    write_output,
+)
+from harness.errors import HarnessError, UsageError
+from harness.plan import Run
+from harness.recipe import OPTIMIZERS, SCHEDULES, Recipe
+from harness.rows import Row
+from harness.suites import Suite, load_suite, make_seeds, parse_grid
+
+RECIPE = tuple(vars(Recipe()))
+
+
+@click.command("run")
+@click.argument("suite", required=False, metavar="[SUITE.toml]")
+@click.option(
+    "-d",
+    "--dataset",
+    "datasets",
+    multiple=True,
+    metavar="SELECTION",
+    help="A data set, as in imdb[max_length=400]. Repeatable.",
+)
+@click.option(
+    "-m",
+    "--model",
+    "models",
+    multiple=True,
+    metavar="SELECTION",
+    help="A model, as in transformer:* or mean_pool[width=16,64]. Repeatable.",
+)
+@click.option("--epochs", type=int, help="Passes over the training data.  [default: 10]")
+@click.option("--batch-size", type=int, help="Examples a training step.  [default: 128]")
+@click.option(
+    "--eval-batch-size", type=int, help="Examples an evaluation batch.  [default: 256]"
+)
+@click.option(
+    "--optimizer",
+    metavar="NAME",
+    help=f"An optax name: {', '.join(OPTIMIZERS)}.  [default: adam]",
+)
+@click.option("--learning-rate", type=float, help="(Peak) learning rate.  [default: 1e-3]")
+@click.option(
+    "--schedule",
+    metavar="NAME",
+    help=f"An optax name: {', '.join(SCHEDULES)}.  [default: constant]",
+)
+@click.option("--seeds", type=int, metavar="N", help="Seeds 0 to N-1.")
+@click.option("--seed", type=int, metavar="K", help="One seed.  [default: 0]")
+@click.option(
+    "--validation",
+    type=float,
+    metavar="F",
+    help="Fraction of the training data held out; 0 evaluates the test set every "
+    "epoch.  [default: 0]",
+)
+@click.option(
+    "--select",
+    type=click.Choice(["last", "best"]),
+    help="The epoch that counts; best is chosen on validation.  [default: last]",
+)
+@click.option(
+    "--limit", type=int, metavar="N", help="Only the first N examples of both splits."
+)
+@click.option(
+    "--grid",
+    multiple=True,
+    metavar="KEY=V1,V2",
+    help="Several values of a hyper-parameter. Repeatable.",
+)
+@plugin_option()
+@store_option()
+@click.option("--resume", is_flag=True, help="Reuse stored ok rows of the same runs.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="S",
+    help="Stop a run after S seconds.",
+)
+@click.option("--in-process", is_flag=True, help="No worker processes, for a debugger.")
+@click.option("--allow-failures", is_flag=True, help="Exit with 0 even if a run is not ok.")
+@click.option("--dry-run", is_flag=True, help="Print the planned runs and do nothing.")
+@format_option("text", "markdown", "csv", "json")
+@output_option()
+def run_command(suite: str | None, **options: Any) -> int:
+    """Train every model on every data set and print a table.
+
+    Without SUITE and selections, the embedded default suite runs.
+    """  # fmt: skip
+    from harness.api import Options, perform
+    from harness.cli.progress import make_listener
+    from harness.index import open_registry
+
+    asked = make_suite(suite, options)
+    check_output(options["output"])
+    known = open_registry(asked.plugins)
+    report_failures(known)
+    if options["dry_run"]:
+        _print_plan(asked, known, options)
+        return 0
+    # what a batch system sends before it kills is handled like Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    rows = perform(
+        asked,
+        known,
+        options=Options(
+            in_process=options["in_process"],
+            timeout=options["timeout"],
+            resume=options["resume"],
+        ),
+        store=store_url(options["store"]),
+        listener=make_listener(sys.stderr),
+    )
+    from harness.store import frame_of  # late: a usage error need not wait for pandas
+
+    write_output(table_text(frame_of(rows), options["format_"]), options["output"])
+    _explain_failures(rows)
+    return 0 if options["allow_failures"] or all(r["status"] == "ok" for r in rows) else 3
+
+
+def make_suite(path: str | None, options: Mapping[str, Any]) -> Suite:
+    """The suite file, or the embedded one, with what the flags say in its place."""
+    if path is None and not options["datasets"] and not options["models"]:
+        with as_file(files("harness") / "default_suite.toml") as default:
+            base = load_suite(default)
+    else:
+        base = Suite() if path is None else load_suite(Path(path))
+    recipe = {k: options[k] for k in RECIPE if options[k] is not None}
+    grid = parse_grid(options["grid"])
+    both = sorted(set(recipe) & set(grid))
+    if both:
+        raise UsageError(f"{both[0]} is given as a flag and in --grid; use one of them")
+    seeds = base.seeds
+    if options["seeds"] is not None or options["seed"] is not None:
+        seeds = make_seeds(seeds=options["seeds"], seed=options["seed"])
+    return replace(
+        base,
+        datasets=options["datasets"] or base.datasets,
+        models=options["models"] or base.models,
+        plugins=(*base.plugins, *options["plugins"]),
+        seeds=seeds,
+        # a flag takes the place of the suite's grid in that hyper-parameter, and the reverse
+        recipe={k: v for k, v in {**base.recipe, **recipe}.items() if k not in grid},
+        grid={k: v for k, v in {**base.grid, **grid}.items() if k not in recipe},
+    )
+
+
+def _print_plan(asked: Suite, known: Any, options: Mapping[str, Any]) -> None:
+    from harness.api import reusable
+    from harness.machine import key_parts
+    from harness.plan import expand
+
+    runs = expand(asked, known, key_parts=key_parts())
+    stored: dict[str, Row] = {}
+    if options["resume"]:
+        from harness.store import open_store
+
+        try:
+            with open_store(store_url(options["store"]), must_exist=True) as store:
+                stored = reusable(runs, store, resume=True)
+        except HarnessError:  # no store yet: everything is missing
+            stored = {}
+    records = [_planned(run, stored) for run in runs]
+    if options["format_"] == "json":
+        text = json.dumps(records, indent=2)
+    else:
+        lines = [f"{r['state']}  {r['run']}  {r['recipe']}" for r in records]
+        text = "\n".join([*lines, f"{len(runs)} runs"])
+    write_output(text, options["output"])
+
+
+def _planned(run: Run, stored: Mapping[str, Row]) -> dict[str, str]:
+    defaults = vars(Recipe())
+    recipe = {k: v for k, v in vars(run.recipe).items() if v != defaults[k]}
+    return {
+        "state": "stored" if run.run_key in stored else "missing",
+        "run": run.label,
+        "recipe": " ".join(f"{k}={v}" for k, v in recipe.items()) or "defaults",
+        "run_key": run.run_key,
+    }
+
+
+def _explain_failures(rows: list[Row]) -> None:
+    """One line on standard error for each run that is not ok."""
+    for row in rows:
+        if row["status"] != "ok":
+            name = f"{row['model']}:{row['variant']}" if row["variant"] else row["model"]
+            print(
+                f"{row['status']}: {row['dataset']} x {name}, seed {row['seed']}, "
+                f"{row['phase']}: {row['error_type']}: {row['error_message']} "
+                f"(log {row['log_path']})",
+                file=sys.stderr,
+            )

@@ -1,0 +1,253 @@
+"""The database under the store: its tables, and how it is opened.
+
+Three tables hang on a run's identity: `rows` (the columns of `harness.rows`), `epochs`
+(one line an epoch) and `arrays` (whole .npy files). A SQLite file is kept in write-ahead
+mode, in which readers and a writer do not block each other. A column that a later
+version of the harness knows is added to an existing database when it is opened, so
+`SCHEMA_VERSION` counts only changes that an older harness would misread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.schema import CreateColumn
+
+from harness.errors import StoreError, first_line
+from harness.rows import COLUMNS, EPOCH_COLUMNS, Type
+
+SCHEMA_VERSION = 1
+BUSY_SECONDS = 60.0  # how long a process waits for another one that writes
+LOCK = 0x6861726E  # any number that everyone who changes the tables agrees on
+DRIVERS = {
+    "sqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+SQL_TYPES: dict[Type, Any] = {
+    "text": sa.Text(),
+    "json": sa.Text(),
+    "int": sa.BigInteger(),
+    "float": sa.Double(),
+    "bool": sa.Boolean(),
+}
+
+
+def _sequence() -> sa.Column[int]:
+    """The order of insertion; SQLite counts up only a column of type INTEGER."""
+    kind = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    return sa.Column("sequence", kind, primary_key=True)
+
+
+METADATA = sa.MetaData()
+META = sa.Table("meta", METADATA, sa.Column("schema_version", sa.Integer, nullable=False))
+ROWS = sa.Table(
+    "rows",
+    METADATA,
+    _sequence(),
+    *(sa.Column(column.name, SQL_TYPES[column.type]) for column in COLUMNS),
+    sa.Index("rows_run_id", "run_id", unique=True),
+    sa.Index("rows_run_key", "run_key"),
+)
+EPOCHS = sa.Table(
+    "epochs",
+    METADATA,
+    _sequence(),
+    sa.Column("run_id", sa.Text, nullable=False, index=True),
+    sa.Column("epoch", sa.BigInteger),
+    *(sa.Column(name, sa.Double) for name in EPOCH_COLUMNS if name != "epoch"),
+)
+ARRAYS = sa.Table(
+    "arrays",
+    METADATA,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("npy", sa.LargeBinary, nullable=False),
+)
+
+
+def connect(url: str, *, must_exist: bool) -> tuple[Engine, str]:
+    """Opens a database with all tables in it, and makes what is missing.
+
+    Args:
+      url: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`.
+      must_exist: an absent file, or one without tables, is an error and stays as it is.
+
+    Returns:
+      The engine, to be disposed of, and the URL without its password.
+
+    Raises:
+      StoreError: the URL, its driver, the file or what the file holds is unusable.
+    """
+    parsed = _parse(url)
+    name = parsed.render_as_string(hide_password=True)
+    if parsed.get_backend_name() == "sqlite":
+        _check_file(parsed.database, name, must_exist=must_exist)
+    engine = _engine(parsed, name)
+    try:
+        with told(name):
+            _prepare(engine, name, must_exist=must_exist)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine, name
+
+
+@contextmanager
+def writing(engine: Engine, *, alone: bool = False) -> Iterator[Connection]:
+    """A transaction that writes; `alone` also keeps others from changing the tables."""
+    with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            # a transaction that starts as a reader could not wait for its turn to write
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        elif alone:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+        yield connection
+
+
+@contextmanager
+def told(name: str) -> Iterator[None]:
+    """Turns what SQLAlchemy raises into a `StoreError` of one line."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        original = error.orig if isinstance(error, DBAPIError) else None
+        reason = first_line(original or error)
+        raise StoreError(f"store {name}: {reason}; {_advice(reason)}") from error
+
+
+def _advice(reason: str) -> str:
+    if "not a database" in reason or "malformed" in reason:
+        return "the file is no SQLite database or is damaged, name another one"
+    if "locked" in reason:
+        return f"another process has held it for {BUSY_SECONDS:g} s, try again"
+    if "readonly" in reason or "unable to open" in reason:
+        return (
+            "SQLite writes beside the file even to read it, copy it to a folder you may write"
+        )
+    return "check the address, the permissions and the space left, or name another store"
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = sa.make_url(url)
+    except (SQLAlchemyError, ValueError):
+        raise StoreError(
+            f"store {url!r} is no database URL; write sqlite:///FILE, as in "
+            "sqlite:///harness.db, or postgresql://USER@HOST/NAME"
+        ) from None
+    if parsed.drivername not in DRIVERS:
+        raise StoreError(
+            f"store {parsed.render_as_string(hide_password=True)}: unknown scheme "
+            f"{parsed.drivername!r}; use sqlite:///FILE or postgresql://USER@HOST/NAME"
+        )
+    return parsed.set(drivername=DRIVERS[parsed.drivername])
+
+
+def _check_file(database: str | None, name: str, *, must_exist: bool) -> None:
+    """Says what SQLite's "unable to open database file" leaves open."""
+    if not database or database == ":memory:":
+        return
+    path = Path(database)
+    try:
+        if path.is_dir():
+            raise StoreError(f"store {name} is a folder; name a file in it")
+        if must_exist and not path.exists():
+            raise StoreError(f"store {name} does not exist; `harness run` creates it")
+        if not path.parent.is_dir():
+            raise StoreError(f"store {name}: there is no folder {path.parent}; create it first")
+    except OSError as error:
+        raise StoreError(
+            f"store {name} cannot be reached ({error.strerror}); check the folder's permissions"
+        ) from None
+
+
+def _engine(url: URL, name: str) -> Engine:
+    try:
+        if url.get_backend_name() == "sqlite":
+            return sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+        return sa.create_engine(url, connect_args={"connect_timeout": 10})
+    except ImportError:
+        raise StoreError(
+            f"store {name}: the PostgreSQL driver is not installed; "
+            "run pip install 'model-zoo-harness[postgres]'"
+        ) from None
+
+
+def _prepare(engine: Engine, name: str, *, must_exist: bool) -> None:
+    """Checks what the database holds, and makes what is missing."""
+    with engine.connect() as connection:
+        version = _version(connection)
+    if version is None and must_exist:
+        raise StoreError(f"store {name} holds no rows of the harness; `harness run` adds them")
+    if version is not None and version > SCHEMA_VERSION:
+        raise StoreError(
+            f"store {name} has schema {version}, this harness reads up to {SCHEMA_VERSION}; "
+            "run pip install --upgrade model-zoo-harness"
+        )
+    if version is None:
+        _create(engine)
+    with engine.connect() as connection:
+        narrow = _missing(connection)
+    if narrow:
+        _widen(engine)
+
+
+def _version(connection: Connection) -> int | None:
+    """The schema's version; None where no store has been made yet."""
+    if not sa.inspect(connection).has_table(META.name):
+        return None
+    return connection.execute(sa.select(sa.func.max(META.c.schema_version))).scalar()
+
+
+def _create(engine: Engine) -> None:
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            _use_wal(connection)
+    with writing(engine, alone=True) as connection:
+        METADATA.create_all(connection)
+        if _version(connection) is None:
+            connection.execute(sa.insert(META), {"schema_version": SCHEMA_VERSION})
+
+
+def _use_wal(connection: Connection) -> None:
+    """Switches the file to write-ahead mode, in which it then stays.
+
+    SQLite does not wait by itself when two processes switch the same new file.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            return
+        except OperationalError as error:
+            if "locked" not in str(error.orig) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _missing(connection: Connection) -> list[sa.Column[Any]]:
+    """Columns that this harness knows and the database does not."""
+    inspector = sa.inspect(connection)
+    return [
+        column
+        for table in METADATA.sorted_tables
+        for column in table.columns
+        if column.name not in {known["name"] for known in inspector.get_columns(table.name)}
+    ]
+
+
+def _widen(engine: Engine) -> None:
+    with writing(engine, alone=True) as connection:
+        for column in _missing(connection):
+            ddl = CreateColumn(column).compile(dialect=engine.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {ddl}")

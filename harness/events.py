@@ -1,0 +1,144 @@
+"""What a run says while it goes on, and the row folded from it.
+
+A run speaks in events only; they cross the pipe from a worker as lines of JSON. Whoever
+listens folds them into a `Result`, so that a run that dies leaves all that it had said.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.rows import Result, complete
+
+
+@dataclass(frozen=True)
+class Phase:
+    """The run enters a phase: "start", "data", "construct", "compile", "train", ..."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Columns of the row that are known now."""
+
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Training has come this far; `loss` is the last step's training loss."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    examples_per_s: float
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """One epoch's history, with the names of `EPOCH_COLUMNS`."""
+
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Array:
+    """A result array by name: the bytes of a .npy file."""
+
+    name: str
+    npy: bytes
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A download or another long preparation has come this far."""
+
+    description: str
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True)
+class Note:
+    """One line that the user should see."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The run is over; `error_type` is empty where `status` is "ok"."""
+
+    status: str
+    error_type: str = ""
+    error_message: str = ""
+
+
+Event = Phase | Measured | Progress | EpochEnd | Array | Transfer | Note | Ended
+TYPES: dict[str, type[Any]] = {
+    t.__name__: t for t in (Phase, Measured, Progress, EpochEnd, Array, Transfer, Note, Ended)
+}
+
+
+def to_line(event: Event) -> str:
+    """An event as one line of JSON, with the name of its type."""
+    values = dict(vars(event))
+    if isinstance(event, Array):
+        values["npy"] = base64.b64encode(event.npy).decode()
+    return json.dumps({"event": type(event).__name__, **values})
+
+
+def from_line(line: str) -> Event:
+    """The inverse of `to_line`."""
+    values = json.loads(line)
+    kind = TYPES[values.pop("event")]
+    if kind is Array:
+        values["npy"] = base64.b64decode(values["npy"])
+    return kind(**values)
+
+
+@dataclass
+class Collector:
+    """Folds a run's events into its result.
+
+    Attributes:
+      planned: the columns known before the run started.
+    """
+
+    planned: Mapping[str, Any]
+    phase: str = "start"
+    ended: Ended | None = None
+    measured: dict[str, Any] = field(default_factory=dict)
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    arrays: dict[str, bytes] = field(default_factory=dict)
+
+    def add(self, event: Event) -> None:
+        if isinstance(event, Phase):
+            self.phase = event.name
+        elif isinstance(event, Measured):
+            self.measured |= event.values
+        elif isinstance(event, EpochEnd):
+            self.epochs.append(dict(event.values))
+        elif isinstance(event, Array):
+            self.arrays[event.name] = event.npy
+        elif isinstance(event, Ended):
+            self.ended = event
+
+    def result(self) -> Result:
+        """The result; a run that never said that it ended has failed."""
+        ended = self.ended or Ended("failed", "Died", "the run ended without a word")
+        outcome = {
+            "status": ended.status,
+            "phase": "" if ended.status == "ok" else self.phase,
+            "error_type": ended.error_type,
+            "error_message": ended.error_message,
+        }
+        row = complete({**self.planned, **self.measured, **outcome})
+        return Result(row=row, epochs=tuple(self.epochs), arrays=dict(self.arrays))

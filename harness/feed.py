@@ -1,0 +1,193 @@
+"""The examples of a split, and their way to the device.
+
+Grain iterates over an order of positions, gathers and prefetches. Data that fits lives on
+the device, so that only positions travel; data that does not is gathered on the host,
+chunk by chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import grain
+import numpy as np
+
+from harness.errors import ContractError, UsageError
+from harness.orders import EvalOrder, TrainingOrder
+from harness.specs import DataSpec, RandomAccess, Split
+
+# a split above this size stays on the host
+RESIDENT_BYTES = 2 << 30
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One split, as arrays or as a source of single examples.
+
+    Attributes:
+      arrays: {"x": [n, *shape], "y": int32 [n]}, or None.
+      source: a random-access source of {"x": [*shape], "y": []}, or None.
+      index: int64 [n], the positions of the split's examples in either of them.
+    """
+
+    arrays: Mapping[str, np.ndarray] | None
+    source: RandomAccess | None
+    index: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def resident(self) -> bool:
+        """Whether the arrays go to the device as a whole."""
+        return (
+            self.arrays is not None
+            and sum(a.nbytes for a in self.arrays.values()) <= RESIDENT_BYTES
+        )
+
+    def gather(self, positions: np.ndarray) -> dict[str, np.ndarray]:
+        """The examples at `positions` [...] of the split: x [..., *shape], y [...]."""
+        rows = self.index[positions]  # [...]
+        if self.arrays is not None:
+            return {name: self.arrays[name][rows] for name in ("x", "y")}
+        assert self.source is not None
+        items = [self.source[int(row)] for row in rows.ravel()]
+        x = np.stack([np.asarray(item["x"]) for item in items])  # [m, *shape]
+        y = np.asarray([item["y"] for item in items], dtype=np.int32)  # [m]
+        return {
+            "x": x.reshape(*rows.shape, *x.shape[1:]),  # [..., *shape]
+            "y": y.reshape(rows.shape),  # [...]
+        }
+
+    def labels(self) -> np.ndarray:
+        """int32 [n], the labels in the split's order."""
+        if self.arrays is not None:
+            return np.asarray(self.arrays["y"])[self.index]
+        return self.gather(np.arange(len(self)))["y"]
+
+    def split(self) -> Split:
+        """The examples as a plugin gives and takes them."""
+        if self.arrays is not None:
+            return {name: self.arrays[name][self.index] for name in ("x", "y")}
+        return _Subset(self)
+
+
+@dataclass(frozen=True)
+class _Subset:
+    """A random-access view of some examples of a source."""
+
+    examples: Examples
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int, /) -> Mapping[str, Any]:
+        assert self.examples.source is not None
+        return self.examples.source[int(self.examples.index[index])]
+
+
+def as_examples(split: Split, spec: DataSpec, *, name: str, limit: int | None) -> Examples:
+    """Checks one split of a `Dataset` against its spec; keeps the first `limit` examples.
+
+    Raises:
+      ContractError: keys, shapes, dtypes or labels are not as the spec says.
+    """
+    if not isinstance(split, Mapping):
+        size = len(split)
+        _check_arrays({k: np.asarray(v)[None] for k, v in split[0].items()}, spec, name)
+        return Examples(None, split, np.arange(min(size, limit or size)))
+    arrays = {key: np.asarray(value) for key, value in split.items()}
+    _check_arrays(arrays, spec, name)
+    if arrays["y"].dtype != np.int32:
+        arrays["y"] = arrays["y"].astype(np.int32)
+    size = len(arrays["y"])
+    return Examples(arrays, None, np.arange(min(size, limit or size)))
+
+
+def _check_arrays(arrays: Mapping[str, np.ndarray], spec: DataSpec, name: str) -> None:
+    if set(arrays) != {"x", "y"}:
+        raise ContractError(f"the {name} split has keys {sorted(arrays)}; expected x and y")
+    x, y = arrays["x"], arrays["y"]
+    if x.shape[1:] != spec.shape or y.shape != x.shape[:1] or len(y) == 0:
+        raise ContractError(
+            f"the {name} split has x {list(x.shape)} and y {list(y.shape)}; expected "
+            f"x [n, {', '.join(map(str, spec.shape))}] and y [n] with n > 0"
+        )
+    wanted = np.int32 if spec.kind == "tokens" else np.float32
+    if x.dtype != wanted or not np.issubdtype(y.dtype, np.integer):
+        raise ContractError(
+            f"the {name} split has x of {x.dtype} and y of {y.dtype}; "
+            f"expected {np.dtype(wanted)} and integers"
+        )
+    if spec.vocab_size is not None and (x.min() < 0 or x.max() >= spec.vocab_size):
+        raise ContractError(
+            f"the {name} split has token ids from {x.min()} to {x.max()}; "
+            f"expected 0 to {spec.vocab_size - 1}"
+        )
+    if y.min() < 0 or y.max() >= spec.num_classes:
+        raise ContractError(
+            f"the {name} split has labels from {y.min()} to {y.max()}; "
+            f"expected 0 to {spec.num_classes - 1}"
+        )
+
+
+def hold_out(examples: Examples, fraction: float) -> tuple[Examples, Examples]:
+    """Splits off a stratified fraction for validation; the same for every run.
+
+    Returns:
+      The rest for training, and the validation examples.
+    """
+    labels = examples.labels()
+    held = np.zeros(len(examples), dtype=bool)
+    random = np.random.RandomState(0)
+    for label in np.unique(labels):
+        of_class = random.permutation(np.flatnonzero(labels == label))
+        held[of_class[: round(fraction * len(of_class))]] = True
+    if not held.any() or held.all():
+        raise UsageError(
+            f"--validation {fraction:g} of {len(examples)} examples leaves one side empty"
+        )
+    return _at(examples, ~held), _at(examples, held)
+
+
+def _at(examples: Examples, mask: np.ndarray) -> Examples:
+    return Examples(examples.arrays, examples.source, examples.index[mask])
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What one execution of a compiled program is fed.
+
+    Attributes:
+      payload: positions int32 [K, b] for resident data, otherwise the examples
+        {"x": [K, b, *shape], "y": int32 [K, b]}; padded to the compiled length K.
+      steps: how many of the K are real.
+    """
+
+    payload: Any
+    steps: int
+
+
+def chunks(examples: Examples, order: TrainingOrder | EvalOrder) -> Iterator[Chunk]:
+    """Iterates over an order through Grain, gathering where data is not resident."""
+
+    def load(positions: np.ndarray) -> Chunk:
+        steps = len(positions)
+        if examples.resident:
+            return Chunk(_pad(examples.index[positions].astype(np.int32), order.chunk), steps)
+        batch = examples.gather(positions)
+        return Chunk({k: _pad(v, order.chunk) for k, v in batch.items()}, steps)
+
+    pipeline = grain.MapDataset.source(order).map(load)
+    # positions cost microseconds: threads would cost more than they hide
+    threads, ahead = (0, 0) if examples.resident else (2, 4)
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead)
+    return iter(pipeline.to_iter_dataset(options))
+
+
+def _pad(array: np.ndarray, length: int) -> np.ndarray:
+    """Repeats the last step until there are `length`, so that every chunk has one shape."""
+    missing = length - len(array)
+    return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) if missing else array

@@ -1,0 +1,57 @@
+"""What data a data set would give now, asked of a process of its own.
+
+A stored row stands for a planned run only if it was measured on the same data. Loading a
+data set imports its plugin, so a child does it: `python -m harness.fingerprints` reads
+data-set choices as JSON and prints one line of JSON for each, null where it fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from harness import registry
+from harness.entries import Source
+from harness.plan import Choice
+from harness.progress import notes_to, report_to
+
+
+def current_fingerprints(datasets: Sequence[Choice]) -> list[str | None]:
+    """The fingerprint of each data set, None for one that cannot be loaded now."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "harness.fingerprints"],
+        input=json.dumps([asdict(choice) for choice in datasets]),
+        capture_output=True,
+        text=True,
+    )
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    return [*said, *[None] * (len(datasets) - len(said))]
+
+
+def fingerprint(choice: Choice) -> str | None:
+    """Loads one data set in this process and returns its fingerprint."""
+    loaded = registry.load([choice.source])
+    if ("dataset", choice.name) not in loaded.entries:
+        return None
+    try:
+        with notes_to(lambda text: None), report_to(lambda what, done, total: None):
+            return loaded.get("dataset", choice.name).build()(**choice.params).spec.fingerprint
+    except (Exception, SystemExit):  # the run itself will say what is wrong
+        return None
+
+
+def main() -> None:
+    # what a plugin prints must not stand between the answers
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for values in json.load(sys.stdin):
+        choice = Choice(**{**values, "source": Source(**values["source"])})
+        print(json.dumps(fingerprint(choice)), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

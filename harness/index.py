@@ -1,0 +1,127 @@
+"""The index: what every plugin registers, remembered between commands.
+
+Importing plugins means importing JAX, over a second of CPU; `harness list` and the check
+of a selection need names and signatures only. They are kept in the cache folder under
+the hash of each plugin's sources. A child process fills in what is new or changed, so
+that not even a plugin that kills its process can take the command down. Failures are
+not remembered: the next command tries again.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from harness import plugins, registry
+from harness.entries import Entry, Failure, Source, entry_from_json, entry_to_json
+from harness.paths import cache_dir, write_atomically
+from harness.sources import allowed_from_environment, find_sources
+
+# seconds that a child may take to import the plugins it is given
+PATIENCE = 180.0
+SCHEMA = 1
+
+
+def open_registry(files: Iterable[str | Path] = ()) -> registry.Registry:
+    """The registry without factories, from the index where it is up to date.
+
+    Raises:
+      UsageError: a plugin file does not exist.
+      HarnessError: a plugin failed and `HARNESS_STRICT_PLUGINS` is 1.
+    """
+    sources = find_sources(files, allowed=allowed_from_environment())
+    path = cache_dir() / "index.json"
+    known = _read(path)
+    remembered = {source: _recall(known, source) for source in sources}
+    results: dict[Source, list[Entry] | Failure]
+    results = {s: entries for s, entries in remembered.items() if entries is not None}
+    stale = [source for source in sources if source not in results]
+    if stale:
+        results |= describe(stale)
+        fresh = {_key(s): _to_json(r) for s, r in results.items() if isinstance(r, list)}
+        with suppress(OSError):  # then the next command asks again
+            write_atomically(path, json.dumps({**known, **fresh}).encode())
+    found = registry.join([(source, results[source]) for source in sources])
+    plugins.raise_if_strict(list(found.failures), strict=registry.strict_from_environment())
+    return found
+
+
+def _key(source: Source) -> str:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return f"{SCHEMA}:{version}:{source.target}:{source.version}:{source.source_hash}"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):  # absent or damaged: fill it again
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _recall(known: dict[str, Any], source: Source) -> list[Entry] | None:
+    """What the index says of a source; None if it says nothing that can be read."""
+    try:
+        return _entries(known[_key(source)], source)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _entries(values: list[dict[str, Any]], source: Source) -> list[Entry]:
+    return [entry_from_json({**v, "source": asdict(source)}) for v in values]
+
+
+def _to_json(entries: list[Entry]) -> list[dict[str, Any]]:
+    return [entry_to_json(entry) for entry in entries]
+
+
+def describe(sources: list[Source]) -> dict[Source, list[Entry] | Failure]:
+    """Loads sources in child processes and returns what each of them registers.
+
+    One child serves them all; a source during which it dies is set down as failed, and
+    another child goes on behind it.
+    """
+    results: dict[Source, list[Entry] | Failure] = {}
+    waiting = list(sources)
+    while waiting:
+        lines, died = _ask_child(waiting)
+        for source, line in zip(waiting, lines, strict=False):
+            results[source] = _from_line(line, source)
+        waiting = waiting[len(lines) :]
+        if waiting:
+            source = waiting.pop(0)
+            results[source] = Failure(
+                source=source, error_type="Died", message=died, traceback=died
+            )
+    return results
+
+
+def _ask_child(sources: list[Source]) -> tuple[list[dict[str, Any]], str]:
+    """What a child said, a line each source, and how it ended if it left some out."""
+    # -P: a file in the user's folder must not stand in for a library
+    command = [sys.executable, "-P", "-m", "harness.describe"]
+    asked = json.dumps([asdict(source) for source in sources]).encode()
+    try:
+        child = subprocess.run(command, input=asked, capture_output=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired as late:
+        return _lines(late.stdout or b""), f"it was still importing after {PATIENCE:g} s"
+    # a plugin may print anything
+    tail = child.stderr.decode(errors="replace").strip().splitlines()[-1:] or [""]
+    died = f"the process that imported it died (exit {child.returncode}) {tail[0]}"
+    return _lines(child.stdout), died.strip()
+
+
+def _lines(said: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in said.splitlines(keepends=True) if line.endswith(b"\n")]
+
+
+def _from_line(line: dict[str, Any], source: Source) -> list[Entry] | Failure:
+    if "failure" in line:
+        return Failure(source=source, **line["failure"])
+    return _entries(line["entries"], source)

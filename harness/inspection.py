@@ -1,0 +1,144 @@
+"""Looks into what was trained: single test examples, and a model's layers.
+
+Predictions were stored with the run, so nothing is trained or evaluated again; the
+examples are read from the data set, prepared as the run had it.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.api import choose, load_entry
+from harness.errors import UsageError
+from harness.index import open_registry
+from harness.rows import Row
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from harness.specs import Dataset
+    from harness.store import Store
+
+
+@dataclass(frozen=True)
+class Example:
+    """One test example of a run.
+
+    Attributes:
+      index: its position in the test split.
+      text: the example decoded, or its values where the data set has no `decode`.
+      predicted, actual: names of classes.
+      probability: of the predicted class.
+    """
+
+    index: int
+    text: str
+    predicted: str
+    actual: str
+    probability: float
+
+
+def examples_of(
+    store: Store, row: Row, indices: Sequence[int], *, plugins: Sequence[str | Path] = ()
+) -> list[Example]:
+    """Test examples with the run's predictions.
+
+    Raises:
+      UsageError: the run has no predictions, an index is out of range, or the data set
+        is no longer the one of the run.
+    """
+    predicted = store.array(row["run_id"], "test_predicted")
+    probability = store.array(row["run_id"], "test_probability")
+    if predicted is None or probability is None:
+        raise UsageError(
+            f"run {row['run_id']} is {row['status']} and holds no predictions; choose an ok run"
+        )
+    for index in indices:
+        if not 0 <= index < len(predicted):
+            raise UsageError(
+                f"--examples {index}: run {row['run_id']} has test examples "
+                f"0 to {len(predicted) - 1}"
+            )
+    dataset = _dataset_of(row, plugins)
+    names = dataset.spec.class_names
+    return [
+        _example(dataset, i, names[int(predicted[i])], float(probability[i])) for i in indices
+    ]
+
+
+def _dataset_of(row: Row, plugins: Sequence[str | Path]) -> Dataset:
+    entry = load_entry("dataset", choose("dataset", row["dataset"], open_registry(plugins)))
+    dataset: Dataset = entry.build()(**json.loads(row["dataset_params"]))
+    if row["data_fingerprint"] != dataset.spec.fingerprint:
+        raise UsageError(
+            f"data set {row['dataset']!r} is now {dataset.spec.fingerprint[:12]!r} and was "
+            f"{str(row['data_fingerprint'])[:12]!r} in run {row['run_id']}; its predictions "
+            "belong to the older data"
+        )
+    return dataset
+
+
+def _example(dataset: Dataset, index: int, predicted: str, probability: float) -> Example:
+    test = dataset.test
+    if isinstance(test, Mapping):
+        x, y = test["x"][index], test["y"][index]
+    else:
+        item = test[index]
+        x, y = item["x"], item["y"]
+    text = dataset.decode(x) if dataset.decode is not None else _values(x)
+    actual = dataset.spec.class_names[int(y)]
+    return Example(index, text, predicted, actual, probability)
+
+
+def _values(x: np.ndarray) -> str:
+    return " ".join(str(value) for value in x.ravel()[:200])
+
+
+def format_example(example: Example, *, width: int = 80) -> str:
+    """An example as lines: what it says, what was predicted, what it is."""
+    lines = [
+        part
+        for line in example.text.splitlines()
+        for part in (textwrap.wrap(line, width) if len(line) > width else [line])
+    ]
+    body = "\n".join(f"  {line}" for line in lines)
+    mark = "right" if example.predicted == example.actual else "wrong"
+    return (
+        f"example {example.index}\n{body}\n"
+        f"  predicted: {example.predicted} (probability {example.probability:.3f})\n"
+        f"  actual:    {example.actual} ({mark})"
+    )
+
+
+def model_summary(
+    model: str, dataset: str, *, plugins: Sequence[str | Path] = (), width: int = 120
+) -> str:
+    """A model's layers, shapes and parameters for one example of a data set.
+
+    Raises:
+      UsageError: a selection is unknown or stands for several.
+      Unsupported: the model cannot serve the data set.
+    """
+    known = open_registry(plugins)
+    data_choice = choose("dataset", dataset, known)
+    choice = choose("model", model, known)
+    # after the names are known to be right: this and the plugins import JAX
+    import jax.numpy as jnp
+    from flax import nnx
+
+    from harness.assemble import build_model
+    from harness.program import count_parameters
+
+    data = load_entry("dataset", data_choice).build()
+    spec = data(**data_choice.params).spec
+    built = build_model(load_entry("model", choice).build(), spec, choice.params, seed=0)
+    count = count_parameters(nnx.state(built, nnx.Param))
+    built.eval()
+    x = jnp.zeros((1, *spec.shape), jnp.int32 if spec.kind == "tokens" else jnp.float32)
+    table = nnx.tabulate(built, x, console_kwargs={"width": width, "force_terminal": False})
+    return f"{choice.label} on {data_choice.label}: {count:,} parameters\n{table.strip()}"

@@ -1,0 +1,202 @@
+"""The two compiled programs of a run: a chunk of training steps, a chunk of evaluation.
+
+The module's graph is split once, outside every loop; inside, one pure step turns a state
+and a batch into the next state and a loss. A chunk loops over up to K steps on the
+device with the state donated. The number of steps is an argument, so a short last chunk
+is no new program. Data comes in as arguments too: a closed-over array would be baked
+into the program as a constant.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax import lax
+
+from harness import metrics
+from harness.errors import ContractError
+from harness.specs import DataSpec, GivesProbabilities
+
+Batch = tuple[jax.Array, jax.Array]  # x [b, *shape], y int32 [b]
+
+
+class TrainState(NamedTuple):
+    """All that training changes.
+
+    Attributes:
+      params: the model's `nnx.Param`s.
+      rest: its other variables: statistics, counters of random streams.
+      opt_state: the optimizer's state.
+    """
+
+    params: Any
+    rest: Any
+    opt_state: Any
+
+
+@dataclass(frozen=True)
+class SplitModel:
+    """A model as two static graphs, for training and for evaluation."""
+
+    train_graph: nnx.GraphDef[Any]
+    eval_graph: nnx.GraphDef[Any]
+
+    def train_outputs(self, params: Any, rest: Any, x: jax.Array) -> tuple[jax.Array, Any]:
+        """Outputs [b, c] in training mode, and the other variables after the call."""
+        # copy: a merged model must not write into the arrays it was given while tracing
+        model = nnx.merge(self.train_graph, params, rest, copy=True)
+        outputs = model(x)
+        # what a call notes down for its caller (`sow`) is not carried to the next step
+        return outputs, nnx.split(model, nnx.Param, nnx.Intermediate, ...)[3]
+
+    def eval_outputs(self, params: Any, rest: Any, x: jax.Array) -> jax.Array:
+        """Outputs [b, c] in evaluation mode."""
+        return nnx.merge(self.eval_graph, params, rest, copy=True)(x)
+
+    def judge(self, params: Any, rest: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Outputs [b, c] in evaluation mode, and the probabilities [b, c] they stand for."""
+        model = nnx.merge(self.eval_graph, params, rest, copy=True)
+        outputs = model(x)
+        if isinstance(model, GivesProbabilities):
+            return outputs, model.probabilities(outputs)
+        return outputs, jax.nn.softmax(outputs)
+
+
+def split_model(model: nnx.Module) -> tuple[SplitModel, Any, Any]:
+    """Splits a model into its graphs, its parameters and its other variables."""
+    model.eval()
+    eval_graph = nnx.split(model, nnx.Param, ...)[0]
+    model.train()
+    train_graph, params, rest = nnx.split(model, nnx.Param, ...)
+    return SplitModel(train_graph, eval_graph), params, rest
+
+
+def count_parameters(params: Any) -> int:
+    """The number of trainable values."""
+    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(params))
+
+
+def check_outputs(split: SplitModel, state: TrainState, x: Any, spec: DataSpec) -> None:
+    """Traces one call and compares its outputs with the contract.
+
+    Raises:
+      ContractError: names the shape and dtype that came and the ones expected.
+    """
+    outputs = jax.eval_shape(split.eval_outputs, state.params, state.rest, x)
+    wanted = (x.shape[0], spec.num_classes)
+    if not isinstance(outputs, jax.ShapeDtypeStruct):
+        raise ContractError(
+            f"the model returned {type(outputs).__name__}; expected one array {list(wanted)}"
+        )
+    if outputs.shape != wanted or not jnp.issubdtype(outputs.dtype, jnp.floating):
+        raise ContractError(
+            f"the model returned {outputs.dtype} {list(outputs.shape)} for x {list(x.shape)}; "
+            f"expected floating point [batch, num_classes] = {list(wanted)}"
+        )
+
+
+def train_step(
+    split: SplitModel,
+    optimizer: optax.GradientTransformation,
+    state: TrainState,
+    batch: Batch,
+) -> tuple[TrainState, jax.Array]:
+    """One pure step: loss, gradient, update. Returns the next state and the loss []."""
+    x, y = batch
+
+    def loss_fn(params: Any) -> tuple[jax.Array, Any]:
+        outputs, rest = split.train_outputs(params, state.rest, x)
+        return metrics.mean_loss(outputs, y), rest
+
+    (loss, rest), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
+    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    return TrainState(params, rest, opt_state), loss
+
+
+def take(data: Any, payload: Any, step: jax.Array) -> Batch:
+    """The batch of one step of a chunk.
+
+    Args:
+      data: {"x": [n, *shape], "y": int32 [n]} on the device, or None where the payload
+        holds the examples themselves.
+      payload: positions int32 [K, b], or {"x": [K, b, *shape], "y": int32 [K, b]}.
+    """
+    if data is None:
+        return payload["x"][step], payload["y"][step]
+    rows = payload[step]  # [b]
+    return data["x"][rows], data["y"][rows]
+
+
+Step = Callable[[TrainState, Batch], tuple[TrainState, jax.Array]]
+
+
+def train_chunk(step: Step, length: int) -> Callable[..., Any]:
+    """A function of (state, data, payload, steps) that takes that many steps, <= length.
+
+    It returns the state and the losses float32 [length], zero where no step was taken.
+    """
+
+    def chunk(state: TrainState, data: Any, payload: Any, steps: jax.Array) -> Any:
+        def body(i: jax.Array, carry: tuple[TrainState, jax.Array]) -> Any:
+            state, losses = carry
+            state, loss = step(state, take(data, payload, i))
+            return state, losses.at[i].set(loss)
+
+        losses = jnp.zeros(length, jnp.float32)  # [K]
+        return lax.fori_loop(0, steps, body, (state, losses))
+
+    return chunk
+
+
+def eval_chunk(split: SplitModel, length: int, batch_size: int) -> Callable[..., Any]:
+    """A function of (params, rest, data, payload, steps, count) that evaluates batches.
+
+    `count` int32 [] is how many examples of the chunk are real. It returns `EvalSums`
+    with a leading axis [length].
+    """
+
+    def chunk(
+        params: Any, rest: Any, data: Any, payload: Any, steps: jax.Array, count: jax.Array
+    ) -> metrics.EvalSums:
+        def body(i: jax.Array, sums: metrics.EvalSums) -> metrics.EvalSums:
+            x, y = take(data, payload, i)
+            outputs, probabilities = split.judge(params, rest, x)  # [b, c]
+            places = i * batch_size + jnp.arange(batch_size, dtype=jnp.int32)  # [b]
+            batch = metrics.eval_sums(outputs, probabilities, y, places < count)
+            return jax.tree.map(lambda all_, one: all_.at[i].set(one), sums, batch)
+
+        empty = metrics.EvalSums(
+            loss=jnp.zeros(length, jnp.float32),
+            correct=jnp.zeros(length, jnp.int32),
+            predicted=jnp.zeros((length, batch_size), jnp.int32),
+            probability=jnp.zeros((length, batch_size), jnp.float32),
+        )
+        return lax.fori_loop(0, steps, body, empty)
+
+    return chunk
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled program and how long tracing, lowering and compiling took."""
+
+    call: jax.stages.Compiled
+    seconds: float
+
+
+def compile_ahead(
+    function: Callable[..., Any], *args: Any, donate: tuple[int, ...]
+) -> Compiled:
+    """Compiles for the shapes of `args`, which are not consumed."""
+    start = time.perf_counter()
+    compiled = jax.jit(function, donate_argnums=donate).lower(*args).compile()
+    return Compiled(compiled, time.perf_counter() - start)

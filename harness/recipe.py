@@ -1,0 +1,123 @@
+"""The hyper-parameters of a run: what is not the model's nor the data's own.
+
+The names of optimizers and schedules are optax's. They are listed here, and a test holds
+the list against optax, so that a misspelt one is refused before anything is imported.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
+
+from harness.entries import Parameter, Scalar
+from harness.errors import UsageError, did_you_mean
+from harness.parameters import check
+
+OPTIMIZERS = (
+    "adabelief", "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamaxw",
+    "adamw", "adan", "amsgrad", "fromage", "lamb", "lars", "lion", "nadam", "nadamw",
+    "novograd", "optimistic_gradient_descent", "radam", "rmsprop", "rprop",
+    "sgd", "sign_sgd", "sm3", "yogi",
+)  # fmt: skip
+SCHEDULES = (
+    "constant", "cosine_decay", "cosine_onecycle", "exponential_decay", "linear",
+    "linear_onecycle", "warmup_constant", "warmup_cosine_decay",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a model is trained and judged.
+
+    Attributes:
+      epochs: passes over the training split.
+      batch_size: examples a step; the remainder of an epoch is dropped.
+      eval_batch_size: examples an evaluation batch; nothing is dropped.
+      optimizer: the name of an optax optimizer.
+      learning_rate: its (peak) learning rate.
+      schedule: the name of an optax schedule; it ends with the last step.
+      validation: fraction of the training split held out; 0 evaluates the test set
+        every epoch instead.
+      select: the epoch that counts, "last", or "best" on validation.
+      limit: only the first examples of both splits; None means all.
+    """
+
+    epochs: int = 10
+    batch_size: int = 128
+    eval_batch_size: int = 256
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
+    validation: float = 0.0
+    select: Literal["last", "best"] = "last"
+    limit: int | None = None
+
+    def to_row(self) -> dict[str, Any]:
+        """The columns of the group "recipe"."""
+        values = asdict(self)
+        selection = values.pop("select")
+        return values | {
+            "selection": selection, "precision": "float32", "accumulate": 1, "tune_trials": 0,
+        }  # fmt: skip
+
+
+BOUNDS: dict[str, tuple[float | None, float | None]] = {
+    "epochs": (1, None),
+    "batch_size": (1, None),
+    "eval_batch_size": (1, None),
+    "learning_rate": (0, None),
+    "validation": (0, 0.9),
+    "limit": (1, None),
+}
+
+
+def parameters() -> dict[str, Parameter]:
+    """The recipe's fields as parameters, in order; also what `--grid` may vary."""
+    choices = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "select": ("last", "best")}
+    types = {"epochs": "int", "batch_size": "int", "eval_batch_size": "int", "limit": "int",
+             "learning_rate": "float", "validation": "float"}  # fmt: skip
+    return {
+        f.name: Parameter(
+            name=f.name, type=types.get(f.name, "str"), default=f.default,  # type: ignore[arg-type]
+            optional=f.default is None, choices=choices.get(f.name, ()),
+            minimum=BOUNDS.get(f.name, (None, None))[0],
+            maximum=BOUNDS.get(f.name, (None, None))[1],
+        )
+        for f in fields(Recipe)
+    }  # fmt: skip
+
+
+def make_recipe(values: Mapping[str, Scalar]) -> Recipe:
+    """A recipe from plain values; what is not named keeps its default.
+
+    Raises:
+      UsageError: an unknown name, a wrong type or value; says what is allowed.
+    """
+    checked: dict[str, Any] = {name: check_value(name, v) for name, v in values.items()}
+    recipe = replace(Recipe(), **checked)
+    if recipe.learning_rate in (0, math.inf):
+        raise UsageError(
+            f"learning_rate={recipe.learning_rate:g}: expected a finite number above 0"
+        )
+    if recipe.select == "best" and recipe.validation == 0:
+        raise UsageError(
+            "select=best with validation=0 would choose the epoch on the test set; "
+            "hold out training data as well, as in --validation 0.1"
+        )
+    return recipe
+
+
+def check_value(name: str, value: Any) -> Scalar:
+    """One hyper-parameter's value in its type, whatever the others are.
+
+    Raises:
+      UsageError: an unknown name, a wrong type or value; says what is allowed.
+    """
+    known = parameters()
+    if name not in known:
+        raise UsageError(
+            f"no hyper-parameter {name!r}; {did_you_mean(name, known, what='hyper-parameters')}"
+        )
+    return check(known[name], value)

@@ -1,0 +1,163 @@
+"""Training curves as pictures: the loss of every step, loss and accuracy of every epoch.
+
+Runs are overlaid, a line each. A model at one recipe has one colour (and, once the eight
+colours that colour-blind readers can tell apart are used up, one pattern of dashes); its
+seeds share it, so that the legend names models rather than runs. Each data set has a row
+of panels.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from harness.errors import UsageError
+from harness.report.history import History, read_histories
+from harness.store import Store
+
+# M. Okabe and K. Ito, "Color Universal Design", 2002
+COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442",
+)  # fmt: skip
+DASHES = ("solid", "dashed", "dotted", "dashdot")
+DPI = 150
+PANEL = (5.6, 3.6)  # inches
+LEGEND_COLUMN = 26  # models in one column of the legend
+LETTER = 0.085  # inches a letter of the legend
+
+Style: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The pictures written, and a note for each run that could not be drawn."""
+
+    paths: tuple[Path, ...]
+    notes: tuple[str, ...]
+
+
+def save_plots(store: Store, run_ids: Sequence[str] | None, folder: Path) -> Saved:
+    """Writes `train_loss.png` and `test_metrics.png`, each if any run has such curves.
+
+    Args:
+      run_ids: the runs to overlay, whole or the start of one; None means all.
+      folder: created if absent.
+
+    Raises:
+      UsageError: a run is not in the store, or the folder cannot be written.
+      StoreError: the store cannot be read.
+    """
+    histories, notes = read_histories(store, run_ids)
+    figures: dict[str, Figure] = {}
+    if any(history.train_loss.size for history in histories):
+        figures["train_loss.png"] = train_loss_figure(histories)
+    if any(history.epochs.size for history in histories):
+        figures["test_metrics.png"] = epoch_metrics_figure(histories)
+    try:
+        for name, figure in figures.items():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(png(figure))
+    except OSError as error:
+        raise UsageError(
+            f"plots cannot be written to {folder} ({error.strerror}); name another folder"
+        ) from None
+    return Saved(tuple(folder / name for name in figures), tuple(notes))
+
+
+def train_loss_figure(histories: Sequence[History]) -> Figure:
+    """The training loss of every step, a panel for each data set."""
+    drawn = [history for history in histories if history.train_loss.size]
+    datasets = list(dict.fromkeys(history.dataset for history in drawn))
+    figure, styles = _figure(drawn, rows=len(datasets), columns=1)
+    for row, dataset in enumerate(datasets):
+        axes = figure.add_subplot(len(datasets), 1, row + 1)
+        for history in drawn:
+            if history.dataset == dataset:
+                steps = range(1, len(history.train_loss) + 1)
+                # a line through one point would not be seen
+                mark = "o" if len(steps) == 1 else ""
+                style = {"marker": mark, "linewidth": 0.8, **styles[history.model]}
+                axes.plot(steps, history.train_loss, **style)
+        _describe(axes, title=dataset, x="training step", y="training loss (nats)")
+    return figure
+
+
+def epoch_metrics_figure(histories: Sequence[History]) -> Figure:
+    """Loss and accuracy of every epoch, two panels for each data set.
+
+    Runs with held-out data are judged on it, so they have a row of panels of their own.
+    """
+    drawn = [history for history in histories if history.epochs.size]
+    kinds = list(dict.fromkeys((history.dataset, history.judged_on) for history in drawn))
+    figure, styles = _figure(drawn, rows=len(kinds), columns=2)
+    for row, (dataset, split) in enumerate(kinds):
+        loss = figure.add_subplot(len(kinds), 2, 2 * row + 1)
+        accuracy = figure.add_subplot(len(kinds), 2, 2 * row + 2)
+        for history in drawn:
+            if (history.dataset, history.judged_on) == (dataset, split):
+                style = {"marker": "o", "markersize": 3, **styles[history.model]}
+                loss.plot(history.epochs, history.loss, **style)
+                accuracy.plot(history.epochs, history.accuracy, **style)
+        _describe(loss, title=dataset, x="epoch", y=f"{split} loss (nats)")
+        _describe(accuracy, title=dataset, x="epoch", y=f"{split} accuracy (fraction)")
+    return figure
+
+
+def _figure(
+    drawn: Sequence[History], *, rows: int, columns: int
+) -> tuple[Figure, dict[str, Style]]:
+    """An empty figure with its legend on the right, and the style of each model."""
+    models = list(dict.fromkeys(history.model for history in drawn))
+    styles = {
+        model: Style(
+            color=COLOURS[i % len(COLOURS)],
+            linestyle=DASHES[i // len(COLOURS) % len(DASHES)],
+        )
+        for i, model in enumerate(models)
+    }
+    texts = [_entry(model, drawn) for model in models]
+    blocks = math.ceil(len(models) / LEGEND_COLUMN)
+    legend_width = blocks * (0.7 + LETTER * max(map(len, texts)))
+    height = max(rows * PANEL[1], 0.5 + 0.2 * math.ceil(len(models) / blocks))
+    figure = Figure((columns * PANEL[0] + legend_width, height), DPI, layout="constrained")
+    handles = [Line2D([], [], **styles[model]) for model in models]
+    figure.legend(handles, texts, loc="outside right upper", ncols=blocks, fontsize="small")
+    return figure, styles
+
+
+def _entry(model: str, drawn: Sequence[History]) -> str:
+    """A model's line in the legend, with the number of its curves in a panel if several."""
+    panels = Counter((h.dataset, h.judged_on) for h in drawn if h.model == model)
+    curves = max(panels.values())
+    return _plain(f"{model} ({curves} runs)" if curves > 1 else model)
+
+
+def _plain(text: str) -> str:
+    """Text that matplotlib draws as it is: "$" starts a formula, "_" hides an entry."""
+    text = text.replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
+
+
+def _describe(axes: Axes, *, title: str, x: str, y: str) -> None:
+    axes.set_title(_plain(title), fontsize="medium")
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as an image; the same figure gives the same bytes."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()

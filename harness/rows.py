@@ -1,0 +1,109 @@
+"""The columns of a row: what one planned run leaves behind, whatever happened to it.
+
+The order here is the order in the store, in CSV and in JSON. A column that does not
+apply is None. Units stand in the names; `docs/columns.md` says how each is measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Type = Literal["text", "int", "float", "bool", "json"]
+Row = dict[str, Any]
+
+STATUSES = (
+    "ok", "failed", "timeout", "oom", "diverged", "skipped", "unavailable", "interrupted",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its group is the heading it stands under in the documentation."""
+
+    name: str
+    type: Type
+    group: str
+
+
+def _group(name: str, columns: str) -> list[Column]:
+    """Reads `"name:type name:type ..."`; text where no type is given."""
+    pairs = [item.partition(":") for item in columns.split()]
+    return [Column(n, t or "text", name) for n, _, t in pairs]  # type: ignore[arg-type]
+
+
+COLUMNS: tuple[Column, ...] = (
+    *_group(
+        "identity",
+        "run_id run_key suite dataset dataset_variant dataset_params:json data_fingerprint "
+        "model variant parent model_params:json variant_params:json seed:int",
+    ),
+    *_group(
+        "recipe",
+        "optimizer learning_rate:float schedule batch_size:int eval_batch_size:int "
+        "epochs:int validation:float selection limit:int precision accumulate:int "
+        "tune_trials:int",
+    ),
+    *_group("outcome", "status phase error_type error_message log_path"),
+    *_group(
+        "quality",
+        "test_accuracy:float test_loss:float val_accuracy:float val_loss:float "
+        "best_epoch:int train_loss:float",
+    ),
+    *_group(
+        "size",
+        "param_count:int flops_per_step:float bytes_per_step:float temp_bytes:int "
+        "peak_rss_bytes:int hlo_hash",
+    ),
+    *_group(
+        "time",
+        "data_s:float compile_s:float compile_cache first_step_ms:float "
+        "step_ms_p50:float step_ms_p90:float step_ms_mean:float examples_per_s:float "
+        "host_overhead_pct:float data_wait_pct:float recompiles:int train_s:float "
+        "eval_s:float observer_s:float timing_comparable:bool",
+    ),
+    *_group(
+        "place",
+        "started_at host cpu_model device_kind device_count:int mesh executor commit "
+        "dirty:bool harness_version dataset_plugin model_plugin python_version "
+        "jax_version jaxlib_version flax_version optax_version grain_version "
+        "numpy_version",
+    ),
+)
+NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
+
+
+def complete(values: Mapping[str, Any]) -> Row:
+    """A row with every column, in order; what `values` lacks is None.
+
+    Raises:
+      KeyError: `values` has a name that is no column, which is our own fault.
+    """
+    unknown = set(values) - set(NAMES)
+    if unknown:
+        raise KeyError(f"no such columns: {sorted(unknown)}")
+    return {name: values.get(name) for name in NAMES}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """All that one run leaves in the store.
+
+    Attributes:
+      row: every column of `COLUMNS`.
+      epochs: one dict an epoch, with the names of `EPOCH_COLUMNS`.
+      arrays: arrays by name, each as the bytes of a .npy file: "train_loss" float32
+        [steps], "block_steps" int32 and "block_s" float64 [blocks], "test_predicted"
+        uint8 or uint16 [n] and "test_probability" float16 [n].
+    """
+
+    row: Row
+    epochs: tuple[dict[str, Any], ...] = ()
+    arrays: Mapping[str, bytes] = field(default_factory=dict)
+
+
+EPOCH_COLUMNS: tuple[str, ...] = (
+    "epoch", "train_loss", "test_loss", "test_accuracy", "val_loss", "val_accuracy",
+    "train_s", "eval_s",
+)  # fmt: skip

@@ -1,0 +1,140 @@
+"""The values that plugins and the harness hand each other.
+
+A data set plugin returns a `Dataset`; its `DataSpec` is all that a model ever learns
+about the data before training. Shapes are written with these letters everywhere:
+`n` examples, `b` batch, `t` positions, `d` width, `h` heads, `c` classes, `k` steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+from harness.errors import ContractError
+
+if TYPE_CHECKING:
+    import jax
+    import numpy as np
+
+# the arrays of a split by name, or a source of its examples by position
+Split: TypeAlias = "Mapping[str, np.ndarray] | RandomAccess"
+
+KINDS = ("tokens", "features", "image")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """What a model is told about the data.
+
+    Attributes:
+      kind: "tokens" (int32 ids), "features" or "image" (float32 values).
+      shape: of one example, without the batch; `(200,)` for 200 tokens.
+      vocab_size: ids run from 0 to `vocab_size - 1`; None unless kind is "tokens".
+      num_classes: labels run from 0 to `num_classes - 1`.
+      class_names: one name a class; empty means "0", "1", ...
+      pad_id: the id that stands for "no token"; None where nothing is padding.
+      task: "classification".
+      fingerprint: hash of the data and its preparation.
+
+    Raises:
+      ContractError: a field contradicts another one.
+    """
+
+    kind: Literal["tokens", "features", "image"]
+    shape: tuple[int, ...]
+    vocab_size: int | None = None
+    num_classes: int
+    class_names: tuple[str, ...] = ()
+    pad_id: int | None = None
+    task: Literal["classification"] = "classification"
+    fingerprint: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ContractError(f"DataSpec.kind is {self.kind!r}; use one of {KINDS}")
+        if self.num_classes < 2:
+            raise ContractError(
+                f"DataSpec.num_classes is {self.num_classes}; at least 2 are needed"
+            )
+        if (self.kind == "tokens") != (self.vocab_size is not None):
+            raise ContractError(
+                f"DataSpec.vocab_size is {self.vocab_size} with kind {self.kind!r}; "
+                "give it for tokens and for nothing else"
+            )
+        if not self.class_names:
+            names = tuple(str(i) for i in range(self.num_classes))
+            object.__setattr__(self, "class_names", names)
+        if len(self.class_names) != self.num_classes:
+            raise ContractError(
+                f"DataSpec has {len(self.class_names)} class_names "
+                f"for {self.num_classes} classes; give one name a class"
+            )
+
+
+class RandomAccess(Protocol):
+    """A source of examples by position, as Grain's `MapDataset` and its data sources are."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Mapping[str, Any]:
+        """Returns one example: {"x": array of the spec's shape, "y": label}."""
+        ...
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Two splits and what is known about them.
+
+    Attributes:
+      train: `{"x": [n, *shape], "y": int32 [n]}` or a random-access source of single
+        examples `{"x": [*shape], "y": []}`.
+      test: the same.
+      spec: what a model is told.
+      decode: turns one `x` row back into something to read; None if nothing can.
+    """
+
+    train: Split
+    test: Split
+    spec: DataSpec
+    decode: Callable[[np.ndarray], str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFile:
+    """A file that a data set needs and that the harness knows how to obtain.
+
+    Attributes:
+      name: its name in `HARNESS_DATA_DIR/<data set>/` and in the cache.
+      url: where the published file is.
+      size: its length in bytes, None if not published.
+      sha256, md5: its published checksum; give one of the two.
+      check: reads a local file and raises `DataError` if it is something else.
+    """
+
+    name: str
+    url: str
+    size: int | None = None
+    sha256: str | None = None
+    md5: str | None = None
+    check: Callable[[Path], None] | None = None
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A model that looks at the training split once, on the host, before training."""
+
+    def prepare(self, train: Split) -> None: ...
+
+
+@runtime_checkable
+class GivesProbabilities(Protocol):
+    """A model whose outputs are not plain logits says how they become probabilities.
+
+    Without this method the harness takes the softmax of the outputs.
+    """
+
+    def probabilities(self, outputs: jax.Array) -> jax.Array:
+        """Turns outputs `[b, c]` into probabilities `[b, c]` that sum to one."""
+        ...

@@ -1,0 +1,151 @@
+"""What one command or one TOML file asks for, before it is held against the registry.
+
+Selections are still text here; hyper-parameters, seeds and the grid are checked, because
+their names and types are known without a plugin.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from os.path import expanduser
+from pathlib import Path
+from typing import Any
+
+from harness import grammar
+from harness.entries import Scalar
+from harness.errors import UsageError, did_you_mean
+from harness.recipe import Recipe, check_value
+from harness.recipe import parameters as recipe_parameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """What one command or TOML file asks for; selections are still text.
+
+    Attributes:
+      recipe: hyper-parameters by name, one value each.
+      grid: hyper-parameters by name, several values each.
+    """
+
+    name: str = ""
+    datasets: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+    plugins: tuple[str, ...] = ()
+    recipe: Mapping[str, Scalar] = field(default_factory=dict)
+    grid: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
+
+
+MAX_SEEDS = 10_000
+
+
+def make_seeds(*, seeds: Any = None, seed: Any = None) -> tuple[int, ...]:
+    """`--seeds N` is 0 to N-1, `--seed K` is K alone, neither is seed 0.
+
+    Raises:
+      UsageError: both are given, or one is not a count or a seed.
+    """
+    if seeds is not None and seed is not None:
+        raise UsageError("--seeds and --seed are both given; use one of them")
+    bounds = (("seeds", seeds, 1, MAX_SEEDS), ("seed", seed, 0, 2**31 - 1))
+    for name, value, low, high in bounds:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and not (whole and low <= value <= high):
+            raise UsageError(f"{name}={value!r}: expected int >= {low} and <= {high}")
+    return (seed,) if seed is not None else tuple(range(1 if seeds is None else seeds))
+
+
+SUITE_KEYS = ("name", "datasets", "models", "plugins", "seeds", "seed", "grid")
+
+
+def load_suite(path: Path) -> Suite:
+    """Reads a suite file; the flags' names are its keys.
+
+    Raises:
+      UsageError: the file is absent, no TOML, or a key is unknown or of another type.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"suite {str(path)!r} cannot be read: {error.strerror}") from None
+    # no UTF-8 and overlong numbers are ValueErrors as well
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"suite {str(path)!r} is not TOML: {error}") from None
+    try:
+        return suite_from_mapping(content, name=path.stem, folder=path.parent)
+    except (UsageError, ValueError) as error:
+        raise UsageError(f"suite {str(path)!r}: {error}") from None
+
+
+def suite_from_mapping(content: Mapping[str, Any], *, name: str, folder: Path) -> Suite:
+    """A suite from a parsed TOML file; plugin paths are relative to its folder."""
+    known = [*SUITE_KEYS, *recipe_parameters()]
+    for key in content:
+        if key not in known:
+            raise UsageError(f"unknown key {key!r}; {did_you_mean(key, known, what='keys')}")
+    recipe = {f.name: content[f.name] for f in fields(Recipe) if f.name in content}
+    for key, value in recipe.items():
+        # one by one: flags and the grid may complete what belongs together
+        check_value(key, value)
+    if not isinstance(content.get("name", name), str):
+        raise UsageError(f"name is {content['name']!r}; expected a string")
+    return Suite(
+        name=content.get("name", name),
+        datasets=_texts("datasets", content),
+        models=_texts("models", content),
+        plugins=tuple(str(folder / expanduser(p)) for p in _texts("plugins", content)),
+        seeds=make_seeds(seeds=content.get("seeds"), seed=content.get("seed")),
+        recipe=recipe,
+        grid=_suite_grid(content.get("grid", {}), recipe),
+    )
+
+
+def _suite_grid(grid: Any, recipe: Mapping[str, Any]) -> dict[str, tuple[Scalar, ...]]:
+    if not isinstance(grid, Mapping):
+        raise UsageError(f"grid is {grid!r}; expected a table such as [grid]")
+    both = sorted(set(recipe) & set(grid))
+    if both:
+        raise UsageError(f"{both[0]} is given as a key and in [grid]; use one of them")
+    points = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in grid.items()}
+    for key, values in points.items():
+        for value in values:
+            check_value(key, value)
+    grid_points(points)
+    return points
+
+
+def _texts(key: str, content: Mapping[str, Any]) -> tuple[str, ...]:
+    value = content.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise UsageError(f"{key} is {value!r}; expected a list of strings")
+    return tuple(value)
+
+
+def parse_grid(options: Iterable[str]) -> dict[str, tuple[Scalar, ...]]:
+    """`--grid key=v1,v2` as given, several times.
+
+    Raises:
+      UsageError: an option has no `=` or no values.
+    """
+    grid: dict[str, tuple[Scalar, ...]] = {}
+    for option in options:
+        key, equals, values = option.partition("=")
+        if not equals or not key or not all(values.split(",")):
+            raise UsageError(f"--grid {option!r}: expected key=value,value")
+        name = key.strip().replace("-", "_")
+        if name in grid:
+            raise UsageError(f"--grid {option!r}: {name} is given twice; list all its values")
+        grid[name] = tuple(grammar.parse_value(v.strip()) for v in values.split(","))
+    return grid
+
+
+def grid_points(grid: Mapping[str, Sequence[Scalar]]) -> list[dict[str, Scalar]]:
+    for name, values in grid.items():
+        if not values:
+            raise UsageError(f"the grid of {name!r} is empty; give at least one value")
+    return [
+        dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())
+    ]

@@ -1,0 +1,13 @@
+"""The table: rows of the store, tabulated with pandas.
+
+`where` keeps some rows, `tabulate` turns rows into lines (one a cell), `to_text` writes
+lines for people and `caption` what stands below them, `records` writes rows for
+programs. All of them are pure functions of data
+frames; the frame of rows is the one that `Store.frame` returns.
+"""
+
+from harness.table.caption import caption as caption
+from harness.table.cells import tabulate as tabulate
+from harness.table.conditions import where as where
+from harness.table.render import records as records
+from harness.table.render import to_text as to_text

@@ -1,0 +1,58 @@
+"""The lines below a table: what its numbers are, and where they were measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from harness.recipe import Recipe
+
+# what a reader has to know of a row's place, and how it is called
+PLACE = {
+    "cpu_model": "processor",
+    "device_kind": "device",
+    "jax_version": "jax",
+    "flax_version": "flax",
+    "harness_version": "harness",
+}
+
+
+def caption(frame: pd.DataFrame) -> str:
+    """One or two lines on the rows of a table, "" where none was measured.
+
+    Where rows come from different machines or versions, all of them are named.
+    """
+    ok = frame.loc[frame["status"] == "ok"]
+    if ok.empty:
+        return ""
+    parts = [f"{word} {_all(ok[column])}" for column, word in PLACE.items() if _all(ok[column])]
+    count = f"{len(ok)} run{'' if len(ok) == 1 else 's'}"
+    lines = [f"{count}; {', '.join(parts)}; {_days(ok['started_at'])}"]
+    lines += [f"recipe: {recipe}"] if (recipe := _recipe(ok)) else []
+    notes = []
+    if bool((ok.groupby("model")["seed"].nunique() > 1).any()):
+        notes.append("± is the standard deviation over seeds")
+    if bool((ok["compile_cache"] == "hit").fillna(False).any()):
+        notes.append("compile s leaves out programs that came from the cache")
+    return "\n".join([*lines, "; ".join(notes)]).strip()
+
+
+def _recipe(ok: pd.DataFrame) -> str:
+    """What all rows share and is no default; what differs has a column of its own."""
+    shown: list[str] = []
+    for name, default in Recipe().to_row().items():
+        values: list[Any] = ok[name].unique().tolist()
+        if len(values) == 1 and not pd.isna(values[0]) and values[0] != default:
+            value = f"{values[0]:g}" if isinstance(values[0], float) else values[0]
+            shown.append(f"{name.replace('_', ' ')} {value}")
+    return ", ".join(shown)
+
+
+def _all(values: pd.Series) -> str:
+    return " and ".join(dict.fromkeys(str(v) for v in values.dropna()))
+
+
+def _days(values: pd.Series) -> str:
+    days: list[Any] = sorted({str(v)[:10] for v in values.dropna()})
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}" if days else ""

@@ -1,0 +1,187 @@
+"""From rows to lines: one line a cell, each number over the cell's seeds.
+
+A *cell* is data set x model variant x hyper-parameters. Accuracy comes with its spread
+over seeds, and a variant with its difference from its parent on the same seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from harness.errors import UsageError
+from harness.rows import COLUMNS, STATUSES
+from harness.table.conditions import ALIASES, column_named
+from harness.table.labels import RECIPE, labels, parameters
+from harness.table.parents import Cell, differences, parents
+
+DATASET = ["dataset", "dataset_variant", "dataset_params"]
+MODEL = ["model", "variant", "model_params"]
+# rows of one cell that differ in these were not made by the same code and data
+CODE = [
+    "dataset_plugin",
+    "data_fingerprint",
+    "model_plugin",
+    *(column.name for column in COLUMNS if column.name.endswith("_version")),
+]
+# a line's name for a measure: the row's column, and how several runs become one number
+MEASURES = {
+    "accuracy": ("test_accuracy", "mean"),
+    "accuracy_sd": ("test_accuracy", "std"),
+    "loss": ("test_loss", "mean"),
+    "compile_s": ("compile_s", "median"),
+    "step_ms_p50": ("step_ms_p50", "median"),
+    "step_ms_p90": ("step_ms_p90", "median"),
+    "examples_per_s": ("examples_per_s", "median"),
+}
+REVERSED = {column: alias for alias, column in ALIASES.items()}
+ORDER = ["n", "accuracy", "accuracy_sd", "loss", "param_count", *list(MEASURES)[3:]]
+
+
+def tabulate(
+    frame: pd.DataFrame, *, by: Sequence[str] | None = None, sort: str | None = None
+) -> pd.DataFrame:
+    """One line a cell, or one a group of runs that agree in the columns `by`.
+
+    Only `ok` runs are measured. If a run was repeated (the same `run_key` on the same data
+    more than once in the store), its newest `ok` row counts, or without one its newest: a
+    repeat that fails or is stopped takes no result away. In a line of
+    a cell, only rows made by the newest code count (plugins, data and package versions),
+    and of them the newest of each seed, so that no mean mixes two versions; the older ones
+    stay in `records`, and `by=["model", "jax_version"]` shows both.
+
+    Columns of a line: `dataset` and `model` as selections that show the parameters which
+    vary (or else the columns `by`); hyper-parameters that are not the same in all rows;
+    `n` ok runs; `accuracy`, `loss` means, and `accuracy_sd` the sample standard deviation
+    (missing for one run); `param_count`; `compile_s` (of runs that did compile),
+    `step_ms_p50`, `step_ms_p90` and `examples_per_s` medians; `vs_parent` the mean
+    difference in accuracy from the parent on `vs_parent_n` common seeds, with its sample
+    standard deviation `vs_parent_sd`; `status`. The last two are there only if they say
+    something.
+
+    Args:
+      frame: rows in the order of the store, as `Store.frame` gives them.
+      by: columns of the rows to group by instead of cells; aliases are allowed.
+      sort: "column" or "column:desc" of the resulting lines; missing values go last.
+
+    Raises:
+      UsageError: `by` or `sort` names an unknown column; the nearest are listed.
+    """
+    named = frame.assign(key=frame["run_key"].fillna(frame["run_id"]))
+    runs = _best(named, ["key", "data_fingerprint"])
+    lines = _groups(runs, by) if by else _cells(runs)
+    return _sorted(lines, sort) if sort else lines
+
+
+def _cells(runs: pd.DataFrame) -> pd.DataFrame:
+    cell = runs.groupby([*DATASET, *MODEL, *RECIPE], dropna=False, sort=False).ngroup()
+    runs = _newest(runs.assign(cell=cell))
+    differing = [name for name in RECIPE if len(runs[name].unique()) > 1]
+    first = runs.drop_duplicates("cell").set_index("cell")
+    told = first.loc[:, differing]
+    told.insert(0, "dataset", _labels(first, DATASET))
+    told.insert(1, "model", _labels(first, MODEL))
+    ok = runs.loc[runs["status"] == "ok"]
+    change = differences(ok, parents(_described(first)))
+    return _joined(told, _measured(runs), change, _statuses(runs))
+
+
+def _groups(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    asked = [column_named(name, runs.columns, what="by") for name in by]
+    names = list(dict.fromkeys(asked))
+    group = runs.groupby(names, dropna=False, sort=False).ngroup()
+    runs = runs.assign(cell=group)
+    told = runs.drop_duplicates("cell").set_index("cell").loc[:, names]
+    # what the lines are grouped by is not measured as well
+    rest = [
+        part.drop(columns=names, errors="ignore") for part in (_measured(runs), _statuses(runs))
+    ]
+    return _joined(told, *rest)
+
+
+def _best(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Of the rows that agree in `names`, the newest ok one, or else the newest."""
+    ok = (rows["status"] == "ok").fillna(False)
+    ranked = rows.assign(ok=ok).sort_values("ok", kind="stable")
+    kept = ranked.drop_duplicates(names, keep="last").index
+    return rows.loc[rows.index.isin(kept)]
+
+
+def _newest(runs: pd.DataFrame) -> pd.DataFrame:
+    """Each cell's runs of its newest code, and of them the newest of each seed."""
+    for name in CODE:
+        newest = runs.groupby("cell")[name].transform("last")  # skips missing values
+        older = (runs[name] != newest).fillna(False)
+        runs = runs.loc[~older]
+    return _best(runs, ["cell", "seed"])
+
+
+def _labels(cells: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    name, variant, params = (cells[column].fillna("") for column in columns)
+    found = labels(zip(name, variant, params, strict=True))
+    return pd.Series(found, index=cells.index, dtype="string")
+
+
+def _described(cells: pd.DataFrame) -> list[Cell]:
+    setting = cells.groupby([*DATASET, *RECIPE], dropna=False, sort=False).ngroup()
+    texts = cells[["model", "variant", "parent", "model_params", "variant_params"]].fillna("")
+    return [
+        Cell(
+            key=key, setting=where, model=model, variant=variant, parent=parent,
+            params=parameters(params), changes=frozenset(parameters(changes)),
+        )
+        for key, where, (model, variant, parent, params, changes) in zip(
+            cells.index, setting, texts.itertuples(index=False, name=None), strict=True
+        )
+    ]  # fmt: skip
+
+
+def _measured(runs: pd.DataFrame) -> pd.DataFrame:
+    """The measures of each cell's `ok` runs, by cell, in the order of the columns."""
+    # a program that came from the cache was not compiled
+    cached = (runs["compile_cache"] == "hit").fillna(False)
+    compiled = runs["compile_s"].mask(cached)
+    ok = runs.assign(compile_s=compiled).loc[runs["status"] == "ok"].groupby("cell")
+    measures: dict[str, Any] = {name: pd.NamedAgg(*how) for name, how in MEASURES.items()}
+    lines = ok.agg(**measures).reindex(runs["cell"].unique())
+    sizes = runs.groupby("cell")["param_count"]
+    lines["n"] = ok.size().reindex(lines.index, fill_value=0).astype("Int64")
+    lines["param_count"] = sizes.first().where(sizes.nunique() == 1)
+    return lines.loc[:, ORDER]
+
+
+def _statuses(runs: pd.DataFrame) -> pd.DataFrame:
+    told = {cell: _status(some) for cell, some in runs.groupby("cell")}
+    return pd.DataFrame({"status": pd.Series(told, dtype="string")})
+
+
+def _status(runs: pd.DataFrame) -> str:
+    """All of one status: that, and why if it is not ok; else how many of each."""
+    counts = runs["status"].value_counts()
+    if len(counts) > 1:
+        return " ".join(f"{counts[status]} {status}" for status in STATUSES if status in counts)
+    status = str(runs["status"].iloc[-1])
+    why = runs["error_message"].dropna()
+    return status if status == "ok" or why.empty else f"{status}: {why.iloc[-1]}"
+
+
+def _joined(told: pd.DataFrame, *parts: pd.DataFrame) -> pd.DataFrame:
+    """The lines in order, without columns that would say nothing."""
+    lines = pd.concat([told, *(part.reindex(told.index) for part in parts)], axis=1)
+    if "vs_parent" in lines and bool(lines["vs_parent"].isna().all()):
+        lines = lines.drop(columns=["vs_parent", "vs_parent_sd", "vs_parent_n"])
+    if "status" not in told and bool((lines["status"] == "ok").all()):
+        lines = lines.drop(columns="status")
+    return lines.reset_index(drop=True)
+
+
+def _sorted(lines: pd.DataFrame, sort: str) -> pd.DataFrame:
+    name, _, direction = sort.partition(":")
+    if direction not in ("", "asc", "desc"):
+        raise UsageError(f"sort {sort!r}: expected column, column:asc or column:desc")
+    column = column_named(REVERSED.get(name, name), lines.columns, what="sort")
+    return lines.sort_values(
+        column, ascending=direction != "desc", kind="stable", ignore_index=True
+    )

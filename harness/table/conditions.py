@@ -1,0 +1,101 @@
+"""Conditions such as `accuracy > 0.8`: the rows of a frame for which they hold.
+
+pandas evaluates the condition. Before it does, the text is parsed here and only plain
+comparisons pass: no call, no attribute, no `@`, so that a condition from a file or a web
+form can do nothing but compare columns.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from harness.errors import UsageError, did_you_mean, first_line
+
+ALIASES = {"accuracy": "test_accuracy", "loss": "test_loss", "params": "param_count"}
+WORDS = {"true": True, "false": False}
+FORM = 'write a comparison such as "accuracy > 0.8" or "model == \'mlp\' and epochs >= 5"'
+ALLOWED = (
+    ast.Expression, ast.Name, ast.Load, ast.Constant, ast.List, ast.Tuple,
+    ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.Invert, ast.USub, ast.UAdd,
+    ast.BinOp, ast.BitAnd, ast.BitOr, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Mod,
+    ast.Compare, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn,
+)  # fmt: skip
+
+
+def where(frame: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
+    """The rows for which every condition holds, in their order.
+
+    A condition compares columns with values: `<`, `<=`, `==`, `!=`, `>=`, `>`, `in`, `and`,
+    `or`, `not` and arithmetic. `accuracy`, `loss` and `params` stand for `test_accuracy`,
+    `test_loss` and `param_count`. Of a missing value no comparison holds, nor its `not`.
+
+    Raises:
+      UsageError: a condition is malformed, names an unknown column (the nearest are
+        listed), calls or reaches into something, or compares text with numbers.
+    """
+    floats = frame.select_dtypes("float64").columns
+    # NaN would be unequal to everything, and so meet `!=` and `not`
+    comparable = frame.astype(dict.fromkeys(floats, "Float64"))
+    for condition in conditions:
+        frame = frame.loc[_holds(comparable, condition).loc[frame.index]]
+    return frame
+
+
+def column_named(name: str, known: Iterable[str], *, what: str) -> str:
+    """A column's own name, from that name or its alias.
+
+    Raises:
+      UsageError: there is no such column; says `what` asked for it.
+    """
+    columns = list(known)
+    for candidate in (name, ALIASES.get(name, name)):
+        if candidate in columns:
+            return candidate
+    names = [*columns, *(alias for alias, column in ALIASES.items() if column in columns)]
+    raise UsageError(f"{what}: no column {name!r}; {did_you_mean(name, names, what='columns')}")
+
+
+def _holds(frame: pd.DataFrame, condition: str) -> pd.Series:
+    """A truth value a row; where pandas cannot tell, it does not hold."""
+    expression = _checked(condition, list(frame.columns))
+    try:
+        result: Any = frame.eval(expression, engine="python")
+    except Exception as error:  # pandas raises as it likes on types that do not compare
+        raise UsageError(
+            f"condition {condition!r}: {first_line(error)}; compare text with text and "
+            "numbers with numbers"
+        ) from None
+    if not isinstance(result, pd.Series) or not pd.api.types.is_bool_dtype(result.dtype):
+        raise UsageError(f"condition {condition!r} is neither true nor false; {FORM}")
+    return result.astype("boolean").fillna(False).astype(bool)
+
+
+def _checked(condition: str, columns: list[str]) -> str:
+    """The condition with the columns' own names, after a look at all its parts."""
+    try:
+        tree = ast.parse(condition.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise UsageError(f"condition {condition!r} cannot be read; {FORM}") from None
+    for node in ast.walk(tree):
+        if not isinstance(node, ALLOWED):
+            raise UsageError(
+                f"condition {condition!r}: only columns and values may be compared; {FORM}"
+            )
+    return ast.unparse(_Names(condition, columns).visit(tree))
+
+
+class _Names(ast.NodeTransformer):
+    """Replaces each name by the column's own, or by a truth value."""
+
+    def __init__(self, condition: str, columns: list[str]) -> None:
+        self.what = f"condition {condition!r}"
+        self.columns = columns
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        if node.id in WORDS:
+            return ast.Constant(WORDS[node.id])
+        return ast.Name(column_named(node.id, self.columns, what=self.what), ast.Load())

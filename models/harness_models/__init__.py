@@ -1,0 +1,1 @@
+"""The built-in models: one file an architecture, its ablations as variants."""

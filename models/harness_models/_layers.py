@@ -1,0 +1,253 @@
+"""The pieces that the built-in models share.
+
+A text model here is three stages: tokens become vectors `[b, t, d]`, the vectors are mixed
+and pooled to one `[b, d]`, and a small head turns that into logits `[b, c]`. Padding
+travels beside the vectors as a boolean mask `[b, t]`, True where a real token stands; a
+mask of None means that every position counts. Padding stands in front of the tokens, so
+no piece may assume that the first position is a real one.
+
+Ranks and dtypes are spelled out at every operation: the pieces run under JAX's strict
+promotion rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from annotated_types import Ge, Le
+from flax import nnx
+
+import harness
+
+# annotations of constructor parameters, with the bounds that the registry reads
+Size: TypeAlias = Annotated[int, Ge(1)]
+SizeOrZero: TypeAlias = Annotated[int, Ge(0)]
+Rate: TypeAlias = Annotated[float, Ge(0.0), Le(1.0)]
+
+
+def text_sizes(data: harness.DataSpec) -> tuple[int, int]:
+    """The sizes that a text model needs: `(vocab_size, positions)`.
+
+    Raises:
+      Unsupported: the examples are not one-dimensional sequences of tokens.
+    """
+    if data.vocab_size is None or len(data.shape) != 1:
+        raise harness.Unsupported(
+            f"needs sequences of token ids; this data is of kind {data.kind!r} and shape "
+            f"{data.shape}"
+        )
+    return data.vocab_size, data.shape[0]
+
+
+def real_positions(tokens: jax.Array, *, pad_id: int | None) -> jax.Array | None:
+    """Where real tokens stand: bool `[b, t]`, or None where nothing is padding.
+
+    With `pad_id=0`, `[[0, 0, 7], [5, 6, 7]]` gives `[[F, F, T], [T, T, T]]`.
+
+    Args:
+      tokens: int32 `[b, t]`.
+      pad_id: `DataSpec.pad_id`.
+    """
+    return None if pad_id is None else tokens != pad_id
+
+
+def mean_over_positions(x: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """The mean of the real positions; zeros for a row that has none.
+
+    Args:
+      x: `[b, t, d]`.
+      mask: bool `[b, t]`, or None to count every position.
+
+    Returns:
+      `[b, d]`, of the dtype of `x`.
+    """
+    if mask is None:
+        return x.mean(axis=1)
+    weights = mask.astype(x.dtype)  # [b, t]
+    count = jnp.maximum(weights.sum(axis=1, keepdims=True), 1)  # [b, 1]
+    return jnp.einsum("btd,bt->bd", x, weights) / count
+
+
+def max_over_positions(x: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """The largest value of each channel over real positions; zeros for a row without any.
+
+    Args:
+      x: `[b, t, d]`.
+      mask: bool `[b, t]`, or None to count every position.
+
+    Returns:
+      `[b, d]`, of the dtype of `x`.
+    """
+    if mask is None:
+        return x.max(axis=1)
+    lowest = jnp.finfo(x.dtype).min
+    largest = jnp.where(mask[:, :, None], x, lowest).max(axis=1)  # [b, d]
+    return jnp.where(mask.any(axis=1)[:, None], largest, 0)
+
+
+class TokenEmbedding(nnx.Module):
+    """A learned vector a token plus, if asked for, a learned vector a position.
+
+    Learned positions as in Gehring et al. 2017, "Convolutional Sequence to Sequence
+    Learning".
+    """
+
+    def __init__(
+        self, vocab_size: int, length: int, width: int, *, position: bool, rngs: nnx.Rngs
+    ) -> None:
+        self.token = nnx.Embed(vocab_size, width, rngs=rngs)
+        self.position = nnx.Embed(length, width, rngs=rngs) if position else None
+
+    def __call__(self, tokens: jax.Array) -> jax.Array:
+        """Embeds int32 `[b, t]` as `[b, t, d]`; with positions, t is the length built for."""
+        x = self.token(tokens)
+        if self.position is None:
+            return x
+        return x + self.position.embedding[...][None]  # [b, t, d] + [1, t, d]
+
+
+class SelfAttention(nnx.Module):
+    """Scaled dot-product self-attention with several heads (Vaswani et al. 2017, 3.2).
+
+    The same function, parameters and initialisers as `nnx.MultiHeadAttention`. Only the
+    layout differs: heads stand in front of the positions in both products, which XLA
+    compiles to faster code on a CPU.
+
+    Raises:
+      UsageError: the width cannot be divided among that many heads.
+    """
+
+    def __init__(self, width: int, num_heads: int, *, rngs: nnx.Rngs) -> None:
+        if width % num_heads:
+            divisors = ", ".join(str(n) for n in range(1, width + 1) if width % n == 0)
+            raise harness.UsageError(
+                f"num_heads={num_heads} does not divide the width {width}; "
+                f"use one of {divisors}"
+            )
+        self.num_heads = num_heads
+        self.query = nnx.Linear(width, width, rngs=rngs)
+        self.key = nnx.Linear(width, width, rngs=rngs)
+        self.value = nnx.Linear(width, width, rngs=rngs)
+        self.out = nnx.Linear(width, width, rngs=rngs)
+
+    def __call__(self, x: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+        """Lets every position look at the positions that the mask allows.
+
+        A row whose mask allows none looks at all of its positions alike.
+
+        Args:
+          x: `[b, t, d]`.
+          mask: bool `[b, t]`, True where a position may be looked at; None for all.
+
+        Returns:
+          `[b, t, d]`.
+        """
+        query = self._split_heads(self.query(x))  # [b, h, t, d/h]
+        key = self._split_heads(self.key(x))
+        value = self._split_heads(self.value(x))
+        query = query * query.shape[-1] ** -0.5
+        scores = jnp.einsum("bhqd,bhkd->bhqk", query, key)
+        if mask is not None:
+            # the lowest finite number, not -inf: a row of only padding must not become nan
+            lowest = jnp.finfo(scores.dtype).min
+            scores = jnp.where(mask[:, None, None, :], scores, lowest)
+        mixed = jnp.einsum("bhqk,bhkd->bhqd", jax.nn.softmax(scores), value)
+        return self.out(mixed.swapaxes(1, 2).reshape(x.shape))  # [b, t, h, d/h] -> [b, t, d]
+
+    def _split_heads(self, x: jax.Array) -> jax.Array:
+        b, t, d = x.shape
+        heads = x.reshape(b, t, self.num_heads, d // self.num_heads)
+        return heads.swapaxes(1, 2)  # [b, h, t, d/h]
+
+
+class FeedForward(nnx.Module):
+    """Two layers at each position, with a relu between; it ends at the width it began with."""
+
+    def __init__(self, width: int, hidden: int, *, rngs: nnx.Rngs) -> None:
+        self.expand = nnx.Linear(width, hidden, rngs=rngs)
+        self.contract = nnx.Linear(hidden, width, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """`[b, t, d]` to `[b, t, d]`."""
+        return self.contract(jax.nn.relu(self.expand(x)))
+
+
+class PostNorm(nnx.Module):
+    """A sublayer as first published: `norm(x + dropout(inner(x)))`.
+
+    Layer normalisation after Ba et al. 2016, "Layer Normalization".
+    """
+
+    def __init__(
+        self, inner: Callable[..., jax.Array], width: int, *, dropout: float, rngs: nnx.Rngs
+    ) -> None:
+        self.inner = inner
+        self.dropout = nnx.Dropout(dropout, rngs=rngs)
+        self.norm = nnx.LayerNorm(width, epsilon=1e-6, rngs=rngs)
+
+    def __call__(self, x: jax.Array, *context: jax.Array | None) -> jax.Array:
+        """`[b, t, d]` to `[b, t, d]`; `context` is handed on to the inner layer."""
+        return self.norm(x + self.dropout(self.inner(x, *context)))
+
+
+class EncoderBlock(nnx.Module):
+    """One encoder block: attention, then a feed-forward layer, each with `PostNorm`.
+
+    A sublayer that is left out is left out whole, with its dropout, residual connection
+    and normalisation: it holds no parameters and costs nothing.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        num_heads: int,
+        ff_dim: int,
+        dropout: float,
+        attention: bool,
+        feedforward: bool,
+        rngs: nnx.Rngs,
+    ) -> None:
+        def sublayer(inner: Callable[..., jax.Array]) -> PostNorm:
+            return PostNorm(inner, width, dropout=dropout, rngs=rngs)
+
+        # each attribute is set once: nnx fixes at the first assignment whether it holds data
+        self.attention = (
+            sublayer(SelfAttention(width, num_heads, rngs=rngs)) if attention else None
+        )
+        self.feedforward = (
+            sublayer(FeedForward(width, ff_dim, rngs=rngs)) if feedforward else None
+        )
+
+    def __call__(self, x: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+        """`[b, t, d]` to `[b, t, d]`; the mask, bool `[b, t]`, is for the attention."""
+        if self.attention is not None:
+            x = self.attention(x, mask)
+        if self.feedforward is not None:
+            x = self.feedforward(x)
+        return x
+
+
+class Head(nnx.Module):
+    """From one vector an example to logits: dropout, a relu layer, dropout, a linear layer.
+
+    With `units=0` there is no hidden layer: dropout and a linear layer.
+    """
+
+    def __init__(
+        self, width: int, units: int, num_classes: int, *, dropout: float, rngs: nnx.Rngs
+    ) -> None:
+        self.dropout_in = nnx.Dropout(dropout, rngs=rngs)
+        self.hidden = nnx.Linear(width, units, rngs=rngs) if units else None
+        self.dropout_hidden = nnx.Dropout(dropout, rngs=rngs)
+        self.out = nnx.Linear(units or width, num_classes, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """`[b, d]` to logits `[b, c]`."""
+        x = self.dropout_in(x)
+        if self.hidden is not None:
+            x = self.dropout_hidden(jax.nn.relu(self.hidden(x)))
+        return self.out(x)

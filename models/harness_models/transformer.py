@@ -1,0 +1,162 @@
+"""The transformer text classifier of the tutorial, and its one-field ablations.
+
+Tokens and positions are embedded, one post-norm encoder block mixes them, the positions
+are averaged, and a head of 20 relu units gives the logits. Each keyword parameter is one
+decision of that architecture, so an ablation is a variant that changes one of them.
+
+Two things differ from the tutorial on purpose: the base model returns logits where the
+tutorial returns a softmax (its loss then applies a second one; variant `tutorial` does
+the same), and the feed-forward layer ends at the block's width, so any `ff_dim` works.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+import harness
+from harness.hookspecs import Register
+from harness_models._layers import (
+    EncoderBlock,
+    Head,
+    Rate,
+    Size,
+    SizeOrZero,
+    TokenEmbedding,
+    max_over_positions,
+    mean_over_positions,
+    real_positions,
+    text_sizes,
+)
+
+BLIND_CLASS_POSITION = (
+    "pooling=cls with attention=false: the class position would see no token; "
+    "use pooling=mean or pooling=max, or attention=true"
+)
+
+
+class Transformer(nnx.Module):
+    """A post-norm transformer encoder, pooled over positions.
+
+    Vaswani et al. 2017, "Attention Is All You Need".
+
+    Args:
+      data: sequences of tokens.
+      embed_dim: width of the token vectors and of every block.
+      num_heads: attention heads; must divide `embed_dim`.
+      ff_dim: hidden units of the feed-forward layer.
+      num_blocks: encoder blocks, one after another.
+      dropout: rate of all dropout layers.
+      head_units: relu units between pooling and logits; 0 for none.
+      position: whether positions have vectors of their own.
+      attention: whether blocks have their attention sublayer.
+      feedforward: whether blocks have their feed-forward sublayer.
+      mask_padding: whether attention and pooling leave padding out; no effect on data
+        without a `pad_id`.
+      pooling: over positions: their mean, the maximum of each channel, or the output
+        at a learned class position ("cls").
+      softmax_output: whether calling the model gives probabilities instead of logits.
+
+    Raises:
+      Unsupported: the data are not sequences of tokens.
+      UsageError: `num_heads` does not divide `embed_dim`, or "cls" without attention.
+    """
+
+    def __init__(
+        self,
+        data: harness.DataSpec,
+        *,
+        embed_dim: Size = 32,
+        num_heads: Size = 2,
+        ff_dim: Size = 32,
+        num_blocks: Size = 1,
+        dropout: Rate = 0.1,
+        head_units: SizeOrZero = 20,
+        position: bool = True,
+        attention: bool = True,
+        feedforward: bool = True,
+        mask_padding: bool = False,
+        pooling: Literal["mean", "max", "cls"] = "mean",
+        softmax_output: bool = False,
+        rngs: nnx.Rngs,
+    ) -> None:
+        if pooling == "cls" and not attention:
+            raise harness.UsageError(BLIND_CLASS_POSITION)
+        vocab_size, length = text_sizes(data)
+        self.pad_id = data.pad_id if mask_padding else None
+        self.pooling = pooling
+        self.softmax_output = softmax_output
+        self.embed = TokenEmbedding(vocab_size, length, embed_dim, position=position, rngs=rngs)
+        # a position of its own in front of the sequence (Devlin et al. 2019, "BERT"): the
+        # first position of the data is padding in a short text and a word in a long one
+        self.class_position = nnx.Embed(1, embed_dim, rngs=rngs) if pooling == "cls" else None
+        self.blocks = nnx.List(
+            EncoderBlock(
+                embed_dim, num_heads=num_heads, ff_dim=ff_dim, dropout=dropout,
+                attention=attention, feedforward=feedforward, rngs=rngs,
+            )
+            for _ in range(num_blocks)
+        )  # fmt: skip
+        self.head = Head(embed_dim, head_units, data.num_classes, dropout=dropout, rngs=rngs)
+
+    def __call__(self, tokens: jax.Array) -> jax.Array:
+        """Classifies int32 tokens `[b, t]`.
+
+        Returns:
+          float32 `[b, c]`: logits, or probabilities with `softmax_output`.
+        """
+        x = self.embed(tokens)  # [b, t, d]
+        mask = real_positions(tokens, pad_id=self.pad_id)  # [b, t] or None
+        if self.class_position is not None:
+            x, mask = _prepend(self.class_position.embedding[...], x, mask)  # t + 1 positions
+        for block in self.blocks:
+            x = block(x, mask)
+        outputs = self.head(self._pool(x, mask))
+        return jax.nn.softmax(outputs) if self.softmax_output else outputs
+
+    def probabilities(self, outputs: jax.Array) -> jax.Array:
+        """What the outputs `[b, c]` of a call say about each class: `[b, c]`, rows sum to 1."""
+        return outputs if self.softmax_output else jax.nn.softmax(outputs)
+
+    def _pool(self, x: jax.Array, mask: jax.Array | None) -> jax.Array:
+        """One vector an example: `[b, t, d]` to `[b, d]`."""
+        if self.pooling == "mean":
+            return mean_over_positions(x, mask)
+        if self.pooling == "max":
+            return max_over_positions(x, mask)
+        return x[:, 0]
+
+
+def _prepend(
+    vector: jax.Array, x: jax.Array, mask: jax.Array | None
+) -> tuple[jax.Array, jax.Array | None]:
+    """Puts a vector `[1, d]` in front of `[b, t, d]`; its position always counts."""
+    b, _, d = x.shape
+    x = jnp.concatenate([jnp.broadcast_to(vector[None], (b, 1, d)), x], axis=1)
+    if mask is not None:
+        mask = jnp.concatenate([jnp.ones((b, 1), bool), mask], axis=1)
+    return x, mask  # [b, t + 1, d], [b, t + 1]
+
+
+@harness.hookimpl
+def register_models(register: Register) -> None:
+    register(
+        "transformer",
+        Transformer,
+        variants={
+            "tutorial": {"softmax_output": True},
+            "no_position": {"position": False},
+            "no_attention": {"attention": False},
+            "no_feedforward": {"feedforward": False},
+            "one_head": {"num_heads": 1},
+            "masked": {"mask_padding": True},
+            "max_pool": {"pooling": "max"},
+            "cls_pool": {"pooling": "cls"},
+            "deep": {"num_blocks": 4},
+        },
+        description="Token and position embedding, post-norm encoder block, mean, 20-unit head",
+        paper="Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762",
+    )

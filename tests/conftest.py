@@ -1,0 +1,65 @@
+"""What every test starts from: a cache of its own, built-in plugins only, no user settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness import hookspecs, plugins, registry
+from harness.entries import Source
+
+# before JAX is imported: tests run where no accelerator is, and say so
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# compiling is most of the tests' time, and none of them measures speed
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache folder for the whole test run, so that programs compile once."""
+    base = tmp_path_factory.getbasetemp()
+    # processes that share the tests also share the cache
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's cache, store or plugins."""
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(shared_cache))
+    monkeypatch.setenv("HARNESS_PLUGINS", "")
+    monkeypatch.delenv("HARNESS_STRICT_PLUGINS", raising=False)
+    monkeypatch.delenv("HARNESS_STORE", raising=False)
+
+
+def file_source(name: str = "test", target: str = "test.py") -> Source:
+    return Source(name=name, origin="file", target=target, version="1", source_hash="0")
+
+
+@pytest.fixture
+def make_registry() -> Callable[..., registry.Registry]:
+    """Builds a registry from functions that register models, each a plugin of its own."""
+
+    def make(*functions: Callable[..., None]) -> registry.Registry:
+        manager = plugins.new_manager()
+        results = []
+        for i, function in enumerate(functions):
+            plugin = type("Plugin", (), {})()
+            hook = staticmethod(hookspecs.hookimpl(function))
+            setattr(type(plugin), function.__name__, hook)
+            source = file_source(f"plugin{i}", f"plugin{i}.py")
+            results.append((source, plugins.register(manager, plugin, source)))
+        return registry.join(results)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def real_imdb() -> bool:
+    """Whether the real IMDB files are at hand."""
+    folder = os.environ.get("HARNESS_DATA_DIR")
+    return folder is not None and (Path(folder) / "imdb" / "imdb.npz").is_file()

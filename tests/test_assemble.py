@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import numpy as np
+from small import Bag, Heard, arrays, token_data
+
+from harness import orders
+from harness.assemble import build_model, make_splits, prepare
+from harness.recipe import Recipe
+
+
+def test_splits_follow_the_recipe():
+    splits = make_splits(token_data(), Recipe(validation=0.2, limit=50))
+    assert splits.validation is not None
+    assert len(splits.train) + len(splits.validation) == 50
+    assert len(splits.test) == 37
+    assert make_splits(token_data(), Recipe()).validation is None
+
+
+def test_costs_and_compile_time_are_said_before_a_step_is_taken():
+    data, heard = token_data(), Heard()
+    model = build_model(Bag, data.spec, {"width": 4}, seed=0)
+    prepared = prepare(model, data, Recipe(batch_size=16), seed=0, emit=heard)
+    assert heard.measured["compile_s"] > 0
+    assert heard.measured["compile_cache"] in ("off", "hit", "miss")
+    assert heard.measured["flops_per_step"] > 0
+    assert len(heard.measured["hlo_hash"]) == 16
+    assert prepared.evaluate is prepared.final
+
+
+def test_the_evaluator_judges_every_example_of_a_split_in_several_chunks(monkeypatch):
+    monkeypatch.setattr(orders, "CHUNK_STEPS", 2)
+    data = token_data()
+    model = build_model(Bag, data.spec, {}, seed=0)
+    recipe = Recipe(batch_size=16, eval_batch_size=4)
+    prepared = prepare(model, data, recipe, seed=0, emit=Heard())
+    judged = prepared.evaluate(prepared.state)
+    model.eval()
+    logits = np.asarray(model(arrays(data.test)["x"]))
+    assert len(prepared.evaluate.order) == 5
+    np.testing.assert_array_equal(judged.predicted, logits.argmax(axis=1))
+    assert judged.accuracy == (logits.argmax(axis=1) == arrays(data.test)["y"]).mean()

@@ -1,0 +1,73 @@
+"""The child process that fills the index: one line of JSON a source, as soon as it is known."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from harness.entries import entry_from_json
+from harness.sources import file_source
+
+GOOD = """
+import harness
+print("to whom it may concern")
+
+class Net:
+    def __init__(self, data, *, width: int = 8, rngs): ...
+
+@harness.hookimpl
+def register_models(register):
+    register("net", Net)
+"""
+
+
+def ask(folder: Path, *texts: str) -> tuple[list[dict[str, Any]], subprocess.CompletedProcess]:
+    sources = []
+    for i, text in enumerate(texts):
+        path = folder / f"plugin{i}.py"
+        path.write_text(text)
+        sources.append(asdict(file_source(path)))
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.describe"],
+        input=json.dumps(sources), capture_output=True, text=True,
+    )  # fmt: skip
+    return [json.loads(line) for line in done.stdout.splitlines()], done
+
+
+def test_one_line_a_source_in_order(tmp_path: Path) -> None:
+    lines, done = ask(tmp_path, GOOD, "raise OSError('no\\nluck')", GOOD)
+    assert done.returncode == 0
+    assert [list(line) for line in lines] == [["entries"], ["failure"], ["entries"]]
+    (values,) = lines[0]["entries"]
+    entry = entry_from_json(values)
+    assert (entry.name, entry.defaults) == ("net", {"width": 8})
+    assert entry.source.target == str(tmp_path / "plugin0.py")
+
+
+def test_a_failure_is_type_message_and_traceback(tmp_path: Path) -> None:
+    ((line,), _) = ask(tmp_path, "raise OSError('no\\nluck')")
+    failure = line["failure"]
+    assert sorted(failure) == ["error_type", "message", "traceback"]
+    assert (failure["error_type"], failure["message"]) == ("OSError", "no")
+    assert "plugin0.py" in failure["traceback"]
+
+
+def test_answers_given_before_a_death_are_not_lost(tmp_path: Path) -> None:
+    lines, done = ask(tmp_path, GOOD, "import os; os._exit(7)", GOOD)
+    assert done.returncode == 7
+    assert [list(line) for line in lines] == [["entries"]]
+
+
+def test_what_plugins_print_goes_to_stderr(tmp_path: Path) -> None:
+    lines, done = ask(tmp_path, GOOD)
+    assert len(lines) == 1
+    assert "to whom it may concern" in done.stderr
+
+
+def test_no_sources_no_answers(tmp_path: Path) -> None:
+    lines, done = ask(tmp_path)
+    assert (lines, done.returncode, done.stderr) == ([], 0, "")

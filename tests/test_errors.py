@@ -1,0 +1,55 @@
+"""Errors are one line each, with the exit code and the names that help."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import errors
+from harness.errors import did_you_mean, first_line
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [
+        errors.UsageError, errors.UnknownName, errors.PluginError, errors.DataError,
+        errors.StoreError, errors.Unavailable, errors.Diverged, errors.ContractError,
+    ],
+)  # fmt: skip
+def test_faults_that_the_user_can_mend_leave_with_2(cls: type[errors.HarnessError]) -> None:
+    assert issubclass(cls, errors.HarnessError)
+    assert cls("x").exit_code == 2
+
+
+def test_unsupported_is_no_fault() -> None:
+    assert not issubclass(errors.Unsupported, errors.HarnessError)
+
+
+def test_unknown_name_is_a_usage_error() -> None:
+    assert issubclass(errors.UnknownName, errors.UsageError)
+
+
+def test_did_you_mean_names_the_nearest_and_all_in_order() -> None:
+    text = did_you_mean("transfomer", ["transformer", "mean_pool"], what="models")
+    assert text == "did you mean 'transformer'? known models: mean_pool, transformer"
+
+
+def test_did_you_mean_guesses_nothing_from_nothing_near() -> None:
+    assert did_you_mean("zzz", ["mean_pool"], what="models") == "known models: mean_pool"
+    assert did_you_mean("zzz", [], what="models") == "known models: none"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("one"), "one"),
+        (ValueError("\n  one\ntwo\n"), "one"),
+        (ValueError(), "ValueError"),
+        (ValueError("  \n "), "ValueError"),
+        (SystemExit(3), "3"),
+        (KeyError("k"), "'k'"),
+        (SyntaxError("invalid syntax", ("a.py", 3, 1, "x ="))
+         , "invalid syntax (a.py, line 3)"),
+    ],
+)  # fmt: skip
+def test_first_line_of_an_exception(error: BaseException, line: str) -> None:
+    assert first_line(error) == line

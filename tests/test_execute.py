@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from flax import nnx
+from small import Heard, token_data
+
+import harness
+from harness import plan, plugins, registry, suites
+from harness.entries import Failure, Source
+from harness.errors import Diverged, Unavailable
+from harness.events import Ended, Note
+from harness.execute import ended, execute
+from harness.progress import note
+from harness.recipe import Recipe
+
+SOURCE = Source(name="here", origin="session", target="here", version="1", source_hash="0")
+
+
+class Mean(nnx.Module):
+    def __init__(self, data: harness.DataSpec, *, rngs: nnx.Rngs):
+        assert data.vocab_size is not None
+        self.embed = nnx.Embed(data.vocab_size, data.num_classes, rngs=rngs)
+
+    def __call__(self, tokens):
+        return self.embed(tokens).mean(axis=1)
+
+
+def small() -> harness.Dataset:
+    note("a note on the data")
+    return token_data()
+
+
+def nothing():
+    return {"x": 1}
+
+
+def make(dataset=small) -> tuple[plan.Run, registry.Registry]:
+    known = registry.join(
+        [
+            (
+                SOURCE,
+                [
+                    plugins.make_entry("model", "mean", Mean, source=SOURCE),
+                    plugins.make_entry("dataset", "small", dataset, source=SOURCE),
+                ],
+            )
+        ]
+    )
+    suite = suites.Suite(
+        datasets=("small",), models=("mean",), recipe={"epochs": 1, "batch_size": 32}
+    )
+    return plan.expand(suite, known, key_parts={})[0], known
+
+
+def last(heard: Heard) -> Ended:
+    return next(e for e in heard.events if isinstance(e, Ended))
+
+
+def test_a_run_ends_ok_and_passes_notes_on():
+    run, known = make()
+    heard = Heard()
+    execute(run, known, heard)
+    assert last(heard) == Ended("ok")
+    assert Note("a note on the data") in heard.events
+    assert heard.measured["data_fingerprint"] == "small"
+
+
+def test_a_data_set_that_returns_something_else_is_named(capsys):
+    run, known = make(nothing)
+    heard = Heard()
+    execute(run, known, heard)
+    assert last(heard).error_message == (
+        "data set 'small' returned dict; expected a harness.Dataset"
+    )
+    assert "Traceback" in capsys.readouterr().err  # the log has the whole story
+
+
+def test_a_plugin_that_no_longer_loads_is_named(capsys):
+    run, known = make()
+    failure = Failure(source=SOURCE, error_type="OSError", message="gone", traceback="")
+    heard = Heard()
+    execute(run, replace(known, entries={}, failures=(failure,)), heard)
+    assert last(heard).error_message == "plugin here failed to load: OSError: gone"
+
+
+def test_an_unusable_batch_size_is_a_failure_of_one_line(capsys):
+    run, known = make()
+    heard = Heard()
+    execute(replace(run, recipe=Recipe(batch_size=1000)), known, heard)
+    assert last(heard).status == "failed"
+    assert "use at most 100" in last(heard).error_message
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (harness.Unsupported("x"), "skipped"),
+        (Unavailable("x"), "unavailable"),
+        (Diverged("x"), "diverged"),
+        (MemoryError("x"), "oom"),
+        (RuntimeError("RESOURCE_EXHAUSTED: out of memory"), "oom"),
+        (ValueError("x"), "failed"),
+        (SystemExit(2), "failed"),
+    ],
+)
+def test_an_exception_decides_the_status(error: BaseException, status: str):
+    assert ended(error).status == status
+    assert ended(error).error_type == type(error).__name__

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from small import Source, arrays, token_data, token_spec
+
+from harness import feed, orders
+from harness.errors import ContractError, UsageError
+
+
+def examples(size: int = 100) -> feed.Examples:
+    data = token_data(train=size)
+    return feed.as_examples(data.train, data.spec, name="train", limit=None)
+
+
+def test_chunks_have_one_shape_whether_gathered_or_not():
+    data = token_data()
+    resident = feed.as_examples(data.train, data.spec, name="train", limit=None)
+    streamed = feed.as_examples(Source(data.train), data.spec, name="train", limit=None)
+    order = orders.TrainingOrder(size=100, batch_size=10, chunk=4, epochs=1, seed=0)
+    placed, gathered = list(feed.chunks(resident, order)), list(feed.chunks(streamed, order))
+    assert resident.resident and not streamed.resident
+    assert [c.steps for c in placed] == [c.steps for c in gathered] == [4, 4, 2]
+    for here, there in zip(placed, gathered, strict=True):
+        assert here.payload.shape == (4, 10)
+        assert (arrays(data.train)["x"][here.payload] == there.payload["x"]).all()
+        assert (arrays(data.train)["y"][here.payload] == there.payload["y"]).all()
+
+
+def test_validation_is_stratified_disjoint_and_the_same_every_time():
+    train, held = feed.hold_out(examples(200), 0.25)
+    again = feed.hold_out(examples(200), 0.25)[1]
+    assert set(train.index).isdisjoint(held.index)
+    assert sorted([*train.index, *held.index]) == list(range(200))
+    assert (held.index == again.index).all()
+    assert abs(held.labels().mean() - examples(200).labels().mean()) < 0.02
+
+
+def test_a_validation_that_leaves_one_side_empty_is_refused():
+    with pytest.raises(UsageError, match="leaves one side empty"):
+        feed.hold_out(examples(20), 0.001)
+
+
+def test_limit_keeps_the_first_examples():
+    data = token_data()
+    first = feed.as_examples(data.train, data.spec, name="train", limit=7)
+    assert (arrays(first.split())["x"] == arrays(data.train)["x"][:7]).all()
+
+
+def test_a_subset_of_a_source_is_a_source():
+    data = token_data()
+    streamed = feed.as_examples(Source(data.train), data.spec, name="train", limit=None)
+    _, held = feed.hold_out(streamed, 0.2)
+    subset = held.split()
+    assert not isinstance(subset, Mapping)
+    assert len(subset) == len(held)
+    assert (subset[3]["x"] == arrays(data.train)["x"][held.index[3]]).all()
+
+
+def broken(**changes):
+    return {**arrays(token_data().train), **changes}
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ({"x": np.zeros((2, 12), np.int32)}, r"keys \['x'\]; expected x and y"),
+        (broken(x=np.zeros((100, 5), np.int32)), r"x \[100, 5\].*expected x \[n, 12\]"),
+        (broken(x=np.zeros((100, 12))), "x of float64.*expected int32"),
+        (broken(y=np.full(100, 2)), "labels from 2 to 2; expected 0 to 1"),
+        (broken(x=np.full((100, 12), 30, np.int32)), "ids from 30 to 30; expected 0 to 29"),
+        (broken(y=np.zeros(99, np.int32)), r"y \[99\]"),
+    ],
+)
+def test_a_split_unlike_its_spec_is_named(split, message):
+    with pytest.raises(ContractError, match=message) as caught:
+        feed.as_examples(split, token_spec(), name="train", limit=None)
+    assert "\n" not in str(caught.value)

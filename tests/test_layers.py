@@ -1,0 +1,165 @@
+"""The house: imports run down the layers only, and the light layers stay light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HARNESS = ROOT / "harness"
+
+# from the top; a file imports from its own layer and those above it
+LAYERS: dict[str, tuple[str, ...]] = {
+    "contract": ("errors", "specs", "entries", "hookspecs"),
+    "plugins": (
+        "paths", "parameters", "sources", "plugins", "registry", "describe", "index",
+        "progress", "digests", "download", "files",
+    ),
+    "plan": ("grammar", "recipe", "suites", "plan", "rows", "events"),
+    "compute": (
+        "orders", "feed", "metrics", "optimizers", "timing", "cost", "program", "assemble",
+        "engine",
+    ),
+    "keep": ("database", "store", "table", "report"),
+    "drive": (
+        "machine", "execute", "fingerprints", "worker", "runner", "api", "inspection", "cli",
+        "__main__", "__init__",
+    ),
+}  # fmt: skip
+
+# what a layer may use beside the standard library, anywhere in its files
+MAY_IMPORT: dict[str, set[str]] = {
+    "contract": {"pluggy"},
+    "plugins": {
+        "pluggy", "platformdirs", "annotated_types", "filelock", "requests", "urllib3", "tqdm",
+    },
+    "plan": set(),
+    "compute": {"jax", "flax", "optax", "grain", "numpy"},
+    "keep": {"sqlalchemy", "pandas", "matplotlib", "numpy", "tabulate"},
+    "drive": {"jax", "flax", "numpy", "pandas", "click", "tqdm"},
+}  # fmt: skip
+
+
+def layer_of(module: str) -> str:
+    """The layer of `harness.<module>`, by its first name below harness."""
+    return next(layer for layer, names in LAYERS.items() if module in names)
+
+
+def place(path: Path) -> str:
+    return path.relative_to(HARNESS).parts[0].removesuffix(".py")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Dotted names that a file imports at run time, wherever in it."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "harness":
+                yield from (f"harness.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+        else:
+            yield from imports(node)
+
+
+def files() -> list[Path]:
+    return sorted(HARNESS.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(HARNESS)))
+def test_a_file_imports_down_the_layers_only(path: Path):
+    order = list(LAYERS)
+    here = layer_of(place(path))
+    for name in imports(ast.parse(path.read_text())):
+        top, _, rest = name.partition(".")
+        if top == "harness":
+            there = layer_of(rest.partition(".")[0] or "__init__")
+            assert order.index(there) <= order.index(here), f"{path.name} imports {name}"
+            # the engine is given a model and a data set: it never looks one up
+            assert (here, there) not in {("compute", "plugins"), ("keep", "compute")}, name
+        elif top not in sys.stdlib_module_names:
+            assert top in MAY_IMPORT[here], f"{path.name} ({here}) imports {name}"
+
+
+def test_every_file_has_a_layer():
+    known = {name for names in LAYERS.values() for name in names}
+    assert {place(path) for path in files()} == known
+
+
+def test_no_files_import_each_other_in_a_circle():
+    edges: dict[str, set[str]] = {}
+    for path in files():
+        if place(path) in ("cli", "table", "report", "__init__"):
+            continue
+        names = (n.split(".") for n in imports(ast.parse(path.read_text())))
+        edges[place(path)] = {n[1] for n in names if n[0] == "harness" and len(n) > 1}
+    seen: set[str] = set()
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        assert name not in above, " -> ".join((*above, name))
+        if name not in seen:
+            for other in edges.get(name, ()):
+                visit(other, (*above, name))
+            seen.add(name)
+
+    for name in edges:
+        visit(name, ())
+
+
+@pytest.mark.parametrize(
+    ("folder", "forbidden"),
+    [
+        ("models/harness_models", "harness_datasets"),
+        ("datasets/harness_datasets", "harness_models"),
+        ("harness", "harness_models"),
+        ("harness", "harness_datasets"),
+        ("benchmarks", "harness_models"),
+        ("benchmarks", "harness_datasets"),
+    ],
+)
+def test_arrows_point_at_the_harness(folder: str, forbidden: str):
+    found = sorted((ROOT / folder).rglob("*.py"))
+    assert found
+    for path in found:
+        assert not any(
+            name.split(".")[0] == forbidden for name in imports(ast.parse(path.read_text()))
+        ), path
+
+
+def test_plugins_use_public_names_only():
+    for folder in ("models/harness_models", "datasets/harness_datasets"):
+        for path in (ROOT / folder).glob("*.py"):
+            for name in imports(ast.parse(path.read_text())):
+                if name.split(".")[0] == "harness":
+                    assert (
+                        name in PUBLIC_MODULES or name.removeprefix("harness.") in public()
+                    ), f"{path.name} imports {name}"
+
+
+# a plugin may also report progress
+PUBLIC_MODULES = {"harness", "harness.progress"}
+
+
+def public() -> set[str]:
+    import harness
+
+    return {name for name in vars(harness) if not name.startswith("_")}
+
+
+def test_importing_the_package_is_light():
+    program = "import sys, harness; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    # click comes with the command, not with the package
+    allowed = sys.stdlib_module_names | {"harness", "pluggy", "sitecustomize"}
+    loaded = {name for name in done.stdout.split() if not name.startswith("_")}
+    assert loaded - allowed <= {"mpl_toolkits", "google", "distutils-precedence"}

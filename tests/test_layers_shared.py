@@ -1,0 +1,229 @@
+"""The pieces in `harness_models._layers`, each against a plain definition of what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import harness
+from harness_models import _layers
+
+WIDTH = 8
+
+
+@pytest.fixture(autouse=True)
+def strict_jax() -> Iterator[None]:
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        yield
+
+
+def new_rngs() -> nnx.Rngs:
+    return nnx.Rngs(jax.random.key(0))
+
+
+def normal(*shape: int) -> jax.Array:
+    return jax.random.normal(jax.random.key(1), shape)
+
+
+def param_shapes(module: nnx.Module) -> list[tuple[int, ...]]:
+    return [leaf.shape for leaf in jax.tree.leaves(nnx.state(module, nnx.Param))]
+
+
+def mask_of(*rows: str) -> jax.Array:
+    """One string a row: `.` is padding, `x` is a token."""
+    return jnp.array([[letter == "x" for letter in row] for row in rows])
+
+
+def test_text_sizes_are_vocabulary_and_positions():
+    data = harness.DataSpec(kind="tokens", shape=(7,), vocab_size=11, num_classes=2)
+    assert _layers.text_sizes(data) == (11, 7)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        harness.DataSpec(kind="image", shape=(8, 8, 1), num_classes=2),
+        harness.DataSpec(kind="features", shape=(8,), num_classes=2),
+        harness.DataSpec(kind="tokens", shape=(8, 8), vocab_size=11, num_classes=2),
+    ],
+)
+def test_text_sizes_refuses_what_is_not_a_sequence_of_tokens(data: harness.DataSpec):
+    with pytest.raises(harness.Unsupported) as caught:
+        _layers.text_sizes(data)
+    message = str(caught.value)
+    assert data.kind in message and str(data.shape) in message and "\n" not in message
+
+
+def test_real_positions_are_those_without_the_pad_id():
+    tokens = jnp.array([[0, 0, 7], [5, 6, 7]])
+    mask = _layers.real_positions(tokens, pad_id=0)
+    assert mask is not None
+    np.testing.assert_array_equal(mask, mask_of("..x", "xxx"))
+
+
+def test_without_a_pad_id_there_is_no_mask():
+    assert _layers.real_positions(jnp.array([[0, 0, 7]]), pad_id=None) is None
+
+
+@pytest.mark.parametrize(
+    "pool, plain",
+    [(_layers.mean_over_positions, np.mean), (_layers.max_over_positions, np.max)],
+)
+def test_pooling_counts_real_positions_only(pool, plain):
+    # all negative, so that a zero from padding could win a maximum
+    x = -jnp.abs(normal(3, 4, WIDTH)) - 1
+    pooled = pool(x, mask_of("..xx", "xxxx", "...."))
+    rows = np.asarray(x)
+    np.testing.assert_allclose(pooled[0], plain(rows[0, 2:], axis=0), rtol=1e-6)
+    np.testing.assert_allclose(pooled[1], plain(rows[1], axis=0), rtol=1e-6)
+    np.testing.assert_array_equal(pooled[2], np.zeros(WIDTH))
+    np.testing.assert_allclose(pool(x, None), plain(rows, axis=1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("pool", [_layers.mean_over_positions, _layers.max_over_positions])
+def test_pooling_a_row_of_padding_has_a_finite_gradient(pool):
+    gradient = jax.grad(lambda x: pool(x, mask_of("....")).sum())(normal(1, 4, WIDTH))
+    np.testing.assert_array_equal(gradient, np.zeros((1, 4, WIDTH)))
+
+
+def test_an_embedding_adds_a_vector_for_the_position():
+    embed = _layers.TokenEmbedding(5, 3, WIDTH, position=True, rngs=new_rngs())
+    assert param_shapes(embed) == [(3, WIDTH), (5, WIDTH)]
+    x = embed(jnp.array([[4, 4, 1]]))
+    assert embed.position is not None
+    positions = embed.position.embedding[...]
+    np.testing.assert_allclose(x[0, 1] - x[0, 0], positions[1] - positions[0], atol=1e-6)
+
+
+def test_an_embedding_without_positions_holds_no_vectors_for_them():
+    embed = _layers.TokenEmbedding(5, 3, WIDTH, position=False, rngs=new_rngs())
+    assert param_shapes(embed) == [(5, WIDTH)]
+    x = embed(jnp.array([[4, 4, 1]]))
+    np.testing.assert_array_equal(x[0, 0], x[0, 1])
+
+
+def flax_attention(num_heads: int) -> nnx.MultiHeadAttention:
+    return nnx.MultiHeadAttention(num_heads, WIDTH, WIDTH, decode=False, rngs=new_rngs())
+
+
+def copy_weights(source: nnx.MultiHeadAttention, target: _layers.SelfAttention) -> None:
+    """Gives `target` the weights of `source`, with the axes of the heads merged."""
+    state = nnx.state(target, nnx.Param)
+    given = nnx.state(source, nnx.Param)
+    merged = jax.tree.map(lambda own, other: other.reshape(own.shape), state, given)
+    # biases start at zero: fill them, or a forgotten one would not show
+    filled = jax.tree.map(lambda leaf: leaf + 0.1 * (leaf.ndim == 1), merged)
+    nnx.update(target, filled)
+    nnx.update(source, jax.tree.map(lambda a, b: a.reshape(b.shape), filled, given))
+
+
+@pytest.mark.parametrize("num_heads", [1, 2, 4])
+@pytest.mark.parametrize("rows", [(), ("....x", "..xxx", "xxxxx")], ids=["all", "masked"])
+def test_attention_is_flax_multi_head_attention(num_heads: int, rows: tuple[str, ...]):
+    mask = mask_of(*rows) if rows else None
+    reference = flax_attention(num_heads)
+    attention = _layers.SelfAttention(WIDTH, num_heads, rngs=nnx.Rngs(jax.random.key(9)))
+    copy_weights(reference, attention)
+    x = normal(3, 5, WIDTH)
+    expected = reference(x, mask=None if mask is None else mask[:, None, None, :])
+    np.testing.assert_allclose(attention(x, mask), expected, atol=2e-6)
+
+
+def test_attention_starts_from_the_parameters_of_flax_multi_head_attention():
+    own = nnx.state(_layers.SelfAttention(WIDTH, 2, rngs=new_rngs()), nnx.Param)
+    given = nnx.state(flax_attention(2), nnx.Param)
+    pairs = jax.tree.map(lambda a, b: (a, b.reshape(a.shape)), own, given)
+    for mine, theirs in jax.tree.leaves(pairs, is_leaf=lambda x: isinstance(x, tuple)):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_heads_that_do_not_divide_the_width_are_refused_in_one_line():
+    with pytest.raises(harness.UsageError) as caught:
+        _layers.SelfAttention(12, 5, rngs=new_rngs())
+    assert str(caught.value) == (
+        "num_heads=5 does not divide the width 12; use one of 1, 2, 3, 4, 6, 12"
+    )
+
+
+def test_attention_does_not_look_at_masked_positions():
+    attention = _layers.SelfAttention(WIDTH, 2, rngs=new_rngs())
+    x = normal(1, 4, WIDTH)
+    changed = x.at[:, :2].add(100.0)
+    mask = mask_of("..xx")
+    np.testing.assert_array_equal(attention(x, mask)[:, 2:], attention(changed, mask)[:, 2:])
+    assert not np.allclose(attention(x)[:, 2:], attention(changed)[:, 2:])
+
+
+def test_attention_over_nothing_but_padding_is_finite():
+    attention = _layers.SelfAttention(WIDTH, 2, rngs=new_rngs())
+    value, gradient = jax.value_and_grad(lambda x: attention(x, mask_of("....")).sum())(
+        normal(1, 4, WIDTH)
+    )
+    assert np.isfinite(value) and np.isfinite(gradient).all()
+
+
+def test_a_feed_forward_layer_ends_at_the_width_it_began_with():
+    layer = _layers.FeedForward(WIDTH, 3, rngs=new_rngs())
+    assert layer(normal(2, 4, WIDTH)).shape == (2, 4, WIDTH)
+    assert param_shapes(layer) == [(WIDTH,), (3, WIDTH), (3,), (WIDTH, 3)]
+
+
+def test_post_norm_normalises_the_sum_of_input_and_update():
+    layer = _layers.PostNorm(lambda x: 2 * x, WIDTH, dropout=0.0, rngs=new_rngs())
+    x = normal(2, 4, WIDTH)
+    tripled = 3 * np.asarray(x)
+    centred = tripled - tripled.mean(axis=-1, keepdims=True)
+    expected = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-6)
+    np.testing.assert_allclose(layer(x), expected, atol=1e-5)
+
+
+def test_post_norm_drops_parts_of_the_update_and_not_of_the_input():
+    x = normal(2, 4, WIDTH)
+    layer = _layers.PostNorm(lambda x: x, WIDTH, dropout=1.0, rngs=new_rngs())
+    without = _layers.PostNorm(jnp.zeros_like, WIDTH, dropout=0.0, rngs=new_rngs())
+    np.testing.assert_array_equal(layer(x), without(x))
+
+
+def new_block(*, attention: bool, feedforward: bool) -> _layers.EncoderBlock:
+    return _layers.EncoderBlock(
+        WIDTH, num_heads=2, ff_dim=6, dropout=0.1,
+        attention=attention, feedforward=feedforward, rngs=new_rngs(),
+    )  # fmt: skip
+
+
+def test_a_block_without_its_sublayers_is_the_identity_and_holds_nothing():
+    block = new_block(attention=False, feedforward=False)
+    x = normal(2, 4, WIDTH)
+    np.testing.assert_array_equal(block(x), x)
+    assert jax.tree.leaves(nnx.state(block)) == []
+
+
+def test_only_attention_carries_anything_from_one_position_to_another():
+    x = normal(1, 4, WIDTH)
+    changed = x.at[:, 0].add(1.0)
+    for attention in (False, True):
+        block = new_block(attention=attention, feedforward=True)
+        block.eval()
+        moved = not np.array_equal(block(x)[:, 1:], block(changed)[:, 1:])
+        assert moved is attention
+
+
+def test_a_head_without_units_is_one_linear_layer():
+    head = _layers.Head(WIDTH, 0, 3, dropout=0.1, rngs=new_rngs())
+    head.eval()
+    assert param_shapes(head) == [(3,), (WIDTH, 3)]
+    x = normal(2, WIDTH)
+    np.testing.assert_allclose(head(x) + head(-x), 2 * head(0 * x), atol=1e-6)
+
+
+def test_a_head_with_units_has_a_relu_layer():
+    head = _layers.Head(WIDTH, 20, 3, dropout=0.1, rngs=new_rngs())
+    head.eval()
+    assert param_shapes(head) == [(20,), (WIDTH, 20), (3,), (20, 3)]
+    x = normal(2, WIDTH)
+    assert not np.allclose(head(x) + head(-x), 2 * head(0 * x), atol=1e-3)

@@ -1,0 +1,379 @@
+"""From selections and suites to runs, checked before anything starts."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from harness import plan, suites
+from harness.entries import Entry, Parameter, Source
+from harness.errors import UnknownName, UsageError
+from harness.plan import Run, expand, resolve
+from harness.recipe import Recipe, parameters
+from harness.registry import Registry, join
+from harness.rows import NAMES
+from harness.suites import Suite, suite_from_mapping
+
+SOURCE = Source(
+    name="kit", origin="file", target="/a/kit.py", version="ab12", source_hash="ab12cd"
+)
+WIDTH = Parameter(name="width", type="int", default=32, minimum=1)
+RATE = Parameter(name="rate", type="float", default=0.1, minimum=0, maximum=1)
+NET = Entry(
+    kind="model", name="net", source=SOURCE, parameters=(WIDTH, RATE),
+    variants={"wide": {"width": 64}, "dry": {"rate": 0.0}},
+)  # fmt: skip
+POOL = Entry(kind="model", name="pool", source=SOURCE, parameters=(WIDTH,))
+WORDS = Entry(
+    kind="dataset", name="words", source=SOURCE,
+    parameters=(Parameter(name="length", type="int", default=200),),
+)  # fmt: skip
+PARTS = {"jax_version": "1"}
+
+
+@pytest.fixture
+def known() -> Registry:
+    return registry_of(NET, POOL, WORDS)
+
+
+def registry_of(*entries: Entry) -> Registry:
+    return join([(SOURCE, list(entries))])
+
+
+def labels(text: str, known: Registry) -> list[tuple[str, dict[str, Any]]]:
+    return [(choice.label, choice.params) for choice in resolve("model", text, known)]
+
+
+def runs_of(known: Registry, **changes: Any) -> list[Run]:
+    suite = replace(Suite(datasets=("words",), models=("net",)), **changes)
+    return expand(suite, known, key_parts=PARTS)
+
+
+# selections
+
+
+def test_a_name_alone_is_the_base_with_all_parameters(known: Registry) -> None:
+    assert labels("net", known) == [("net", {"width": 32, "rate": 0.1})]
+
+
+def test_a_variant_changes_its_parameters(known: Registry) -> None:
+    assert labels("net:wide", known) == [("net:wide", {"width": 64, "rate": 0.1})]
+
+
+def test_brackets_win_over_the_variant(known: Registry) -> None:
+    expected = [("net:wide[width=8]", {"width": 8, "rate": 0.1})]
+    assert labels("net:wide[width=8]", known) == expected
+
+
+def test_a_star_is_the_base_and_all_variants(known: Registry) -> None:
+    assert [label for label, _ in labels("net:*", known)] == ["net", "net:wide", "net:dry"]
+    assert [label for label, _ in labels("pool:*", known)] == ["pool"]
+
+
+def test_a_star_for_the_name_is_every_entry_of_the_kind(known: Registry) -> None:
+    assert [label for label, _ in labels("*", known)] == ["net", "pool"]
+    everything = ["net", "net:wide", "net:dry", "pool"]
+    assert [label for label, _ in labels("*:*", known)] == everything
+    assert [c.name for c in resolve("dataset", "*", known)] == ["words"]
+
+
+def test_several_values_are_the_cells_of_a_grid(known: Registry) -> None:
+    found = [params for _, params in labels("net[width=8,16,rate=0,0.5]", known)]
+    assert [(p["width"], p["rate"]) for p in found] == [
+        (8, 0.0), (8, 0.5), (16, 0.0), (16, 0.5),
+    ]  # fmt: skip
+    assert type(found[0]["rate"]) is float
+
+
+def test_a_grid_under_stars(known: Registry) -> None:
+    assert [label for label, _ in labels("*[width=8,16]", known)] == [
+        "net[width=8]", "net[width=16]", "pool[width=8]", "pool[width=16]",
+    ]  # fmt: skip
+
+
+@given(st.integers(1, 2**62), st.floats(0, 1), st.sampled_from(["", ":wide", ":dry"]))
+def test_a_label_selects_the_choice_that_it_names(
+    width: int, rate: float, variant: str
+) -> None:
+    text = f"net{variant}[width={width},rate={rate!r}]"
+    (choice,) = resolve("model", text, registry_of(NET))
+    assert choice.params == {"width": width, "rate": rate}
+    assert resolve("model", choice.label, registry_of(NET)) == [choice]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("nett", "no model 'nett'; did you mean 'net'"),
+        ("words", "no model 'words'"),
+        ("net:wid", "has no variant 'wid'; did you mean 'wide'? known variants: dry, wide"),
+        ("*:wide", "model 'pool' has no variant 'wide'; known variants: none"),
+        ("net[widht=8]", "model 'net' has no parameter 'widht'; did you mean 'width'"),
+        ("net[width=8.5]", "width=8.5: expected int >= 1"),
+        ("net[width=0]", "width=0: expected int >= 1"),
+        ("net[width=8,none]", "width=none: expected int >= 1"),
+        ("net[rate=high]", "rate=high: expected float >= 0 and <= 1"),
+        ("*[rate=0.5]", "model 'pool' has no parameter 'rate'"),
+        ("net[epochs=3]", "no parameter 'epochs'"),
+        ("net[", "expected key=value"),
+    ],
+)
+def test_what_is_not_known_says_what_is(text: str, told: str, known: Registry) -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve("model", text, known)
+    assert told in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_star_over_nothing_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="no model"):
+        resolve("model", "*", registry_of(WORDS))
+
+
+@given(st.text() | st.text(st.sampled_from('netwidh:*[]=,01." '), max_size=16))
+def test_any_selection_is_choices_or_a_usage_error(text: str) -> None:
+    try:
+        found = resolve("model", text, registry_of(NET, POOL, WORDS))
+    except UsageError as error:
+        assert len(str(error).splitlines()) == 1
+    else:
+        assert found and all(c.name in ("net", "pool") for c in found)
+
+
+# expanding
+
+
+def test_runs_come_data_sets_models_grid_seeds(known: Registry) -> None:
+    found = runs_of(
+        known, datasets=("words[length=1,2]",), models=("pool", "net"), seeds=(0, 1),
+        grid={"epochs": (1, 2), "batch_size": (4, 8)},
+    )  # fmt: skip
+    order = [
+        (r.dataset.params["length"], r.model.name, r.recipe.epochs, r.recipe.batch_size, r.seed)
+        for r in found
+    ]
+    assert order == [
+        (length, model, epochs, size, seed)
+        for length in (1, 2)
+        for model in ("pool", "net")
+        for epochs in (1, 2)
+        for size in (4, 8)
+        for seed in (0, 1)
+    ]
+
+
+def test_what_is_selected_twice_runs_once(known: Registry) -> None:
+    texts = ("net:wide", "net", "net:*", "net[width=32]", "net[rate=0.1]")
+    names = [r.model.label for r in runs_of(known, models=texts)]
+    assert names == ["net:wide", "net", "net:dry"]
+    assert len(runs_of(known, datasets=("words", "*"))) == 1
+
+
+def test_equal_points_of_a_grid_run_once(known: Registry) -> None:
+    found = runs_of(known, grid={"learning_rate": (1e-3, 0.001, 1, 1.0)})
+    assert [r.recipe.learning_rate for r in found] == [1e-3, 1.0]
+
+
+def test_every_planned_run_has_an_id_of_its_own(known: Registry) -> None:
+    found = [r.run_id for _ in range(3) for r in runs_of(known, seeds=tuple(range(50)))]
+    assert len(set(found)) == len(found)
+    assert {len(run_id) for run_id in found} == {12}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"models": ()}, "no model selected; name one with --model"),
+        ({"datasets": ()}, "no dataset selected; name one with --dataset"),
+        ({"models": ("nett",)}, "no model 'nett'"),
+        ({"recipe": {"epoch": 1}}, "no hyper-parameter 'epoch'; did you mean 'epochs'"),
+        ({"grid": {"epoch": (1,)}}, "no hyper-parameter 'epoch'; did you mean 'epochs'"),
+        ({"grid": {"epochs": (1, 0)}}, "epochs=0: expected int >= 1"),
+        ({"grid": {"epochs": ()}}, "epochs"),
+        ({"recipe": {"select": "best"}}, "--validation 0.1"),
+        ({"seeds": ()}, "seed"),
+    ],
+)
+def test_a_plan_that_makes_no_sense_is_refused(
+    changes: dict[str, Any], told: str, known: Registry
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        runs_of(known, **changes)
+    assert told in str(caught.value)
+
+
+def test_the_best_epoch_needs_validation_in_every_run_of_a_grid(known: Registry) -> None:
+    found = runs_of(known, recipe={"select": "best"}, grid={"validation": (0.1, 0.2)})
+    assert [r.recipe.validation for r in found] == [0.1, 0.2]
+    with pytest.raises(UsageError, match="validation=0"):
+        runs_of(known, recipe={"select": "best"}, grid={"validation": (0.1, 0)})
+
+
+# keys
+
+
+def test_equal_runs_have_equal_keys(known: Registry) -> None:
+    (first,), (second,) = runs_of(known), runs_of(known)
+    assert first.run_key == second.run_key
+    assert first.run_id != second.run_id
+
+
+EQUAL: list[dict[str, Any]] = [
+    {"models": ("net[width=32]",)},
+    {"models": ("net[rate=0.10]",)},
+    {"models": ("net[rate=1e-1,width=32]",)},
+    {"datasets": ("words[length=2e2]",)},
+    {"recipe": {"epochs": 10, "learning_rate": 0.001}},
+    {"grid": {"epochs": (10,)}},
+    {"name": "another suite"},
+]
+
+
+@pytest.mark.parametrize("changes", EQUAL, ids=str)
+def test_what_changes_no_result_changes_no_key(
+    changes: dict[str, Any], known: Registry
+) -> None:
+    (first,), (second,) = runs_of(known), runs_of(known, **changes)
+    assert first.run_key == second.run_key
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"seeds": (1,)},
+    {"models": ("pool",)},
+    {"models": ("net:wide",)},
+    {"models": ("net[width=33]",)},
+    {"models": ("net[rate=0.2]",)},
+    {"datasets": ("words[length=100]",)},
+    {"recipe": {"epochs": 11}},
+    {"recipe": {"batch_size": 64}},
+    {"recipe": {"eval_batch_size": 64}},
+    {"recipe": {"optimizer": "sgd"}},
+    {"recipe": {"learning_rate": 0.002}},
+    {"recipe": {"schedule": "linear"}},
+    {"recipe": {"validation": 0.1}},
+    {"recipe": {"validation": 0.1, "select": "best"}},
+    {"recipe": {"limit": 10}},
+]
+
+
+def test_every_change_gives_another_key(known: Registry) -> None:
+    keys = [runs_of(known, **changes)[0].run_key for changes in [{}, *CHANGES]]
+    assert len(set(keys)) == len(keys)
+    touched = {name for changes in CHANGES for name in changes.get("recipe", {})}
+    assert touched == set(parameters())
+
+
+def test_a_plugins_code_is_in_the_key_and_its_place_is_not(known: Registry) -> None:
+    def key(**changes: Any) -> str:
+        moved = replace(SOURCE, **changes)
+        entries = [replace(e, source=moved) for e in (NET, WORDS)]
+        (run,) = runs_of(join([(moved, entries)]))
+        return run.run_key
+
+    assert key() == key(target="/b/kit.py")
+    assert len({key(), key(source_hash="ff"), key(version="ff")}) == 3
+
+
+def test_the_machines_parts_are_in_the_key(known: Registry) -> None:
+    suite = Suite(datasets=("words",), models=("net",))
+    (first,) = expand(suite, known, key_parts=PARTS)
+    (second,) = expand(suite, known, key_parts={"jax_version": "2"})
+    assert first.run_key != second.run_key
+
+
+# runs as JSON and as rows
+
+
+def test_a_run_survives_the_way_through_json(known: Registry) -> None:
+    recipe = {"select": "best", "validation": 0.25, "limit": 7}
+    (run,) = runs_of(known, models=("net:wide[rate=1e-17]",), recipe=recipe, seeds=(3,))
+    back = plan.run_from_json(json.loads(json.dumps(plan.run_to_json(run))))
+    assert back == run
+    assert (back.label, back.to_row()) == (run.label, run.to_row())
+    assert isinstance(back.recipe, Recipe) and isinstance(back.model.source, Source)
+
+
+def test_a_row_knows_what_was_planned(known: Registry) -> None:
+    (run,) = runs_of(
+        known, models=("net:wide[rate=0.5]",), name="mine", seeds=(3,),
+        recipe={"select": "best", "validation": 0.1},
+    )  # fmt: skip
+    row = run.to_row()
+    assert set(row) <= set(NAMES)
+    assert (row["suite"], row["seed"], row["run_id"]) == ("mine", 3, run.run_id)
+    assert (row["dataset"], row["dataset_variant"]) == ("words", "")
+    assert (row["model"], row["variant"], row["parent"]) == ("net", "wide", "net")
+    assert json.loads(row["model_params"]) == {"width": 64, "rate": 0.5}
+    assert json.loads(row["variant_params"]) == {"width": 64}
+    assert json.loads(row["dataset_params"]) == {"length": 200}
+    assert row["model_plugin"] == "kit==ab12"
+    assert (row["selection"], row["validation"]) == ("best", 0.1)
+    assert run.label == "words x net:wide[rate=0.5], seed 3"
+
+
+def test_a_base_has_no_parent(known: Registry) -> None:
+    (run,) = runs_of(known, models=("net[width=8]",))
+    assert (run.to_row()["variant"], run.to_row()["parent"]) == ("", "")
+
+
+# seeds and grids from the command line
+
+
+def test_a_registry_made_by_hand_makes_a_plan(
+    make_registry: Callable[..., Registry],
+) -> None:
+    class Net:
+        def __init__(self, data: Any, *, width: int = 3, rngs: Any) -> None: ...
+
+    def register_models(register: Any) -> None:
+        register("net", Net, variants={"wide": {"width": 4}})
+
+    known = make_registry(register_models)
+    assert [c.params for c in resolve("model", "net:*", known)] == [{"width": 3}, {"width": 4}]
+    with pytest.raises(UnknownName):
+        resolve("dataset", "net", known)
+
+
+KEYS = st.sampled_from([*suites.SUITE_KEYS, *parameters()]) | st.text(max_size=6)
+LEAVES = (
+    st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.datetimes()
+    | st.dates() | st.times() | st.sampled_from(["best", "adam", 10**400, 1, 0.1, 2e4])
+)  # fmt: skip
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@example({"name": 3})
+@example({"optimizer": "a\nb"})
+@example({"grid": {"a\nb": [1]}})
+@example({"grid": {"a\nb": []}})
+@example({"grid": {"epochs": [{"a": [math.inf]}]}})
+@example({"seeds": 10**9})
+@settings(deadline=None)
+@given(st.dictionaries(KEYS, VALUES, max_size=4))
+def test_any_mapping_is_a_suite_or_a_usage_error_of_one_line(content: dict[str, Any]) -> None:
+    known = registry_of(NET, POOL, WORDS)
+    try:
+        suite = suite_from_mapping(content, name="mine", folder=Path("/x"))
+        # what was taken must also make a plan
+        runs = expand(
+            replace(suite, datasets=("words",), models=("net",)), known, key_parts=PARTS
+        )
+    except UsageError as error:
+        assert len(str(error).splitlines()) == 1
+        return
+    assert isinstance(suite.name, str)
+    assert all(isinstance(p, str) for p in (*suite.datasets, *suite.models, *suite.plugins))
+    assert len(runs) >= len(suite.seeds) >= 1
+    assert json.loads(json.dumps([plan.run_to_json(run) for run in runs]))

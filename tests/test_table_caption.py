@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from typing import Any
+
+from stored import failed_row, make_row
+
+from harness.store import frame_of
+from harness.table import caption
+
+PLACE: dict[str, Any] = {"cpu_model": "EPYC", "device_kind": "cpu", "jax_version": "0.10.2",
+         "started_at": "2026-11-22T10:00:00+00:00"}  # fmt: skip
+
+
+def test_a_table_says_where_and_when_it_was_measured():
+    text = caption(frame_of([make_row(**PLACE), failed_row(cpu_model="other")]))
+    assert text == ("1 run; processor EPYC, device cpu, jax 0.10.2; 2026-11-22")
+
+
+def test_what_differs_is_named_and_what_needs_a_word_is_explained():
+    rows = [
+        make_row(seed=0, compile_cache="miss", **PLACE),
+        make_row(seed=1, compile_cache="hit", **{**PLACE, "jax_version": "0.11",
+                 "started_at": "2026-11-23T10:00:00+00:00"}),
+    ]  # fmt: skip
+    first, second = caption(frame_of(rows)).splitlines()
+    assert "jax 0.10.2 and 0.11" in first and first.endswith("2026-11-22 to 2026-11-23")
+    assert second == (
+        "± is the standard deviation over seeds; "
+        "compile s leaves out programs that came from the cache"
+    )
+
+
+def test_a_recipe_that_is_not_the_default_is_named():
+    rows = [make_row(seed=s, epochs=3, limit=100, learning_rate=0.01) for s in range(2)]
+    assert "recipe: epochs 3, learning rate 0.01, limit 100" in caption(frame_of(rows))
+
+
+def test_nothing_measured_needs_no_caption():
+    assert caption(frame_of([failed_row()])) == ""
