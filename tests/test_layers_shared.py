@@ -107,66 +107,6 @@ def test_an_embedding_without_positions_holds_no_vectors_for_them():
     np.testing.assert_array_equal(x[0, 0], x[0, 1])
 
 
-def flax_attention(num_heads: int) -> nnx.MultiHeadAttention:
-    return nnx.MultiHeadAttention(num_heads, WIDTH, WIDTH, decode=False, rngs=new_rngs())
-
-
-def copy_weights(source: nnx.MultiHeadAttention, target: _layers.SelfAttention) -> None:
-    """Gives `target` the weights of `source`, with the axes of the heads merged."""
-    state = nnx.state(target, nnx.Param)
-    given = nnx.state(source, nnx.Param)
-    merged = jax.tree.map(lambda own, other: other.reshape(own.shape), state, given)
-    # biases start at zero: fill them, or a forgotten one would not show
-    filled = jax.tree.map(lambda leaf: leaf + 0.1 * (leaf.ndim == 1), merged)
-    nnx.update(target, filled)
-    nnx.update(source, jax.tree.map(lambda a, b: a.reshape(b.shape), filled, given))
-
-
-@pytest.mark.parametrize("num_heads", [1, 2, 4])
-@pytest.mark.parametrize("rows", [(), ("....x", "..xxx", "xxxxx")], ids=["all", "masked"])
-def test_attention_is_flax_multi_head_attention(num_heads: int, rows: tuple[str, ...]):
-    mask = mask_of(*rows) if rows else None
-    reference = flax_attention(num_heads)
-    attention = _layers.SelfAttention(WIDTH, num_heads, rngs=nnx.Rngs(jax.random.key(9)))
-    copy_weights(reference, attention)
-    x = normal(3, 5, WIDTH)
-    expected = reference(x, mask=None if mask is None else mask[:, None, None, :])
-    np.testing.assert_allclose(attention(x, mask), expected, atol=2e-6)
-
-
-def test_attention_starts_from_the_parameters_of_flax_multi_head_attention():
-    own = nnx.state(_layers.SelfAttention(WIDTH, 2, rngs=new_rngs()), nnx.Param)
-    given = nnx.state(flax_attention(2), nnx.Param)
-    pairs = jax.tree.map(lambda a, b: (a, b.reshape(a.shape)), own, given)
-    for mine, theirs in jax.tree.leaves(pairs, is_leaf=lambda x: isinstance(x, tuple)):
-        np.testing.assert_array_equal(mine, theirs)
-
-
-def test_heads_that_do_not_divide_the_width_are_refused_in_one_line():
-    with pytest.raises(harness.UsageError) as caught:
-        _layers.SelfAttention(12, 5, rngs=new_rngs())
-    assert str(caught.value) == (
-        "num_heads=5 does not divide the width 12; use one of 1, 2, 3, 4, 6, 12"
-    )
-
-
-def test_attention_does_not_look_at_masked_positions():
-    attention = _layers.SelfAttention(WIDTH, 2, rngs=new_rngs())
-    x = normal(1, 4, WIDTH)
-    changed = x.at[:, :2].add(100.0)
-    mask = mask_of("..xx")
-    np.testing.assert_array_equal(attention(x, mask)[:, 2:], attention(changed, mask)[:, 2:])
-    assert not np.allclose(attention(x)[:, 2:], attention(changed)[:, 2:])
-
-
-def test_attention_over_nothing_but_padding_is_finite():
-    attention = _layers.SelfAttention(WIDTH, 2, rngs=new_rngs())
-    value, gradient = jax.value_and_grad(lambda x: attention(x, mask_of("....")).sum())(
-        normal(1, 4, WIDTH)
-    )
-    assert np.isfinite(value) and np.isfinite(gradient).all()
-
-
 def test_a_feed_forward_layer_ends_at_the_width_it_began_with():
     layer = _layers.FeedForward(WIDTH, 3, rngs=new_rngs())
     assert layer(normal(2, 4, WIDTH)).shape == (2, 4, WIDTH)

@@ -291,3 +291,22 @@ def test_images_are_not_supported():
     images = harness.DataSpec(kind="image", shape=(8, 8, 1), num_classes=3)
     with pytest.raises(harness.Unsupported, match="image"):
         build(data=images)
+
+
+def test_groups_change_no_output_and_no_gradient():
+    x = jax.random.randint(jax.random.key(1), (7, SMALL.shape[0]), 0, 17)
+
+    def outputs_and_gradients(groups: int):
+        model = Transformer(SMALL, dropout=0.0, groups=groups, rngs=nnx.Rngs(0))
+        graph, params, rest = nnx.split(model, nnx.Param, ...)
+
+        def loss(params: nnx.State) -> jax.Array:
+            return (nnx.merge(graph, params, rest)(x) ** 2).sum()
+
+        return model(x), *jax.tree.leaves(jax.grad(loss)(params))
+
+    # seven examples in groups of 7, of 2 (the last one smaller), and of 1
+    whole = outputs_and_gradients(1)
+    for groups in (4, 7, 100):
+        for mine, theirs in zip(outputs_and_gradients(groups), whole, strict=True):
+            np.testing.assert_allclose(mine, theirs, atol=1e-5)

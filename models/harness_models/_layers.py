@@ -21,6 +21,8 @@ from annotated_types import Ge, Le
 from flax import nnx
 
 import harness
+from harness_models._attention import SelfAttention
+from harness_models._dropout import Dropout
 
 # annotations of constructor parameters, with the bounds that the registry reads
 Size: TypeAlias = Annotated[int, Ge(1)]
@@ -109,60 +111,6 @@ class TokenEmbedding(nnx.Module):
         return x + self.position.embedding[...][None]  # [b, t, d] + [1, t, d]
 
 
-class SelfAttention(nnx.Module):
-    """Scaled dot-product self-attention with several heads (Vaswani et al. 2017, 3.2).
-
-    The same function, parameters and initialisers as `nnx.MultiHeadAttention`. Only the
-    layout differs: heads stand in front of the positions in both products, which XLA
-    compiles to faster code on a CPU.
-
-    Raises:
-      UsageError: the width cannot be divided among that many heads.
-    """
-
-    def __init__(self, width: int, num_heads: int, *, rngs: nnx.Rngs) -> None:
-        if width % num_heads:
-            divisors = ", ".join(str(n) for n in range(1, width + 1) if width % n == 0)
-            raise harness.UsageError(
-                f"num_heads={num_heads} does not divide the width {width}; "
-                f"use one of {divisors}"
-            )
-        self.num_heads = num_heads
-        self.query = nnx.Linear(width, width, rngs=rngs)
-        self.key = nnx.Linear(width, width, rngs=rngs)
-        self.value = nnx.Linear(width, width, rngs=rngs)
-        self.out = nnx.Linear(width, width, rngs=rngs)
-
-    def __call__(self, x: jax.Array, mask: jax.Array | None = None) -> jax.Array:
-        """Lets every position look at the positions that the mask allows.
-
-        A row whose mask allows none looks at all of its positions alike.
-
-        Args:
-          x: `[b, t, d]`.
-          mask: bool `[b, t]`, True where a position may be looked at; None for all.
-
-        Returns:
-          `[b, t, d]`.
-        """
-        query = self._split_heads(self.query(x))  # [b, h, t, d/h]
-        key = self._split_heads(self.key(x))
-        value = self._split_heads(self.value(x))
-        query = query * query.shape[-1] ** -0.5
-        scores = jnp.einsum("bhqd,bhkd->bhqk", query, key)
-        if mask is not None:
-            # the lowest finite number, not -inf: a row of only padding must not become nan
-            lowest = jnp.finfo(scores.dtype).min
-            scores = jnp.where(mask[:, None, None, :], scores, lowest)
-        mixed = jnp.einsum("bhqk,bhkd->bhqd", jax.nn.softmax(scores), value)
-        return self.out(mixed.swapaxes(1, 2).reshape(x.shape))  # [b, t, h, d/h] -> [b, t, d]
-
-    def _split_heads(self, x: jax.Array) -> jax.Array:
-        b, t, d = x.shape
-        heads = x.reshape(b, t, self.num_heads, d // self.num_heads)
-        return heads.swapaxes(1, 2)  # [b, h, t, d/h]
-
-
 class FeedForward(nnx.Module):
     """Two layers at each position, with a relu between; it ends at the width it began with."""
 
@@ -185,7 +133,7 @@ class PostNorm(nnx.Module):
         self, inner: Callable[..., jax.Array], width: int, *, dropout: float, rngs: nnx.Rngs
     ) -> None:
         self.inner = inner
-        self.dropout = nnx.Dropout(dropout, rngs=rngs)
+        self.dropout = Dropout(dropout, rngs=rngs)
         self.norm = nnx.LayerNorm(width, epsilon=1e-6, rngs=rngs)
 
     def __call__(self, x: jax.Array, *context: jax.Array | None) -> jax.Array:
@@ -240,9 +188,9 @@ class Head(nnx.Module):
     def __init__(
         self, width: int, units: int, num_classes: int, *, dropout: float, rngs: nnx.Rngs
     ) -> None:
-        self.dropout_in = nnx.Dropout(dropout, rngs=rngs)
+        self.dropout_in = Dropout(dropout, rngs=rngs)
         self.hidden = nnx.Linear(width, units, rngs=rngs) if units else None
-        self.dropout_hidden = nnx.Dropout(dropout, rngs=rngs)
+        self.dropout_hidden = Dropout(dropout, rngs=rngs)
         self.out = nnx.Linear(units or width, num_classes, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:

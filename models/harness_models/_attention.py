@@ -1,0 +1,123 @@
+"""Self-attention, laid out for a fast training step.
+
+The function, parameters and initialisers are those of `nnx.MultiHeadAttention`; what
+differs is how it is computed, forwards and backwards:
+
+- heads stand in front of the positions in every product;
+- the softmax is never written down: exponentials `[b, h, t, t]` are kept, their sums
+  divide the small `[b, h, t, d/h]` arrays on either side of the big products;
+- the backward pass is written out, with products that contract the last axis of their
+  left operand, the form for which XLA's CPU compiler has its fast kernels.
+
+docs/performance.md has what each of these brings; tests compare with the plain formula.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+
+import harness
+
+
+class SelfAttention(nnx.Module):
+    """Scaled dot-product self-attention with several heads (Vaswani et al. 2017, 3.2).
+
+    Raises:
+      UsageError: the width cannot be divided among that many heads.
+    """
+
+    def __init__(self, width: int, num_heads: int, *, rngs: nnx.Rngs) -> None:
+        if width % num_heads:
+            divisors = ", ".join(str(n) for n in range(1, width + 1) if width % n == 0)
+            raise harness.UsageError(
+                f"num_heads={num_heads} does not divide the width {width}; "
+                f"use one of {divisors}"
+            )
+        self.num_heads = num_heads
+        self.query = nnx.Linear(width, width, rngs=rngs)
+        self.key = nnx.Linear(width, width, rngs=rngs)
+        self.value = nnx.Linear(width, width, rngs=rngs)
+        self.out = nnx.Linear(width, width, rngs=rngs)
+
+    def __call__(self, x: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+        """Lets every position look at the positions that the mask allows.
+
+        A row whose mask allows none looks at all of its positions alike.
+
+        Args:
+          x: `[b, t, d]`.
+          mask: bool `[b, t]`, True where a position may be looked at; None for all.
+
+        Returns:
+          `[b, t, d]`.
+        """
+        query = self._split_heads(self.query(x))  # [b, h, t, d/h]
+        key = self._split_heads(self.key(x))
+        value = self._split_heads(self.value(x))
+        scaled = query * query.shape[-1] ** -0.5
+        mixed = attend(scaled, key, value, None if mask is None else mask[:, None, None, :])
+        return self.out(mixed.swapaxes(1, 2).reshape(x.shape))  # [b, t, h, d/h] -> [b, t, d]
+
+    def _split_heads(self, x: jax.Array) -> jax.Array:
+        b, t, d = x.shape
+        heads = x.reshape(b, t, self.num_heads, d // self.num_heads)
+        return heads.swapaxes(1, 2)  # [b, h, t, d/h]
+
+
+@jax.custom_vjp
+def attend(
+    query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array | None
+) -> jax.Array:
+    """`softmax(query key^T) value`, the softmax over the keys that the mask allows.
+
+    Args:
+      query: `[b, h, q, d]`, already scaled.
+      key, value: `[b, h, k, d]`.
+      mask: bool `[b, 1, 1, k]`, or None to allow every key.
+
+    Returns:
+      `[b, h, q, d]`.
+    """
+    return _forward(query, key, value, mask)[0]
+
+
+def _forward(
+    query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array | None
+) -> tuple[jax.Array, Any]:
+    scores = jnp.einsum("bhqd,bhkd->bhqk", query, key)
+    if mask is not None:
+        # the lowest finite number, not -inf: a row of only padding must not become nan
+        scores = jnp.where(mask, scores, jnp.finfo(scores.dtype).min)
+    exps = jnp.exp(scores - scores.max(axis=-1, keepdims=True))  # [b, h, q, k]
+    total = exps.sum(axis=-1, keepdims=True)  # [b, h, q, 1]
+    mixed = jnp.einsum("bhqk,bhkd->bhqd", exps, value) / total
+    return mixed, (query, key, value, mask, exps, total, mixed)
+
+
+def _backward(kept: Any, grad: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, None]:
+    query, key, value, mask, exps, total, mixed = kept
+    grad = grad / total  # [b, h, q, d]
+    # softmax' gradient needs the mean of what comes back, weighted with the probabilities
+    mean = (grad * mixed).sum(axis=-1, keepdims=True)  # [b, h, q, 1]
+    d_scores = exps * (jnp.einsum("bhqd,bhkd->bhqk", grad, value) - mean)  # [b, h, q, k]
+    if mask is not None:  # a row of only padding has exponentials of 1 there
+        d_scores = jnp.where(mask, d_scores, jnp.zeros((), d_scores.dtype))
+    d_query = jnp.einsum("bhqk,bhkd->bhqd", d_scores, key)
+    return d_query, _over_queries(query, d_scores), _over_queries(grad, exps), None
+
+
+def _over_queries(left: jax.Array, right: jax.Array) -> jax.Array:
+    """Sums `left [b, h, q, d]` times `right [b, h, q, k]` over q: `[b, h, k, d]`."""
+    # barriers: without them XLA folds both transpositions into the product, which then
+    # contracts the second axis and misses the fast kernel
+    turned = lax.optimization_barrier(left.swapaxes(2, 3))  # [b, h, d, q]
+    product = jnp.einsum("bhdq,bhqk->bhdk", turned, right)
+    return lax.optimization_barrier(product).swapaxes(2, 3)  # [b, h, k, d]
+
+
+attend.defvjp(_forward, _backward)
