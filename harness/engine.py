@@ -32,6 +32,24 @@ PROGRESS_EVERY = 0.2
 
 
 @dataclass
+class _Recompiles:
+    """What was compiled when everything should have been."""
+
+    counter: timing.CompileCounter = field(default_factory=timing.compile_counter)
+    seen: int = 0
+    names: list[str] = field(default_factory=list)
+
+    def skip(self) -> None:
+        """Takes what was compiled since the last look for warm-up."""
+        self.seen = self.counter.compilations
+
+    def note(self) -> None:
+        """Takes it for compiled again."""
+        self.names += self.counter.compiled[self.seen :]
+        self.skip()
+
+
+@dataclass
 class _Clock:
     """What a training adds up while it goes on; all in seconds."""
 
@@ -41,6 +59,7 @@ class _Clock:
     wait_s: float = 0.0
     eval_s: float = 0.0
     shown_at: float = 0.0
+    recompiles: _Recompiles = field(default_factory=_Recompiles)
 
     @contextmanager
     def training(self) -> Iterator[None]:
@@ -94,14 +113,14 @@ def _train(prepared: Prepared, recipe: Recipe, clock: _Clock, emit: Emit) -> pro
     state, chosen = prepared.state, _Chosen()
     validated = prepared.evaluate is not prepared.final
     feeder = prepared.trainer.chunks()
-    counter = timing.compile_counter()
-    compiled_before = counter.compilations
+    clock.recompiles.skip()
     judged = None
     for epoch in range(1, recipe.epochs + 1):
         emit(Phase("train"))
         start = len(clock.blocks)
         with clock.training():
             state, loss = _train_epoch(prepared.trainer, state, feeder, epoch, clock, emit)
+        clock.recompiles.note()
         emit(Phase("evaluate"))
         judged, eval_s = _timed_evaluation(prepared.evaluate, state, clock)
         prefix = "val" if validated else "test"
@@ -114,8 +133,8 @@ def _train(prepared: Prepared, recipe: Recipe, clock: _Clock, emit: Emit) -> pro
         if _choose(chosen, judged.accuracy, state, recipe):
             emit(Measured(_quality(history)))
         if epoch == 1:
-            compiled_before = counter.compilations
-    emit(Measured({"recompiles": counter.compilations - compiled_before}))
+            clock.recompiles.skip()  # the first evaluation is warm-up too
+        clock.recompiles.note()
     state = state if chosen.state is None else chosen.state
     if judged is None or validated:
         judged, _ = _timed_evaluation(prepared.final, state, clock)
@@ -163,6 +182,8 @@ def _train_epoch(
         clock.wait_s += time.perf_counter() - asked
         for part in _first_step_apart(chunk, is_first=not clock.blocks):
             state, part_losses, block = trainer(state, part)
+            if not clock.blocks:
+                clock.recompiles.skip()
             clock.blocks.append(block)
             losses.append(part_losses)
             clock.losses.append(part_losses)
@@ -230,6 +251,8 @@ def _emit_timings(clock: _Clock, recipe: Recipe, emit: Emit) -> None:
             {
                 "first_step_ms": 1e3 * blocks[0].seconds / blocks[0].steps,
                 **timing.step_times(blocks, batch_size=recipe.batch_size),
+                "recompiles": len(clock.recompiles.names),
+                "recompiled": timing.named(clock.recompiles.names),
                 "train_s": busy,
                 "eval_s": clock.eval_s,
                 "observer_s": 0.0,

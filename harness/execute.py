@@ -6,12 +6,14 @@ ended. Nothing is raised except what must end the process (Ctrl-C).
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from pathlib import Path
 from typing import Any
 
 from harness import machine
+from harness.allocator import allocator
 from harness.assemble import Emit, build_model
 from harness.engine import fit
 from harness.entries import Entry
@@ -27,6 +29,7 @@ from harness.events import Ended, Measured, Note, Phase, Transfer
 from harness.plan import Run
 from harness.progress import notes_to, report_to
 from harness.registry import Registry, missing_requirements
+from harness.sharing import default_folder, watched
 from harness.sources import file_source
 from harness.specs import Dataset
 
@@ -34,19 +37,21 @@ from harness.specs import Dataset
 def execute(run: Run, registry: Registry, emit: Emit) -> None:
     """Runs one planned run and emits all that it learns."""
     end = Ended("ok")
-    try:
-        _execute(run, registry, emit)
-    except (Exception, SystemExit) as error:
-        # the log keeps the whole story, the row one line of it
-        traceback.print_exc()
-        end = ended(error)
+    with watched(default_folder()) as shared:
+        try:
+            _execute(run, registry, emit)
+        except (Exception, SystemExit) as error:
+            # the log keeps the whole story, the row one line of it
+            traceback.print_exc()
+            end = ended(error)
+        emit(Measured({"timing_comparable": not shared()}))
     emit(Measured({"peak_rss_bytes": machine.peak_rss_bytes()}))
     # the last word: whoever listens need not wait for the process to go
     emit(end)
 
 
 def _execute(run: Run, registry: Registry, emit: Emit) -> None:
-    emit(Measured(machine.devices()))
+    emit(Measured({**machine.devices(), "allocator": allocator(os.environ)}))
     emit(Phase("load"))
     dataset_entry = _load_entry(registry, "dataset", run)
     model_entry = _load_entry(registry, "model", run)

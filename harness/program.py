@@ -146,10 +146,15 @@ def train_chunk(step: Step, length: int) -> Callable[..., Any]:
     """
 
     def chunk(state: TrainState, data: Any, payload: Any, steps: jax.Array) -> Any:
-        def body(i: jax.Array, carry: tuple[TrainState, jax.Array]) -> Any:
+        def one(i: jax.Array, carry: tuple[TrainState, jax.Array]) -> Any:
             state, losses = carry
             state, loss = step(state, take(data, payload, i))
             return state, losses.at[i].set(loss)
+
+        def body(i: jax.Array, carry: tuple[TrainState, jax.Array]) -> Any:
+            # always true. In a computation of its own XLA's CPU compiler orders the step's
+            # operations better than in the loop's body: docs/performance.md
+            return lax.cond(i < steps, one, lambda i, carry: carry, i, carry)
 
         losses = jnp.zeros(length, jnp.float32)  # [K]
         return lax.fori_loop(0, steps, body, (state, losses))

@@ -60,12 +60,12 @@ COLUMNS: tuple[Column, ...] = (
         "time",
         "data_s:float compile_s:float compile_cache first_step_ms:float "
         "step_ms_p50:float step_ms_p90:float step_ms_mean:float examples_per_s:float "
-        "host_overhead_pct:float data_wait_pct:float recompiles:int train_s:float "
+        "host_overhead_pct:float data_wait_pct:float recompiles:int recompiled train_s:float "
         "eval_s:float observer_s:float timing_comparable:bool",
     ),
     *_group(
         "place",
-        "started_at host cpu_model device_kind device_count:int mesh executor commit "
+        "started_at host cpu_model device_kind device_count:int mesh executor allocator commit "
         "dirty:bool harness_version dataset_plugin model_plugin python_version "
         "jax_version jaxlib_version flax_version optax_version grain_version "
         "numpy_version",

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness import machine
+from harness.allocator import worker_environment
 from harness.events import Collector, Ended, Event, from_line
 from harness.paths import cache_dir
 from harness.plan import Run, run_to_json
@@ -104,8 +105,6 @@ def _planned(run: Run, place: Mapping[str, Any], executor_name: str) -> dict[str
         **run.to_row(),
         **place,
         "executor": executor_name,
-        # runs go one after the other, so none shares the machine with another
-        "timing_comparable": True,
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "log_path": str(log_path(run)),
     }
@@ -206,7 +205,7 @@ def _worker(stderr: Any) -> Iterator[subprocess.Popen[str]]:
         # -P: a file in the user's folder must not stand in for a library
         [sys.executable, "-P", "-m", "harness.worker"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
-        text=True, start_new_session=True,
+        text=True, start_new_session=True, env=worker_environment(os.environ),
     )  # fmt: skip
     threading.Thread(target=_bury, args=(process,), daemon=True).start()
     try:

@@ -8,11 +8,19 @@ settle are warm-up; the quantiles are over the steps of the others.
 from __future__ import annotations
 
 import functools
+import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax.monitoring
 import numpy as np
+
+# the line of JAX's log that says what is compiled for which arguments
+COMPILING = re.compile(r"Compiling (?P<name>\S+) with global shapes and types (?P<shapes>.*)")
+SHAPE = re.compile(r"ShapedArray\(([^()]*)")
+# so many compilations are named in a row
+SHOWN = 5
 
 # a leading block this much slower than the later ones is still warm-up
 SETTLED = 1.2
@@ -60,23 +68,58 @@ def step_times(blocks: Sequence[Block], *, batch_size: int) -> dict[str, float |
     return dict(zip(names, (p50, p90, mean, 1e3 * batch_size / mean), strict=True))
 
 
-@dataclass
-class CompileCounter:
-    """How often this process compiled, and what the persistent cache gave."""
+class CompileCounter(logging.Handler):
+    """What this process compiled, and what the persistent cache gave.
 
-    compilations: int = 0
-    hits: int = 0
-    misses: int = 0
+    JAX counts compilations for its monitors and names their shapes in its log only. Where
+    the log should change its wording, the names stay and the shapes are missing.
+
+    Attributes:
+      compiled: one text a compilation, as in `step(float32[128,200])`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.compiled: list[str] = []
+        self.hits = 0
+        self.misses = 0
+        self._shapes: dict[str, str] = {}
+
+    @property
+    def compilations(self) -> int:
+        return len(self.compiled)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Remembers the shapes that the compilation now beginning is for."""
+        found = COMPILING.match(record.getMessage())
+        if found:
+            self._shapes[found["name"]] = ",".join(SHAPE.findall(found["shapes"]))
+
+    def finished(self, name: str) -> None:
+        bare = name.removeprefix("jit(").removesuffix(")")
+        self.compiled.append(f"{bare}({self._shapes.pop(name, '')})")
+
+
+def named(compiled: Sequence[str]) -> str:
+    """Compilations as one line: the first five, and how many more."""
+    more = f" and {len(compiled) - SHOWN} more" if len(compiled) > SHOWN else ""
+    return "; ".join(compiled[:SHOWN]) + more
 
 
 @functools.cache
 def compile_counter() -> CompileCounter:
     """The process's counter; JAX offers no way to take a listener back, so there is one."""
     counter = CompileCounter()
+    log = logging.getLogger("jax._src.interpreters.pxla")
+    log.addHandler(counter)
+    log.setLevel(logging.DEBUG)
+    # what JAX would have shown without us is shown still: warnings
+    log.propagate = False
+    log.addHandler(_warnings_only())
 
-    def on_duration(event: str, duration_secs: float, **_: str | int) -> None:
+    def on_duration(event: str, duration_secs: float, **about: str | int) -> None:
         if event == "/jax/core/compile/backend_compile_duration":
-            counter.compilations += 1
+            counter.finished(str(about.get("fun_name", "?")))
 
     def on_event(event: str, **_: str | int) -> None:
         if event == "/jax/compilation_cache/cache_hits":
@@ -87,3 +130,9 @@ def compile_counter() -> CompileCounter:
     jax.monitoring.register_event_duration_secs_listener(on_duration)
     jax.monitoring.register_event_listener(on_event)
     return counter
+
+
+def _warnings_only() -> logging.Handler:
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    return handler

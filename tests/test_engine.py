@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+import time
 
 import jax
 import jax.numpy as jnp
@@ -211,3 +212,59 @@ class Unjudged(Bag):
 def test_an_evaluation_that_is_not_finite_is_no_result():
     with pytest.raises(Diverged, match="evaluation loss nan"):
         train(factory=Unjudged)
+
+
+class Sleepy(nnx.Module):
+    """A step with known extra work: it waits so many milliseconds."""
+
+    wait_ms = 0.0
+
+    def __init__(self, data: harness.DataSpec, *, rngs: nnx.Rngs):
+        self.bag = Bag(data, rngs=rngs)
+
+    def __call__(self, tokens):
+        def wait(tokens: np.ndarray) -> np.ndarray:
+            time.sleep(type(self).wait_ms / 1e3)
+            return np.asarray(tokens)
+
+        shape = jax.ShapeDtypeStruct(tokens.shape, tokens.dtype)
+        return self.bag(jax.pure_callback(wait, shape, tokens))
+
+
+class Sleepier(Sleepy):
+    wait_ms = 90.0
+
+
+class Sleeping(Sleepy):
+    wait_ms = 30.0
+
+
+def test_known_extra_work_moves_the_step_times_by_its_ratio():
+    # waiting dominates: nothing here depends on how fast the machine is
+    recipe = Recipe(epochs=1, batch_size=10, eval_batch_size=100)
+    times = [train(recipe, factory=factory)[1].measured for factory in (Sleeping, Sleepier)]
+    for name in ("step_ms_p50", "step_ms_mean"):
+        short, long = (row[name] for row in times)
+        assert 30 <= short and 90 <= long
+        assert 1.5 < long / short < 3.3
+
+
+class Compiling(Source):
+    """Compiles for a shape that is new at every hundredth example."""
+
+    asked = 0
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        self.asked += 1
+        if self.asked % 100 == 0:
+            jax.jit(lambda x: x + 1)(np.ones(self.asked, np.float32))
+        return super().__getitem__(index)
+
+
+def test_compiling_again_every_twentieth_step_shows():
+    data = token_data()
+    data = harness.Dataset(Compiling(data.train), data.test, data.spec)
+    _, heard = train(Recipe(epochs=6, batch_size=5, eval_batch_size=37), data=data)
+    # 20 steps of 5 examples an epoch; what is fetched ahead of the first chunk is warm-up
+    assert 2 <= heard.measured["recompiles"] <= 6
+    assert "<lambda>(float32[" in heard.measured["recompiled"]

@@ -27,8 +27,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "keep": ("database", "store", "table", "report"),
     "drive": (
-        "machine", "execute", "fingerprints", "worker", "runner", "api", "inspection", "cli",
-        "__main__", "__init__",
+        "allocator", "sharing", "machine", "execute", "fingerprints", "worker", "runner",
+        "api", "inspection", "cli", "__main__", "__init__",
     ),
 }  # fmt: skip
 
@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plan": set(),
     "compute": {"jax", "flax", "optax", "grain", "numpy"},
     "keep": {"sqlalchemy", "pandas", "matplotlib", "numpy", "tabulate"},
-    "drive": {"jax", "flax", "numpy", "pandas", "click", "tqdm"},
+    "drive": {"jax", "flax", "numpy", "pandas", "click", "tqdm", "filelock"},
 }  # fmt: skip
 
 

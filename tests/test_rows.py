@@ -28,6 +28,8 @@ CONTRACT = {
 ADDED = {
     "identity": ["run_key", "data_fingerprint", "variant_params"],
     "recipe": ["eval_batch_size"],
+    "time": ["recompiled"],
+    "place": ["allocator"],
 }
 
 

@@ -204,7 +204,8 @@ def test_a_row_says_where_and_how_it_was_measured(known: Registry):
     runs = runs_of(known, "mean_pool")
     rows, _ = perform(runs, lambda run, log, heard: Ended("ok"))
     row = rows[0]
-    assert row["executor"] == "process" and row["timing_comparable"] is True
+    assert row["executor"] == "process"
+    assert row["timing_comparable"] is None  # the run itself finds out, and this one is empty
     assert row["jax_version"] and row["cpu_model"] and row["started_at"].endswith("+00:00")
     assert row["model_plugin"].startswith("mean_pool==")
 

@@ -35,5 +35,16 @@ def test_a_recipe_that_is_not_the_default_is_named():
     assert "recipe: epochs 3, learning rate 0.01, limit 100" in caption(frame_of(rows))
 
 
+def test_times_that_say_less_than_they_seem_to_are_marked():
+    rows = [
+        make_row(seed=0, timing_comparable=False, recompiles=2, recompiled="step(f32[3])"),
+        make_row(seed=1, timing_comparable=True, recompiles=0, recompiled=""),
+        make_row(seed=2, timing_comparable=None, recompiles=None, recompiled=None),
+    ]
+    last = caption(frame_of(rows)).splitlines()[-1]
+    assert "times of 1 are not comparable: another run went on beside" in last
+    assert "1 compiled again while training, as step(f32[3])" in last
+
+
 def test_nothing_measured_needs_no_caption():
     assert caption(frame_of([failed_row()])) == ""

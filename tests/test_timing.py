@@ -3,7 +3,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from harness.timing import Block, compile_counter, steady, step_times
+from harness.timing import Block, compile_counter, named, steady, step_times
 
 
 def blocks(*ms: float, steps: int = 10) -> list[Block]:
@@ -47,3 +47,23 @@ def test_compilations_are_counted():
     jax.jit(lambda x: x * 3 + 41)(jnp.ones(7)).block_until_ready()
     assert counter.compilations > before
     assert compile_counter() is counter
+
+
+def test_a_compilation_is_named_with_its_shapes():
+    counter = compile_counter()
+
+    @jax.jit
+    def scale(x: jax.Array, y: jax.Array) -> jax.Array:
+        return x * 3 + y
+
+    one, two = jnp.ones(7), jnp.ones((2, 1))
+    before = counter.compilations
+    scale(one, two).block_until_ready()
+    assert counter.compiled[before:] == ["scale(float32[7],float32[2,1])"]
+    scale(one, two).block_until_ready()
+    assert counter.compilations == before + 1
+
+
+def test_many_compilations_are_named_in_one_line():
+    assert named(["a()", "b()"]) == "a(); b()"
+    assert named([f"f{i}()" for i in range(7)]) == "f0(); f1(); f2(); f3(); f4() and 2 more"

@@ -15,6 +15,7 @@ PLACE = {
     "jax_version": "jax",
     "flax_version": "flax",
     "harness_version": "harness",
+    "allocator": "allocator",
 }
 
 
@@ -35,6 +36,14 @@ def caption(frame: pd.DataFrame) -> str:
         notes.append("± is the standard deviation over seeds")
     if bool((ok["compile_cache"] == "hit").fillna(False).any()):
         notes.append("compile s leaves out programs that came from the cache")
+    shared = int((~ok["timing_comparable"].fillna(True).astype(bool)).sum())
+    if shared:
+        notes.append(f"times of {shared} are not comparable: another run went on beside")
+    again = ok.loc[ok["recompiles"].fillna(0) > 0]
+    if len(again):
+        notes.append(
+            f"{len(again)} compiled again while training, as {again['recompiled'].iloc[0]}"
+        )
     return "\n".join([*lines, "; ".join(notes)]).strip()
 
 
@@ -50,7 +59,7 @@ def _recipe(ok: pd.DataFrame) -> str:
 
 
 def _all(values: pd.Series) -> str:
-    return " and ".join(dict.fromkeys(str(v) for v in values.dropna()))
+    return " and ".join(dict.fromkeys(str(v) for v in values.dropna() if v != ""))
 
 
 def _days(values: pd.Series) -> str:
