@@ -1,0 +1,94 @@
+"""What an arm is asked and what it answers, and the clock that all arms read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+BATCH, EVAL_BATCH, LEARNING_RATE = 128, 256, 1e-3
+VOCAB, LENGTH, WIDTH, HEADS, UNITS, DROPOUT = 20_000, 200, 32, 2, 20, 0.1
+# a block of bare steps, on batches that lie ready
+BLOCK_STEPS = 15
+
+
+@dataclass(frozen=True)
+class Job:
+    """One arm, one model, in one process.
+
+    Attributes:
+      arm: a name in `arms.ARMS`.
+      model: "transformer" or "mean_pool".
+      epochs: how many; the first one also compiles and is reported by itself.
+      blocks: blocks of bare steps that are measured.
+      data: folder with x_train, y_train, x_test and y_test as .npy files.
+      options: what distinguishes arms of one library.
+    """
+
+    arm: str
+    model: str
+    epochs: int
+    blocks: int
+    data: str
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a process measured; times in seconds, one entry an epoch.
+
+    Attributes:
+      train_s, eval_s: wall time of training and of evaluation.
+      step_ms: median of blocks of bare steps.
+      accuracy: on the test examples after the last epoch.
+      extra: what only this arm knows.
+    """
+
+    param_count: int
+    train_s: list[float]
+    eval_s: list[float]
+    step_ms: float
+    accuracy: float
+    versions: dict[str, str]
+    extra: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Data:
+    """x int32 [n, 200], y int32 [n]; the training examples are whole batches."""
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+
+    @property
+    def steps(self) -> int:
+        return len(self.x_train) // BATCH
+
+
+def read_data(folder: str | Path) -> Data:
+    names = ("x_train", "y_train", "x_test", "y_test")
+    arrays = {name: np.load(Path(folder) / f"{name}.npy") for name in names}
+    whole = len(arrays["x_train"]) // BATCH * BATCH
+    for name in ("x_train", "y_train"):
+        arrays[name] = arrays[name][:whole]
+    return Data(**arrays)
+
+
+def timed(function: Callable[[], Any]) -> tuple[Any, float]:
+    """What a function returns and the seconds it took; it returns when all is done."""
+    start = time.perf_counter()
+    result = function()
+    return result, time.perf_counter() - start
+
+
+def block_ms(run_block: Callable[[], Any], *, blocks: int, steps: int = BLOCK_STEPS) -> float:
+    """Median milliseconds a step over blocks, the first one not counted."""
+    seconds = [timed(run_block)[1] for _ in range(blocks + 1)][1:]
+    return 1e3 * median(seconds) / steps

@@ -1,0 +1,153 @@
+"""The comparison with peers: its arithmetic, and its arms in real processes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.peers import __main__ as command
+from benchmarks.peers import arms, rounds, summary, targets
+from benchmarks.peers.arms import ARMS, BY_NAME, Arm
+from benchmarks.peers.machine_rates import rate
+from benchmarks.peers.targets import TUTORIAL
+
+
+def record(arm: str, number: int, epoch: float, step: float, **extra: Any) -> dict[str, Any]:
+    """An arm's answer: a first epoch of 10 s, then epochs of `epoch` s, half evaluation."""
+    return {
+        "round": number, "arm": arm, "model": "transformer", "param_count": 653_566,
+        "train_s": [8.0, epoch / 2, epoch / 2], "eval_s": [2.0, epoch / 2, epoch / 2],
+        "step_ms": step, "accuracy": 0.8, "versions": {"jax": "1"}, "extra": extra,
+    }  # fmt: skip
+
+
+def harness_record(number: int, epoch: float, step: float) -> dict[str, Any]:
+    cost = {"flops_per_step": 2e9, "bytes_per_step": 1e9, "scan_s": [9.0, epoch / 2, epoch]}
+    return record("harness", number, epoch, step, **cost)
+
+
+MACHINE = {"round": 0, "arm": "machine", "data": "IMDB", "gflop_s": 100.0, "gb_s": 20.0}
+
+
+def test_ratios_are_taken_within_a_round():
+    # the second round is ten times slower for both: medians of times would say otherwise
+    records = [
+        harness_record(0, 1.0, 10.0), record("PyTorch eager", 0, 2.0, 20.0),
+        harness_record(1, 10.0, 100.0), record("PyTorch eager", 1, 20.0, 200.0),
+        harness_record(2, 1.0, 10.0),
+    ]  # fmt: skip
+    table = summary.model_table(records, "transformer")
+    (line,) = [line for line in table.splitlines() if "PyTorch eager" in line]
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[2] == cells[4] == "2.00 (2.00 to 2.00)"
+    assert cells[5] == "10.0 (10.0 to 10.0)"
+    assert "PyTorch compile" not in table  # it was not asked for
+
+
+def test_an_arm_that_is_missing_or_fails_says_so_in_the_table():
+    records = [
+        harness_record(0, 1.0, 10.0),
+        {"round": 0, "arm": "PyTorch eager", "model": "transformer",
+         "error": "missing: pip install torch"},
+    ]  # fmt: skip
+    assert "| PyTorch eager | missing: pip install torch |" in summary.model_table(
+        records, "transformer"
+    )
+
+
+def test_targets_compare_with_the_best_loop_of_each_round():
+    slow, fast = TUTORIAL
+    records = [
+        harness_record(0, 1.0, 10.0), record(slow, 0, 9.0, 1.0), record(fast, 0, 5.0, 1.0),
+        harness_record(1, 1.0, 10.0), record(slow, 1, 5.0, 1.0), record(fast, 1, 9.0, 1.0),
+    ]  # fmt: skip
+    first, *_ = targets.targets(records)
+    assert first.ratios == [5.0, 5.0]
+    assert first.verdict() == "must"
+
+
+@pytest.mark.parametrize(
+    "ratios, faster, verdict",
+    [
+        ([7.0], True, "goal"), ([5.0], True, "must"), ([3.0], True, "missed"),
+        ([3.0], False, "goal"), ([5.0], False, "must"), ([7.0], False, "missed"),
+        ([], False, "not measured"),
+    ],
+)  # fmt: skip
+def test_a_verdict_is_the_stricter_bound_that_is_met(
+    ratios: list[float], faster: bool, verdict: str
+):
+    must, goal = (4, 6) if faster else (6, 4)
+    assert targets.Target("x", must, goal, ratios, faster).verdict() == verdict
+
+
+def test_the_roofline_is_the_higher_of_two_floors():
+    table = summary.roofline_table([MACHINE, harness_record(0, 1.0, 100.0)])
+    cells = [cell.strip() for cell in table.splitlines()[-1].strip("|").split("|")]
+    # 2 GFLOP at 100 GFLOP/s take 20 ms, 1 GB at 20 GB/s takes 50 ms
+    assert cells == ["transformer", "100.00", "2.000", "1.000", "20.00", "50.00", "2.0"]
+
+
+def test_overhead_pairs_an_epoch_with_the_scan_behind_it():
+    assert summary.overhead([harness_record(0, 4.0, 1.0)], "transformer") == [1.0, 0.5]
+
+
+def test_the_page_names_data_machine_and_versions():
+    page = command.page([MACHINE, harness_record(0, 1.0, 10.0)])
+    assert page.startswith("Data: IMDB. Rounds: 1") and "jax 1" in page
+
+
+def test_kept_measurements_give_the_same_page(tmp_path: Path):
+    records = [MACHINE, harness_record(0, 1.0, 10.0)]
+    path = tmp_path / "records.jsonl"
+    path.write_text("".join(json.dumps(r) + "\n" for r in records))
+    assert command.page(command.read_records(path)) == command.page(records)
+
+
+def test_a_rate_is_an_amount_over_a_time():
+    assert rate(lambda x: x, np.zeros(1), 1.0) > 0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three training batches and one test batch of random tokens."""
+    folder = tmp_path_factory.mktemp("peers")
+    random = np.random.RandomState(0)
+    for split, size in (("train", 400), ("test", 256)):
+        np.save(folder / f"x_{split}.npy", random.randint(0, 20_000, (size, 200), np.int32))
+        np.save(folder / f"y_{split}.npy", random.randint(0, 2, size).astype(np.int32))
+    return folder
+
+
+@pytest.mark.parametrize("model", arms.MODELS)
+@pytest.mark.parametrize(
+    "arm", [a for a in ARMS if a.name not in ("PyTorch compile", "Keras 3 on JAX, 16 steps")],
+    ids=lambda arm: arm.name,
+)  # fmt: skip
+def test_every_library_trains_the_same_number_of_parameters(arm: Arm, model: str, folder: Path):
+    if arm.missing():
+        pytest.skip(f"{arm.name} needs: pip install {' '.join(arm.missing())}")
+    answer = rounds.run_arm(arm, model, str(folder), epochs=2, blocks=1)
+    assert "error" not in answer, answer
+    assert answer["param_count"] == arms.PARAM_COUNTS[model]
+    assert len(answer["train_s"]) == len(answer["eval_s"]) == 2
+    assert answer["step_ms"] > 0 and 0 <= answer["accuracy"] <= 1
+
+
+def test_a_process_that_fails_is_a_record_with_its_last_line():
+    answer = rounds.run_arm(BY_NAME["harness"], "mean_pool", "/nowhere")
+    assert re.search("FileNotFoundError", answer["error"])
+
+
+def test_a_missing_package_is_named_and_its_arm_not_run(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(rounds, "ARMS", (Arm("absent", "none", needs=("no_such_package",)),))
+    monkeypatch.setattr(rounds, "machine_rates", lambda: {"gflop_s": 1.0, "gb_s": 1.0})
+    said = list(rounds.run_rounds(1, ("mean_pool",), (), "", ""))
+    assert said[1]["error"] == "missing: pip install no_such_package"
+    assert importlib.util.find_spec("no_such_package") is None
