@@ -44,7 +44,8 @@ def execute(run: Run, registry: Registry, emit: Emit) -> None:
             # the log keeps the whole story, the row one line of it
             traceback.print_exc()
             end = ended(error)
-        emit(Measured({"timing_comparable": not shared()}))
+        met = shared()
+        emit(Measured({"timing_comparable": None if met is None else not met}))
     emit(Measured({"peak_rss_bytes": machine.peak_rss_bytes()}))
     # the last word: whoever listens need not wait for the process to go
     emit(end)

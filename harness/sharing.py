@@ -7,8 +7,9 @@ A lock is the kernel's and ends with its process, however that ends.
 
 from __future__ import annotations
 
-import getpass
+import os
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,25 +21,35 @@ from filelock import FileLock, Timeout
 
 def default_folder() -> Path:
     """One folder for all runs of a user on this machine, whatever cache they use."""
-    return Path(tempfile.gettempdir()) / f"harness-{getpass.getuser()}-{socket.gethostname()}"
+    user = os.getuid() if sys.platform != "win32" else os.environ.get("USERNAME", "")
+    return Path(tempfile.gettempdir()) / f"harness-{user}-{socket.gethostname()}"
 
 
 @contextmanager
-def watched(folder: Path) -> Iterator[Callable[[], bool]]:
-    """Gives a function that tells whether this run has shared the machine so far."""
-    folder.mkdir(parents=True, exist_ok=True)
+def watched(folder: Path) -> Iterator[Callable[[], bool | None]]:
+    """Gives a function that tells whether this run has shared the machine so far.
+
+    It tells None where the folder cannot be used: nobody knows then.
+    """
     own = folder / f"{uuid4().hex}.lock"
+    lock = FileLock(own)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError:
+        yield lambda: None
+        return
+    # after the own lock is held: of two that begin together, one sees the other
+    met = [other for other in folder.glob("*.lock") if other != own and _is_held(other)]
     mark = own.with_suffix(".shared")
-    with FileLock(own):
-        # after the own lock is held: of two that begin together, one sees the other
-        met = [other for other in folder.glob("*.lock") if other != own and _is_held(other)]
+    try:
         for other in met:
             other.with_suffix(".shared").touch()
-        try:
-            yield lambda: bool(met) or mark.exists()
-        finally:
-            mark.unlink(missing_ok=True)
-            own.unlink(missing_ok=True)
+        yield lambda: bool(met) or mark.exists()
+    finally:
+        mark.unlink(missing_ok=True)
+        own.unlink(missing_ok=True)
+        lock.release()
 
 
 def _is_held(path: Path) -> bool:

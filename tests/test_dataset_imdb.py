@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import harness
+from benchmarks.tutorial_preparation import prepare
 from harness.files import import_files
 from harness.progress import notes_to
 from harness_datasets import imdb as module
@@ -21,30 +22,9 @@ WORDS = ["the", "and", "a", "of", "to", "is", "br", "in", "it", "i", "this", "th
 Reviews = list[list[int]]
 
 
-def tutorial(
-    source: Path, *, vocab_size: int, max_length: int, index_from: int, oov_id: int
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """What the tutorial's code does, review by review, as x and y of each split."""
-    with np.load(source, allow_pickle=True) as file:
-        raw = {name: file[name] for name in file.files}
-    random = np.random.RandomState(113)
-    prepared = {}
-    for split in ("train", "test"):
-        order = np.arange(len(raw[f"x_{split}"]))
-        random.shuffle(order)
-        rows = np.zeros((len(order), max_length), dtype=np.int64)
-        for row, review in zip(rows, raw[f"x_{split}"][order], strict=True):
-            shifted = [rank + index_from for rank in review]
-            ids = [id_ if id_ < vocab_size else oov_id for id_ in shifted]
-            if ids:
-                row[-min(len(ids), max_length) :] = ids[-max_length:]
-        prepared[split] = rows, raw[f"y_{split}"][order]
-    return prepared
-
-
 def agree(source: Path, **parameters: int) -> None:
     dataset = imdb(**parameters)
-    expected = tutorial(source, **parameters)
+    expected = prepare(source, **parameters)
     for split, arrays in (("train", dataset.train), ("test", dataset.test)):
         x, y = expected[split]
         assert isinstance(arrays, dict)

@@ -64,3 +64,9 @@ def test_a_killed_run_is_no_company(tmp_path: Path):
 
 def test_the_folder_is_the_users_and_the_machines():
     assert default_folder() == default_folder() and default_folder().is_absolute()
+
+
+def test_without_a_folder_nobody_knows(tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    with watched(tmp_path / "file" / "folder") as shared:
+        assert shared() is None
