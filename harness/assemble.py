@@ -98,7 +98,8 @@ class Trainer:
         )
         jax.block_until_ready((state, losses))
         block = timing.Block(chunk.steps, time.perf_counter() - start)
-        return state, np.asarray(losses)[: chunk.steps], block
+        # a copy: a view would keep the device's array for as long as the run remembers losses
+        return state, np.array(losses)[: chunk.steps], block
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def prepare(
     )
     emit(Phase("compile"))
     optimizer = make_optimizer(recipe, steps=order.steps_per_epoch * recipe.epochs)
-    split, params, rest = program.split_model(model)
+    split, params, rest = program.split_model(model, dtype=jnp.dtype(recipe.precision))
     state = program.TrainState(params, rest, optimizer.init(params))
     # own buffers, each once: the first step donates them, and a plugin may share its own
     state = jax.tree.map(jnp.copy, state)
@@ -163,7 +164,11 @@ def prepare(
     program.check_outputs(split, state, x, dataset.spec)
     counter = timing.compile_counter()
     hits, misses = counter.hits, counter.misses
-    trainer = _compile_trainer(split, optimizer, state, splits.train, order, placed)
+
+    def step(state: program.TrainState, batch: program.Batch) -> Any:
+        return program.train_step(split, optimizer, state, batch, accumulate=recipe.accumulate)
+
+    trainer = _compile_trainer(step, state, splits.train, order, placed)
     test = _compile_evaluator(split, state, splits.test, recipe, placed)
     evaluate = test
     if splits.validation is not None:
@@ -192,16 +197,12 @@ def _cache_state(hits: int, misses: int) -> str:
 
 
 def _compile_trainer(
-    split: program.SplitModel,
-    optimizer: Any,
+    step: program.Step,
     state: program.TrainState,
     examples: feed.Examples,
     order: orders.TrainingOrder,
     placed: Placed,
 ) -> Trainer:
-    def step(state: program.TrainState, batch: program.Batch) -> Any:
-        return program.train_step(split, optimizer, state, batch)
-
     data = placed[id(examples.arrays)] if examples.resident else None
     payload = next(feed.chunks(examples, order)).payload
     chunk = program.train_chunk(step, order.chunk)

@@ -44,39 +44,68 @@ class TrainState(NamedTuple):
 
 @dataclass(frozen=True)
 class SplitModel:
-    """A model as two static graphs, for training and for evaluation."""
+    """A model as two static graphs, for training and for evaluation.
+
+    Attributes:
+      dtype: what the model computes in. Parameters, and examples that are not tokens, are
+        cast on the way in; its other variables keep the types they have.
+    """
 
     train_graph: nnx.GraphDef[Any]
     eval_graph: nnx.GraphDef[Any]
+    dtype: Any = jnp.float32
+
+    def _merged(self, graph: nnx.GraphDef[Any], params: Any, rest: Any) -> Any:
+        # copy: a merged model must not write into the arrays it was given while tracing
+        return nnx.merge(graph, cast_floats(params, self.dtype), rest, copy=True)
 
     def train_outputs(self, params: Any, rest: Any, x: jax.Array) -> tuple[jax.Array, Any]:
         """Outputs [b, c] in training mode, and the other variables after the call."""
-        # copy: a merged model must not write into the arrays it was given while tracing
-        model = nnx.merge(self.train_graph, params, rest, copy=True)
-        outputs = model(x)
+        model = self._merged(self.train_graph, params, rest)
+        outputs = model(cast_floats(x, self.dtype))
         # what a call notes down for its caller (`sow`) is not carried to the next step
-        return outputs, nnx.split(model, nnx.Param, nnx.Intermediate, ...)[3]
+        after = nnx.split(model, nnx.Param, nnx.Intermediate, ...)[3]
+        # a statistic computed in half precision goes back into the type it is kept in
+        return outputs, jax.tree.map(_in_type_of, after, rest)
 
     def eval_outputs(self, params: Any, rest: Any, x: jax.Array) -> jax.Array:
         """Outputs [b, c] in evaluation mode."""
-        return nnx.merge(self.eval_graph, params, rest, copy=True)(x)
+        model = self._merged(self.eval_graph, params, rest)
+        return model(cast_floats(x, self.dtype))
 
     def judge(self, params: Any, rest: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Outputs [b, c] in evaluation mode, and the probabilities [b, c] they stand for."""
-        model = nnx.merge(self.eval_graph, params, rest, copy=True)
-        outputs = model(x)
+        model = self._merged(self.eval_graph, params, rest)
+        outputs = model(cast_floats(x, self.dtype))
         if isinstance(model, GivesProbabilities):
             return outputs, model.probabilities(outputs)
         return outputs, jax.nn.softmax(outputs)
 
 
-def split_model(model: nnx.Module) -> tuple[SplitModel, Any, Any]:
-    """Splits a model into its graphs, its parameters and its other variables."""
+def cast_floats(tree: Any, dtype: Any) -> Any:
+    """The tree with its float32 arrays in another type; nothing else is touched."""
+    return jax.tree.map(lambda a: a.astype(dtype) if a.dtype == jnp.float32 else a, tree)
+
+
+def _in_type_of(value: jax.Array, like: jax.Array) -> jax.Array:
+    return value if value.dtype == like.dtype else value.astype(like.dtype)
+
+
+def split_model(model: nnx.Module, *, dtype: Any = jnp.float32) -> tuple[SplitModel, Any, Any]:
+    """Splits a model into its graphs, its parameters and its other variables.
+
+    Args:
+      dtype: what the model is to compute in.
+    """
+    if dtype != jnp.float32:
+        # flax's layers cast what they are given to their own `dtype`, whatever the types
+        # of their parameters
+        model.set_attributes(dtype=dtype, raise_if_not_found=False)
     model.eval()
     eval_graph = nnx.split(model, nnx.Param, ...)[0]
     model.train()
     train_graph, params, rest = nnx.split(model, nnx.Param, ...)
-    return SplitModel(train_graph, eval_graph), params, rest
+    return SplitModel(train_graph, eval_graph, dtype), params, rest
 
 
 def count_parameters(params: Any) -> int:
@@ -108,18 +137,50 @@ def train_step(
     optimizer: optax.GradientTransformation,
     state: TrainState,
     batch: Batch,
+    *,
+    accumulate: int = 1,
 ) -> tuple[TrainState, jax.Array]:
-    """One pure step: loss, gradient, update. Returns the next state and the loss []."""
-    x, y = batch
+    """One pure step: loss, gradient, update. Returns the next state and the loss [].
 
-    def loss_fn(params: Any) -> tuple[jax.Array, Any]:
-        outputs, rest = split.train_outputs(params, state.rest, x)
-        return metrics.mean_loss(outputs, y), rest
-
-    (loss, rest), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
+    Args:
+      accumulate: parts in which the batch goes through the model, one after the other;
+        it divides the batch. Their mean gradient makes the update.
+    """
+    loss, rest, grads = _gradient(split, state, batch, accumulate)
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     return TrainState(params, rest, opt_state), loss
+
+
+def _gradient(
+    split: SplitModel, state: TrainState, batch: Batch, accumulate: int
+) -> tuple[jax.Array, Any, Any]:
+    """The mean loss [], the other variables afterwards, and the mean gradient."""
+
+    def gradient(rest: Any, batch: Batch) -> tuple[jax.Array, Any, Any]:
+        x, y = batch
+
+        def loss_fn(params: Any) -> tuple[jax.Array, Any]:
+            outputs, after = split.train_outputs(params, rest, x)
+            return metrics.mean_loss(outputs, y), after
+
+        (loss, after), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
+        return loss, after, grads
+
+    if accumulate == 1:
+        return gradient(state.rest, batch)
+
+    def add(carry: tuple[jax.Array, Any, Any], part: Batch) -> tuple[Any, None]:
+        total, rest, sums = carry
+        loss, rest, grads = gradient(rest, part)
+        return (total + loss, rest, jax.tree.map(jnp.add, sums, grads)), None
+
+    parts = jax.tree.map(
+        lambda a: a.reshape(accumulate, -1, *a.shape[1:]), batch
+    )  # [b, ...] -> [parts, b / parts, ...]
+    zeros = jnp.float32(0), state.rest, jax.tree.map(jnp.zeros_like, state.params)
+    (total, rest, sums), _ = lax.scan(add, zeros, parts)
+    return total / accumulate, rest, jax.tree.map(lambda g: g / accumulate, sums)
 
 
 def take(data: Any, payload: Any, step: jax.Array) -> Batch:

@@ -25,6 +25,7 @@ SCHEDULES = (
     "constant", "cosine_decay", "cosine_onecycle", "exponential_decay", "linear",
     "linear_onecycle", "warmup_constant", "warmup_cosine_decay",
 )  # fmt: skip
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,10 @@ class Recipe:
         every epoch instead.
       select: the epoch that counts, "last", or "best" on validation.
       limit: only the first examples of both splits; None means all.
+      precision: what a model computes in; parameters, the optimizer and losses are
+        float32 whatever it is.
+      accumulate: a step's batch goes through the model in so many parts, whose mean
+        gradient makes one update.
     """
 
     epochs: int = 10
@@ -53,14 +58,14 @@ class Recipe:
     validation: float = 0.0
     select: Literal["last", "best"] = "last"
     limit: int | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+    accumulate: int = 1
 
     def to_row(self) -> dict[str, Any]:
         """The columns of the group "recipe"."""
         values = asdict(self)
         selection = values.pop("select")
-        return values | {
-            "selection": selection, "precision": "float32", "accumulate": 1, "tune_trials": 0,
-        }  # fmt: skip
+        return values | {"selection": selection, "tune_trials": 0}
 
 
 BOUNDS: dict[str, tuple[float | None, float | None]] = {
@@ -70,13 +75,20 @@ BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "learning_rate": (0, None),
     "validation": (0, 0.9),
     "limit": (1, None),
+    "accumulate": (1, None),
 }
 
 
 def parameters() -> dict[str, Parameter]:
     """The recipe's fields as parameters, in order; also what `--grid` may vary."""
-    choices = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "select": ("last", "best")}
+    choices = {
+        "optimizer": OPTIMIZERS,
+        "schedule": SCHEDULES,
+        "select": ("last", "best"),
+        "precision": PRECISIONS,
+    }
     types = {"epochs": "int", "batch_size": "int", "eval_batch_size": "int", "limit": "int",
+             "accumulate": "int",
              "learning_rate": "float", "validation": "float"}  # fmt: skip
     return {
         f.name: Parameter(
@@ -100,6 +112,11 @@ def make_recipe(values: Mapping[str, Scalar]) -> Recipe:
     if recipe.learning_rate in (0, math.inf):
         raise UsageError(
             f"learning_rate={recipe.learning_rate:g}: expected a finite number above 0"
+        )
+    if recipe.batch_size % recipe.accumulate:
+        raise UsageError(
+            f"accumulate={recipe.accumulate} does not divide batch_size={recipe.batch_size}; "
+            "a batch goes through in equal parts"
         )
     if recipe.select == "best" and recipe.validation == 0:
         raise UsageError(

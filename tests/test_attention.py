@@ -124,3 +124,16 @@ def test_scores_that_would_overflow_an_exponential_are_no_problem():
     query = 200.0 * jnp.ones((1, 1, 2, 4))
     out = _attention.attend(query, jnp.ones((1, 1, 3, 4)), normal(1, 1, 3, 4), None)
     np.testing.assert_allclose(out[0, 0, 0], normal(1, 1, 3, 4)[0, 0].mean(axis=0), atol=1e-6)
+
+
+def test_half_precision_in_half_precision_out_and_close_to_single():
+    arrays = [normal(3, 2, 5, 4, seed=seed) for seed in (1, 2, 3)]
+    half = [array.astype(jnp.bfloat16) for array in arrays]
+
+    def pulled(arrays: list[jax.Array]):
+        mixed, pull = jax.vjp(lambda q, k, v: _attention.attend(q, k, v, None), *arrays)
+        return mixed, *pull(jnp.ones_like(mixed))
+
+    for mine, single in zip(pulled(half), pulled(arrays), strict=True):
+        assert mine.dtype == jnp.bfloat16
+        np.testing.assert_allclose(mine.astype(jnp.float32), single, atol=0.05)

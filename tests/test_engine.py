@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from harness import feed
 from harness.assemble import build_model
 from harness.engine import fit
 from harness.errors import Diverged
-from harness.events import Phase
+from harness.events import EpochEnd, Phase
 from harness.recipe import Recipe
 
 RECIPE = Recipe(epochs=3, batch_size=16, eval_batch_size=16, learning_rate=1e-2)
@@ -268,3 +269,24 @@ def test_compiling_again_every_twentieth_step_shows():
     # 20 steps of 5 examples an epoch; what is fetched ahead of the first chunk is warm-up
     assert 2 <= heard.measured["recompiles"] <= 6
     assert "<lambda>(float32[" in heard.measured["recompiled"]
+
+
+def test_parts_and_half_precision_still_learn():
+    recipe = Recipe(
+        epochs=30, batch_size=16, learning_rate=3e-2, accumulate=4, precision="bfloat16"
+    )
+    losses = train(recipe)[1].arrays["train_loss"]
+    assert losses[-10:].mean() < 0.7 * losses[:10].mean()
+
+
+def test_memory_does_not_grow_with_epochs():
+    alive: list[int] = []
+    data = token_data()
+
+    def emit(event) -> None:
+        if isinstance(event, EpochEnd):
+            alive.append(len(jax.live_arrays()))
+
+    model = build_model(Bag, data.spec, {}, seed=0)
+    fit(model, data, dataclasses.replace(RECIPE, epochs=6), seed=0, emit=emit)
+    assert len(alive) == 6 and len(set(alive[1:])) == 1

@@ -70,6 +70,19 @@ def test_the_best_epoch_is_not_chosen_on_the_test_set() -> None:
         make_recipe({"select": "best"})
 
 
+def test_a_batch_goes_through_in_equal_parts() -> None:
+    assert make_recipe({"batch_size": 12, "accumulate": 4}).accumulate == 4
+    with pytest.raises(UsageError, match="accumulate=5 does not divide batch_size=12"):
+        make_recipe({"batch_size": 12, "accumulate": 5})
+    with pytest.raises(UsageError, match="accumulate"):
+        make_recipe({"accumulate": 0})
+
+
+def test_an_unknown_precision_gets_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="expected float32 or bfloat16"):
+        make_recipe({"precision": "float16"})
+
+
 def test_parameters_are_the_fields_in_order() -> None:
     known = recipe.parameters()
     assert list(known) == [f.name for f in fields(Recipe)]

@@ -41,18 +41,24 @@ SPEC = harness.DataSpec(
 class BareScan:
     """An epoch of steps with nothing around them: data on the device, one scan a chunk."""
 
-    def __init__(self, model: str, data: Data, recipe: Recipe) -> None:
-        order = orders.training_order(len(data.x_train), batch_size=BATCH, epochs=1, seed=0)
+    def __init__(self, model: str, spec: harness.DataSpec, data: Data, recipe: Recipe) -> None:
+        order = orders.training_order(
+            len(data.x_train), batch_size=recipe.batch_size, epochs=1, seed=0
+        )
         self.chunks = [jax.device_put(order[i]) for i in range(len(order))]  # [k, b] each
         self.data = jax.device_put((data.x_train, data.y_train))
-        built = harness.build_model(model, data=SPEC, seed=0)
-        split, params, rest = program.split_model(built)
+        built = harness.build_model(model, data=spec, seed=0)
+        dtype = jax.numpy.dtype(recipe.precision)
+        split, params, rest = program.split_model(built, dtype=dtype)
         optimizer = make_optimizer(recipe, steps=order.steps_per_epoch)
         self.state = program.TrainState(params, rest, optimizer.init(params))
 
         def scan(state: Any, data: Any, rows: Any) -> Any:
             def step(state: Any, at: Any) -> Any:
-                return program.train_step(split, optimizer, state, (data[0][at], data[1][at]))
+                batch = data[0][at], data[1][at]
+                return program.train_step(
+                    split, optimizer, state, batch, accumulate=recipe.accumulate
+                )
 
             return lax.scan(step, state, rows)
 
@@ -109,7 +115,7 @@ def run(job: Job) -> Answer:
         batch_size=BATCH, eval_batch_size=EVAL_BATCH, epochs=job.epochs,
         learning_rate=LEARNING_RATE,
     )  # fmt: skip
-    clock = Clock(BareScan(job.model, data, recipe))
+    clock = Clock(BareScan(job.model, SPEC, data, recipe))
     started = time.perf_counter()
     clock.since = started
     model = harness.build_model(job.model, data=SPEC, seed=0)

@@ -26,7 +26,7 @@ from harness.cli.options import (
 )
 from harness.errors import HarnessError, UsageError
 from harness.plan import Run
-from harness.recipe import OPTIMIZERS, SCHEDULES, Recipe
+from harness.recipe import OPTIMIZERS, PRECISIONS, SCHEDULES, Recipe
 from harness.rows import Row
 from harness.suites import Suite, load_suite, make_seeds, parse_grid
 
@@ -83,6 +83,17 @@ RECIPE = tuple(vars(Recipe()))
 )
 @click.option(
     "--limit", type=int, metavar="N", help="Only the first N examples of both splits."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    help="What models compute in; parameters stay float32.  [default: float32]",
+)
+@click.option(
+    "--accumulate",
+    type=int,
+    metavar="N",
+    help="A batch goes through in N parts and makes one update.  [default: 1]",
 )
 @click.option(
     "--grid",

@@ -89,25 +89,35 @@ def attend(
 def _forward(
     query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array | None
 ) -> tuple[jax.Array, Any]:
-    scores = jnp.einsum("bhqd,bhkd->bhqk", query, key)
+    scores = _product("bhqd,bhkd->bhqk", query, key)
     if mask is not None:
         # the lowest finite number, not -inf: a row of only padding must not become nan
         scores = jnp.where(mask, scores, jnp.finfo(scores.dtype).min)
     exps = jnp.exp(scores - scores.max(axis=-1, keepdims=True))  # [b, h, q, k]
     total = exps.sum(axis=-1, keepdims=True)  # [b, h, q, 1]
-    mixed = jnp.einsum("bhqk,bhkd->bhqd", exps, value) / total
-    return mixed, (query, key, value, mask, exps, total, mixed)
+    exps = exps.astype(value.dtype)
+    mixed = _product("bhqk,bhkd->bhqd", exps, value) / total
+    return mixed.astype(query.dtype), (query, key, value, mask, exps, total, mixed)
+
+
+def _product(subscripts: str, left: jax.Array, right: jax.Array) -> jax.Array:
+    """A product summed and returned in float32, whatever its operands are."""
+    return jnp.einsum(subscripts, left, right, preferred_element_type=jnp.float32)
 
 
 def _backward(kept: Any, grad: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, None]:
     query, key, value, mask, exps, total, mixed = kept
-    grad = grad / total  # [b, h, q, d]
+    dtype = query.dtype
+    grad = grad.astype(total.dtype) / total  # [b, h, q, d]
     # softmax' gradient needs the mean of what comes back, weighted with the probabilities
     mean = (grad * mixed).sum(axis=-1, keepdims=True)  # [b, h, q, 1]
-    d_scores = exps * (jnp.einsum("bhqd,bhkd->bhqk", grad, value) - mean)  # [b, h, q, k]
+    grad = grad.astype(dtype)
+    weights = exps.astype(mean.dtype)
+    d_scores = weights * (_product("bhqd,bhkd->bhqk", grad, value) - mean)  # [b, h, q, k]
     if mask is not None:  # a row of only padding has exponentials of 1 there
         d_scores = jnp.where(mask, d_scores, jnp.zeros((), d_scores.dtype))
-    d_query = jnp.einsum("bhqk,bhkd->bhqd", d_scores, key)
+    d_scores = d_scores.astype(dtype)
+    d_query = _product("bhqk,bhkd->bhqd", d_scores, key).astype(dtype)
     return d_query, _over_queries(query, d_scores), _over_queries(grad, exps), None
 
 
@@ -116,7 +126,7 @@ def _over_queries(left: jax.Array, right: jax.Array) -> jax.Array:
     # barriers: without them XLA folds both transpositions into the product, which then
     # contracts the second axis and misses the fast kernel
     turned = lax.optimization_barrier(left.swapaxes(2, 3))  # [b, h, d, q]
-    product = jnp.einsum("bhdq,bhqk->bhdk", turned, right)
+    product = _product("bhdq,bhqk->bhdk", turned, right).astype(left.dtype)
     return lax.optimization_barrier(product).swapaxes(2, 3)  # [b, h, k, d]
 
 
