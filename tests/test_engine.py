@@ -18,7 +18,7 @@ from harness import feed
 from harness.assemble import build_model
 from harness.engine import fit
 from harness.errors import Diverged
-from harness.events import EpochEnd, Phase
+from harness.events import EpochEnd, Phase, Progress
 from harness.recipe import Recipe
 
 RECIPE = Recipe(epochs=3, batch_size=16, eval_batch_size=16, learning_rate=1e-2)
@@ -290,3 +290,17 @@ def test_memory_does_not_grow_with_epochs():
     model = build_model(Bag, data.spec, {}, seed=0)
     fit(model, data, dataclasses.replace(RECIPE, epochs=6), seed=0, emit=emit)
     assert len(alive) == 6 and len(set(alive[1:])) == 1
+
+
+def test_compiling_right_after_the_first_step_counts():
+    data, heard = token_data(), Heard()
+
+    def emit(event) -> None:
+        heard(event)
+        if isinstance(event, Progress):
+            jax.jit(lambda x: x - 1)(np.ones(977, np.float32))
+
+    model = build_model(Bag, data.spec, {}, seed=0)
+    fit(model, data, dataclasses.replace(RECIPE, epochs=1), seed=0, emit=emit)
+    assert heard.measured["recompiles"] == 1
+    assert heard.measured["recompiled"] == "<lambda>(float32[977])"

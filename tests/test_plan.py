@@ -261,6 +261,8 @@ CHANGES: list[dict[str, Any]] = [
     {"recipe": {"validation": 0.1}},
     {"recipe": {"validation": 0.1, "select": "best"}},
     {"recipe": {"limit": 10}},
+    {"recipe": {"precision": "bfloat16"}},
+    {"recipe": {"accumulate": 2}},
 ]
 
 
