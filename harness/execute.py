@@ -15,6 +15,7 @@ from typing import Any
 from harness import machine
 from harness.allocator import allocator
 from harness.assemble import Emit, build_model
+from harness.contention import default_folder, watched
 from harness.engine import fit
 from harness.entries import Entry
 from harness.errors import (
@@ -29,7 +30,6 @@ from harness.events import Ended, Measured, Note, Phase, Transfer
 from harness.plan import Run
 from harness.progress import notes_to, report_to
 from harness.registry import Registry, missing_requirements
-from harness.sharing import default_folder, watched
 from harness.sources import file_source
 from harness.specs import Dataset
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -56,6 +56,15 @@ def make_registry() -> Callable[..., registry.Registry]:
         return registry.join(results)
 
     return make
+
+
+@pytest.fixture
+def strict_jax() -> Iterator[None]:
+    """Models spell out dtypes and ranks; for a whole file: `usefixtures("strict_jax")`."""
+    import jax
+
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -93,3 +95,16 @@ def arrays(split: Split) -> dict[str, np.ndarray]:
     """A split that is known to be arrays."""
     assert isinstance(split, Mapping)
     return dict(split)
+
+
+def new_rngs() -> nnx.Rngs:
+    return nnx.Rngs(jax.random.key(0))
+
+
+def normal(*shape: int, seed: int = 1) -> jax.Array:
+    return jax.random.normal(jax.random.key(seed), shape)
+
+
+def mask_of(*rows: str) -> jax.Array:
+    """One string a row: `.` is padding, `x` is a token."""
+    return jnp.array([[letter == "x" for letter in row] for row in rows])

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import platform
-import resource
 import subprocess
 import sys
 
@@ -45,17 +44,17 @@ def huge_pages_possible() -> bool:
     not (GLIBC and huge_pages_possible()), reason="no glibc, or the kernel has no huge pages"
 )
 def test_the_setting_saves_page_faults():
+    # bytes come from malloc; NumPy would ask the kernel for huge pages by itself
     program = (
-        "import resource, numpy as np\n"
+        "import resource\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
-        "np.ones(64 << 20, np.uint8)\n"
+        "kept = b'x' * (64 << 20)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)"
     )
-    faults = [
+    huge, small = (
         int(subprocess.run([sys.executable, "-c", program], env=env, check=True,
                            capture_output=True, text=True).stdout)
         for env in (worker_environment({}), {})
-    ]  # fmt: skip
-    # 64 MiB are 16,384 small pages; numpy asks for huge ones itself where it can
-    assert faults[0] <= faults[1]
-    assert faults[0] < (64 << 20) / resource.getpagesize() / 4
+    )  # fmt: skip
+    # where memory is in pieces not every page is a huge one
+    assert huge < small / 2

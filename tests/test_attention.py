@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from small import mask_of, new_rngs, normal
 
 import harness
 from harness_models import _attention
@@ -16,23 +15,7 @@ from harness_models import _attention
 WIDTH = 8
 
 
-@pytest.fixture(autouse=True)
-def strict_jax() -> Iterator[None]:
-    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
-        yield
-
-
-def new_rngs() -> nnx.Rngs:
-    return nnx.Rngs(jax.random.key(0))
-
-
-def normal(*shape: int, seed: int = 1) -> jax.Array:
-    return jax.random.normal(jax.random.key(seed), shape)
-
-
-def mask_of(*rows: str) -> jax.Array:
-    """One string a row: `.` is padding, `x` is a token."""
-    return jnp.array([[letter == "x" for letter in row] for row in rows])
+pytestmark = pytest.mark.usefixtures("strict_jax")
 
 
 def flax_attention(num_heads: int) -> nnx.MultiHeadAttention:

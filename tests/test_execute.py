@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from flax import nnx
@@ -8,6 +9,7 @@ from small import Heard, token_data
 
 import harness
 from harness import plan, plugins, registry, suites
+from harness.contention import watched
 from harness.entries import Failure, Source
 from harness.errors import Diverged, Unavailable
 from harness.events import Ended, Note
@@ -108,3 +110,16 @@ def test_an_unusable_batch_size_is_a_failure_of_one_line(capsys):
 def test_an_exception_decides_the_status(error: BaseException, status: str):
     assert ended(error).status == status
     assert ended(error).error_type == type(error).__name__
+
+
+def test_times_are_comparable_unless_another_run_went_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("harness.execute.default_folder", lambda: tmp_path)
+    alone, beside = Heard(), Heard()
+    execute(*make(), alone)
+    with watched(tmp_path) as shared:
+        execute(*make(), beside)
+        assert shared()
+    assert alone.measured["timing_comparable"] is True
+    assert beside.measured["timing_comparable"] is False

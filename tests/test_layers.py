@@ -27,7 +27,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "keep": ("database", "store", "table", "report"),
     "drive": (
-        "allocator", "sharing", "machine", "execute", "fingerprints", "worker", "runner",
+        "allocator", "contention", "machine", "execute", "fingerprints", "worker", "runner",
         "api", "inspection", "cli", "__main__", "__init__",
     ),
 }  # fmt: skip

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from small import mask_of, new_rngs, normal
 
 import harness
 from harness_models import _layers
@@ -16,27 +15,11 @@ from harness_models import _layers
 WIDTH = 8
 
 
-@pytest.fixture(autouse=True)
-def strict_jax() -> Iterator[None]:
-    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
-        yield
-
-
-def new_rngs() -> nnx.Rngs:
-    return nnx.Rngs(jax.random.key(0))
-
-
-def normal(*shape: int) -> jax.Array:
-    return jax.random.normal(jax.random.key(1), shape)
+pytestmark = pytest.mark.usefixtures("strict_jax")
 
 
 def param_shapes(module: nnx.Module) -> list[tuple[int, ...]]:
     return [leaf.shape for leaf in jax.tree.leaves(nnx.state(module, nnx.Param))]
-
-
-def mask_of(*rows: str) -> jax.Array:
-    """One string a row: `.` is padding, `x` is a token."""
-    return jnp.array([[letter == "x" for letter in row] for row in rows])
 
 
 def test_text_sizes_are_vocabulary_and_positions():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -24,10 +24,7 @@ FEATURES = harness.DataSpec(kind="features", shape=(5,), num_classes=3)
 LABELS = np.array([2, 0, 2, 2, 0, 2], np.int32)
 
 
-@pytest.fixture(autouse=True)
-def strict_jax() -> Iterator[None]:
-    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
-        yield
+pytestmark = pytest.mark.usefixtures("strict_jax")
 
 
 class Examples:

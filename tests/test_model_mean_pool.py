@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -26,10 +25,7 @@ PARAM_COUNTS = {"": 640_702, "masked": 640_702, "linear": 640_066}
 VARIANTS = sorted(PARAM_COUNTS)
 
 
-@pytest.fixture(autouse=True)
-def strict_jax() -> Iterator[None]:
-    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
-        yield
+pytestmark = pytest.mark.usefixtures("strict_jax")
 
 
 def registered() -> Entry:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -37,10 +36,7 @@ PARAM_COUNTS = {
 VARIANTS = sorted(PARAM_COUNTS)
 
 
-@pytest.fixture(autouse=True)
-def strict_jax() -> Iterator[None]:
-    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
-        yield
+pytestmark = pytest.mark.usefixtures("strict_jax")
 
 
 def registered() -> Entry:

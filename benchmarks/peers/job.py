@@ -11,10 +11,7 @@ from typing import Any
 
 import numpy as np
 
-BATCH, EVAL_BATCH, LEARNING_RATE = 128, 256, 1e-3
-VOCAB, LENGTH, WIDTH, HEADS, UNITS, DROPOUT = 20_000, 200, 32, 2, 20, 0.1
-# a block of bare steps, on batches that lie ready
-BLOCK_STEPS = 15
+from benchmarks.peers import sizes
 
 
 @dataclass(frozen=True)
@@ -69,13 +66,13 @@ class Data:
 
     @property
     def steps(self) -> int:
-        return len(self.x_train) // BATCH
+        return len(self.x_train) // sizes.BATCH
 
 
 def read_data(folder: str | Path) -> Data:
     names = ("x_train", "y_train", "x_test", "y_test")
     arrays = {name: np.load(Path(folder) / f"{name}.npy") for name in names}
-    whole = len(arrays["x_train"]) // BATCH * BATCH
+    whole = len(arrays["x_train"]) // sizes.BATCH * sizes.BATCH
     for name in ("x_train", "y_train"):
         arrays[name] = arrays[name][:whole]
     return Data(**arrays)
@@ -88,7 +85,21 @@ def timed(function: Callable[[], Any]) -> tuple[Any, float]:
     return result, time.perf_counter() - start
 
 
-def block_ms(run_block: Callable[[], Any], *, blocks: int, steps: int = BLOCK_STEPS) -> float:
+def block_ms(
+    run_block: Callable[[], Any], *, blocks: int, steps: int = sizes.BLOCK_STEPS
+) -> float:
     """Median milliseconds a step over blocks, the first one not counted."""
     seconds = [timed(run_block)[1] for _ in range(blocks + 1)][1:]
     return 1e3 * median(seconds) / steps
+
+
+def run_epochs(
+    epochs: int, train: Callable[[], Any], evaluate: Callable[[], float]
+) -> dict[str, Any]:
+    """Trains and evaluates in turn: `train_s`, `eval_s` and the last `accuracy`."""
+    pairs = [(timed(train)[1], timed(evaluate)) for _ in range(epochs)]
+    return {
+        "train_s": [train_s for train_s, _ in pairs],
+        "eval_s": [eval_s for _, (_, eval_s) in pairs],
+        "accuracy": pairs[-1][1][0],
+    }

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 import harness
+from benchmarks.peers import sizes
 from benchmarks.peers.arms import ARMS, EPOCHS, Arm
-from benchmarks.peers.job import LENGTH, VOCAB, Job
+from benchmarks.peers.job import Job
 from harness.allocator import worker_environment
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +54,9 @@ def _synthetic() -> tuple[str, dict[str, np.ndarray]]:
     random = np.random.RandomState(0)
     arrays = {}
     for split in ("train", "test"):
-        arrays[f"x_{split}"] = random.randint(0, VOCAB, (25_000, LENGTH)).astype(np.int32)
+        arrays[f"x_{split}"] = random.randint(0, sizes.VOCAB, (25_000, sizes.LENGTH)).astype(
+            np.int32
+        )
         arrays[f"y_{split}"] = random.randint(0, 2, 25_000).astype(np.int32)
     return "SYNTHETIC tokens of IMDB's shape, so accuracies mean nothing", arrays
 

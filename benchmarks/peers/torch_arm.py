@@ -10,23 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.peers.job import (
-    BATCH,
-    BLOCK_STEPS,
-    DROPOUT,
-    EVAL_BATCH,
-    HEADS,
-    LEARNING_RATE,
-    LENGTH,
-    UNITS,
-    VOCAB,
-    WIDTH,
-    Answer,
-    Job,
-    block_ms,
-    read_data,
-    timed,
-)
+from benchmarks.peers import sizes
+from benchmarks.peers.job import Answer, Job, block_ms, read_data, run_epochs
 
 
 class Block(nn.Module):
@@ -35,14 +20,14 @@ class Block(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.query, self.key, self.value, self.mix, self.expand, self.contract = (
-            nn.Linear(WIDTH, WIDTH) for _ in range(6)
+            nn.Linear(sizes.WIDTH, sizes.WIDTH) for _ in range(6)
         )
-        self.norm_1, self.norm_2 = (nn.LayerNorm(WIDTH, eps=1e-6) for _ in range(2))
-        self.dropout = nn.Dropout(DROPOUT)
+        self.norm_1, self.norm_2 = (nn.LayerNorm(sizes.WIDTH, eps=1e-6) for _ in range(2))
+        self.dropout = nn.Dropout(sizes.DROPOUT)
 
     def _heads(self, x: torch.Tensor) -> torch.Tensor:
         b, t, d = x.shape
-        return x.view(b, t, HEADS, d // HEADS).transpose(1, 2)  # [b, h, t, d/h]
+        return x.view(b, t, sizes.HEADS, d // sizes.HEADS).transpose(1, 2)  # [b, h, t, d/h]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[b, t, d] to [b, t, d]."""
@@ -59,16 +44,16 @@ class Classifier(nn.Module):
 
     def __init__(self, *, transformer: bool) -> None:
         super().__init__()
-        self.token = nn.Embedding(VOCAB, WIDTH)
+        self.token = nn.Embedding(sizes.VOCAB, sizes.WIDTH)
         # Keras' and Flax' scale; PyTorch's own, 1, would be another starting point
-        nn.init.normal_(self.token.weight, std=WIDTH**-0.5)
-        self.position = nn.Embedding(LENGTH, WIDTH) if transformer else None
+        nn.init.normal_(self.token.weight, std=sizes.WIDTH**-0.5)
+        self.position = nn.Embedding(sizes.LENGTH, sizes.WIDTH) if transformer else None
         if self.position is not None:
-            nn.init.normal_(self.position.weight, std=WIDTH**-0.5)
+            nn.init.normal_(self.position.weight, std=sizes.WIDTH**-0.5)
         self.block = Block() if transformer else None
-        self.dropout = nn.Dropout(DROPOUT)
-        self.hidden = nn.Linear(WIDTH, UNITS)
-        self.out = nn.Linear(UNITS, 2)
+        self.dropout = nn.Dropout(sizes.DROPOUT)
+        self.hidden = nn.Linear(sizes.WIDTH, sizes.UNITS)
+        self.out = nn.Linear(sizes.UNITS, 2)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """int [b, t] to logits [b, 2]."""
@@ -108,29 +93,25 @@ def run(job: Job) -> Answer:
         examples = TensorDataset(torch.from_numpy(x), torch.from_numpy(y).long())
         return DataLoader(examples, batch_size=batch, shuffle=shuffle)
 
-    train = loader(data.x_train, data.y_train, batch=BATCH, shuffle=True)
-    test = loader(data.x_test, data.y_test, batch=EVAL_BATCH, shuffle=False)
+    train = loader(data.x_train, data.y_train, batch=sizes.BATCH, shuffle=True)
+    test = loader(data.x_test, data.y_test, batch=sizes.EVAL_BATCH, shuffle=False)
     plain = Classifier(transformer=job.model == "transformer")
     model = torch.compile(plain) if job.options["compile"] else plain
-    optimizer = torch.optim.Adam(plain.parameters(), lr=LEARNING_RATE, fused=True)
-    train_s, eval_s, accuracy = [], [], 0.0
-    for _ in range(job.epochs):
-        train_s.append(timed(lambda: _train(model, optimizer, train))[1])
-        accuracy, seconds = timed(lambda: _evaluate(model, test))
-        eval_s.append(seconds)
+    optimizer = torch.optim.Adam(plain.parameters(), lr=sizes.LEARNING_RATE, fused=True)
+    measured = run_epochs(
+        job.epochs, lambda: _train(model, optimizer, train), lambda: _evaluate(model, test)
+    )
     plain.train()
     x, y = next(iter(train))
 
     def block() -> None:
-        for _ in range(BLOCK_STEPS):
+        for _ in range(sizes.BLOCK_STEPS):
             _train_step(model, optimizer, x, y)
 
     return Answer(
         param_count=sum(p.numel() for p in plain.parameters()),
-        train_s=train_s,
-        eval_s=eval_s,
+        **measured,
         step_ms=block_ms(block, blocks=job.blocks),
-        accuracy=accuracy,
         versions={"torch": torch.__version__},
         extra={"threads": torch.get_num_threads()},
     )

@@ -16,35 +16,23 @@ import numpy as np
 import optax
 from flax import nnx
 
-from benchmarks.peers.job import (
-    BATCH,
-    BLOCK_STEPS,
-    DROPOUT,
-    EVAL_BATCH,
-    HEADS,
-    LEARNING_RATE,
-    LENGTH,
-    UNITS,
-    VOCAB,
-    WIDTH,
-    Answer,
-    Data,
-    Job,
-    block_ms,
-    read_data,
-    timed,
-)
+from benchmarks.peers import sizes
+from benchmarks.peers.job import Answer, Data, Job, block_ms, read_data, run_epochs
 
 
 class Block(nnx.Module):
     """Post-norm encoder block."""
 
     def __init__(self, rngs: nnx.Rngs) -> None:
-        self.attention = nnx.MultiHeadAttention(HEADS, WIDTH, decode=False, rngs=rngs)
-        self.expand = nnx.Linear(WIDTH, WIDTH, rngs=rngs)
-        self.contract = nnx.Linear(WIDTH, WIDTH, rngs=rngs)
-        self.norms = nnx.List(nnx.LayerNorm(WIDTH, epsilon=1e-6, rngs=rngs) for _ in range(2))
-        self.dropouts = nnx.List(nnx.Dropout(DROPOUT, rngs=rngs) for _ in range(2))
+        self.attention = nnx.MultiHeadAttention(
+            sizes.HEADS, sizes.WIDTH, decode=False, rngs=rngs
+        )
+        self.expand = nnx.Linear(sizes.WIDTH, sizes.WIDTH, rngs=rngs)
+        self.contract = nnx.Linear(sizes.WIDTH, sizes.WIDTH, rngs=rngs)
+        self.norms = nnx.List(
+            nnx.LayerNorm(sizes.WIDTH, epsilon=1e-6, rngs=rngs) for _ in range(2)
+        )
+        self.dropouts = nnx.List(nnx.Dropout(sizes.DROPOUT, rngs=rngs) for _ in range(2))
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """[b, t, d] to [b, t, d]."""
@@ -57,18 +45,18 @@ class Classifier(nnx.Module):
     """Embedding, the block if there is one, mean, head of 20 units."""
 
     def __init__(self, *, transformer: bool, rngs: nnx.Rngs) -> None:
-        self.token = nnx.Embed(VOCAB, WIDTH, rngs=rngs)
-        self.position = nnx.Embed(LENGTH, WIDTH, rngs=rngs) if transformer else None
+        self.token = nnx.Embed(sizes.VOCAB, sizes.WIDTH, rngs=rngs)
+        self.position = nnx.Embed(sizes.LENGTH, sizes.WIDTH, rngs=rngs) if transformer else None
         self.block = Block(rngs) if transformer else None
-        self.dropouts = nnx.List(nnx.Dropout(DROPOUT, rngs=rngs) for _ in range(2))
-        self.hidden = nnx.Linear(WIDTH, UNITS, rngs=rngs)
-        self.out = nnx.Linear(UNITS, 2, rngs=rngs)
+        self.dropouts = nnx.List(nnx.Dropout(sizes.DROPOUT, rngs=rngs) for _ in range(2))
+        self.hidden = nnx.Linear(sizes.WIDTH, sizes.UNITS, rngs=rngs)
+        self.out = nnx.Linear(sizes.UNITS, 2, rngs=rngs)
 
     def __call__(self, tokens: jax.Array) -> jax.Array:
         """int32 [b, t] to logits [b, 2]."""
         x = self.token(tokens)
         if self.position is not None and self.block is not None:
-            x = self.block(x + self.position(jnp.arange(LENGTH)))
+            x = self.block(x + self.position(jnp.arange(sizes.LENGTH)))
         x = self.dropouts[0](x.mean(axis=1))  # [b, d]
         return self.out(self.dropouts[1](jax.nn.relu(self.hidden(x))))
 
@@ -140,10 +128,13 @@ def _bare_step_ms(
     model: Classifier, optimizer: nnx.Optimizer, data: Data, *, blocks: int
 ) -> float:
     model.train()
-    batch = {"x": jnp.asarray(data.x_train[:BATCH]), "y": jnp.asarray(data.y_train[:BATCH])}
+    batch = {
+        "x": jnp.asarray(data.x_train[: sizes.BATCH]),
+        "y": jnp.asarray(data.y_train[: sizes.BATCH]),
+    }
 
     def block() -> None:
-        for _ in range(BLOCK_STEPS):
+        for _ in range(sizes.BLOCK_STEPS):
             train_step(model, optimizer, batch).block_until_ready()
 
     return block_ms(block, blocks=blocks)
@@ -152,21 +143,21 @@ def _bare_step_ms(
 def run(job: Job) -> Answer:
     data, workers = read_data(job.data), job.options["workers"]
     model = Classifier(transformer=job.model == "transformer", rngs=nnx.Rngs(0))
-    optimizer = nnx.Optimizer(model, optax.adam(LEARNING_RATE), wrt=nnx.Param)
-    train = _loader(data.x_train, data.y_train, batch=BATCH, shuffle=True, workers=workers)
-    test = _loader(data.x_test, data.y_test, batch=EVAL_BATCH, shuffle=False, workers=workers)
-    train_s, eval_s, accuracy = [], [], 0.0
-    for _ in range(job.epochs):
-        train_s.append(timed(lambda: _train(model, optimizer, train))[1])
-        accuracy, seconds = timed(lambda: _evaluate(model, test))
-        eval_s.append(seconds)
+    optimizer = nnx.Optimizer(model, optax.adam(sizes.LEARNING_RATE), wrt=nnx.Param)
+    train = _loader(
+        data.x_train, data.y_train, batch=sizes.BATCH, shuffle=True, workers=workers
+    )
+    test = _loader(
+        data.x_test, data.y_test, batch=sizes.EVAL_BATCH, shuffle=False, workers=workers
+    )
+    measured = run_epochs(
+        job.epochs, lambda: _train(model, optimizer, train), lambda: _evaluate(model, test)
+    )
     params = jax.tree.leaves(nnx.state(model, nnx.Param))
     return Answer(
         param_count=sum(p.size for p in params),
-        train_s=train_s,
-        eval_s=eval_s,
+        **measured,
         step_ms=_bare_step_ms(model, optimizer, data, blocks=job.blocks),
-        accuracy=accuracy,
         versions={name: version(name) for name in ("jax", "flax", "grain", "optax")},
         extra={},
     )

@@ -32,24 +32,31 @@ def watched(folder: Path) -> Iterator[Callable[[], bool | None]]:
     It tells None where the folder cannot be used: nobody knows then.
     """
     own = folder / f"{uuid4().hex}.lock"
+    mark = own.with_suffix(".shared")
     lock = FileLock(own)
+    met: bool | None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
+        # after the own lock is held: of two that begin together, one sees the other
+        met = _tell_others(folder, own)
     except OSError:
-        yield lambda: None
-        return
-    # after the own lock is held: of two that begin together, one sees the other
-    met = [other for other in folder.glob("*.lock") if other != own and _is_held(other)]
-    mark = own.with_suffix(".shared")
+        met = None
     try:
-        for other in met:
-            other.with_suffix(".shared").touch()
-        yield lambda: bool(met) or mark.exists()
+        yield lambda: met if met is None else met or mark.exists()
     finally:
-        mark.unlink(missing_ok=True)
-        own.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that went away is no fault of the run
+            mark.unlink(missing_ok=True)
+            own.unlink(missing_ok=True)
         lock.release()
+
+
+def _tell_others(folder: Path, own: Path) -> bool:
+    """Leaves a mark with every run that is going on; whether there was one."""
+    met = [other for other in folder.glob("*.lock") if other != own and _is_held(other)]
+    for other in met:
+        other.with_suffix(".shared").touch()
+    return bool(met)
 
 
 def _is_held(path: Path) -> bool:

@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness.sharing import default_folder, watched
+from harness.contention import default_folder, watched
 
 HOLDER = """
 import sys
 from pathlib import Path
-from harness.sharing import watched
+from harness.contention import watched
 with watched(Path(sys.argv[1])) as shared:
     print("in", flush=True)
     sys.stdin.readline()
