@@ -42,14 +42,14 @@ def test_train_steps(benchmark: BenchmarkFixture, prepared: Prepared):
         assert len(losses) == chunk.steps
 
     benchmark.extra_info["steps"] = chunk.steps
-    benchmark.extra_info.update(cost.program_cost(trainer.compiled.call))
+    benchmark.extra_info.update(cost.program_cost(trainer.compiled))
     benchmark.pedantic(steps, rounds=ROUNDS, warmup_rounds=WARM_UP)
 
 
 def test_eval_steps(benchmark: BenchmarkFixture, prepared: Prepared):
     evaluate = prepared.final
     benchmark.extra_info["steps"] = evaluate.order.batches
-    benchmark.extra_info.update(cost.program_cost(evaluate.compiled.call))
+    benchmark.extra_info.update(cost.program_cost(evaluate.compiled))
     judged = benchmark.pedantic(
         evaluate, args=(prepared.state,), rounds=ROUNDS, warmup_rounds=WARM_UP
     )

@@ -6,6 +6,7 @@ around each, and an `Evaluator` for the split that is judged every epoch.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from flax import nnx
 
 from harness import cost, feed, orders, program, timing
@@ -179,11 +181,25 @@ def prepare(
             {
                 "compile_s": sum(p.compiled.seconds for p in programs),
                 "compile_cache": _cache_state(counter.hits - hits, counter.misses - misses),
-                **cost.program_cost(trainer.compiled.call),
+                **_step_cost(trainer, optimizer, state, recipe),
             }
         )
     )
     return Prepared(trainer, evaluate, test, state)
+
+
+def _step_cost(
+    trainer: Trainer,
+    optimizer: optax.GradientTransformation,
+    state: program.TrainState,
+    recipe: Recipe,
+) -> dict[str, Any]:
+    chunk = cost.program_cost(trainer.compiled)
+    if recipe.accumulate == 1:
+        return chunk
+    update = functools.partial(program.update, optimizer)
+    alone = program.compile_ahead(update, state, state.params, donate=(0,))
+    return cost.in_parts(chunk, cost.program_cost(alone), parts=recipe.accumulate)
 
 
 def _x_dtype(spec: DataSpec) -> Any:

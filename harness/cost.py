@@ -1,7 +1,9 @@
 """What a compiled program costs, read from the program itself.
 
 Nothing here is timed. The hash is of the optimized program with everything taken out
-that does not change what is computed: names, source locations and the module's name.
+that does not change what is computed: names, source locations and the module's name. That
+text leaves out the values of long constants; where it does, the program as it was lowered,
+which has them whole, is hashed with it.
 """
 
 from __future__ import annotations
@@ -10,30 +12,54 @@ import hashlib
 import re
 from typing import Any
 
-import jax.stages
+from harness.program import Compiled
 
 METADATA = re.compile(r",? metadata=\{[^{}]*\}")
 NAME = re.compile(r"%[\w.\-]+")
 PARAMETER = re.compile(r"([(,] ?)[\w.\-]+: ")
+SYMBOL = re.compile(r"@[\w.$\-]+")
+RESULT = re.compile(r'jax\.result_info = "[^"]*"')
+LEFT_OUT = "{...}"  # what XLA prints for the values of a constant of more than ten
 TABLES = ("FileNames", "FunctionNames", "FileLocations", "StackFrames")
 
 
-def program_cost(compiled: jax.stages.Compiled) -> dict[str, Any]:
+def program_cost(program: Compiled) -> dict[str, Any]:
     """flops_per_step, bytes_per_step, temp_bytes and hlo_hash of a chunk's program.
 
     XLA counts the body of a loop once, so a chunk's cost is one step's. What the platform
     does not tell is None.
     """
-    analysis = compiled.cost_analysis() or {}
-    memory = compiled.memory_analysis()
+    analysis = program.call.cost_analysis() or {}
+    memory = program.call.memory_analysis()
     return {
         "flops_per_step": analysis.get("flops"),
         "bytes_per_step": analysis.get("bytes accessed"),
         "temp_bytes": memory.temp_size_in_bytes if memory else None,
-        "hlo_hash": hashlib.sha256(canonical(compiled.as_text() or "").encode()).hexdigest()[
-            :16
-        ],
+        "hlo_hash": _hash(program),
     }
+
+
+def in_parts(chunk: dict[str, Any], update: dict[str, Any], *, parts: int) -> dict[str, Any]:
+    """The cost of a chunk whose steps take their batch through in parts.
+
+    The parts of a step are a loop within the loop: XLA counts one of them, and the update.
+
+    Args:
+      chunk, update: `program_cost` of the chunk and of the update alone.
+    """
+    whole = dict(chunk)
+    for name in ("flops_per_step", "bytes_per_step"):
+        once, fixed = chunk[name], update[name]
+        if once is not None and fixed is not None:
+            whole[name] = (once - fixed) * parts + fixed
+    return whole
+
+
+def _hash(program: Compiled) -> str:
+    text = canonical(program.call.as_text() or "")
+    if LEFT_OUT in text:
+        text += canonical_lowered(program.lowered.as_text())
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def canonical(hlo: str) -> str:
@@ -55,5 +81,18 @@ def canonical(hlo: str) -> str:
         line = METADATA.sub("", line)
         if line.endswith("{"):  # the heading of a computation names its parameters
             line = PARAMETER.sub(r"\1", line)
-        lines.append(NAME.sub(lambda m: names.setdefault(m[0], f"%{len(names)}"), line))
+        lines.append(_renumbered(NAME, "%", line, names))
     return "\n".join(lines)
+
+
+def canonical_lowered(stablehlo: str) -> str:
+    """A StableHLO module's text without its functions' and results' names.
+
+    >>> canonical_lowered('func.func public @main(%arg0: tensor<4xf32>)')
+    'func.func public @0(%arg0: tensor<4xf32>)'
+    """
+    return _renumbered(SYMBOL, "@", RESULT.sub("", stablehlo), {})
+
+
+def _renumbered(name: re.Pattern[str], sign: str, text: str, seen: dict[str, str]) -> str:
+    return name.sub(lambda m: seen.setdefault(m[0], f"{sign}{len(seen)}"), text)

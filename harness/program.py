@@ -147,9 +147,16 @@ def train_step(
         it divides the batch. Their mean gradient makes the update.
     """
     loss, rest, grads = _gradient(split, state, batch, accumulate)
+    return update(optimizer, state._replace(rest=rest), grads), loss
+
+
+def update(
+    optimizer: optax.GradientTransformation, state: TrainState, grads: Any
+) -> TrainState:
+    """The state with its parameters and its optimizer's state moved by a gradient."""
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    return TrainState(params, rest, opt_state), loss
+    return TrainState(params, state.rest, opt_state)
 
 
 def _gradient(
@@ -253,9 +260,10 @@ def eval_chunk(split: SplitModel, length: int, batch_size: int) -> Callable[...,
 
 @dataclass(frozen=True)
 class Compiled:
-    """A compiled program and how long tracing, lowering and compiling took."""
+    """A compiled program, what it was compiled from, and how long both took to make."""
 
     call: jax.stages.Compiled
+    lowered: jax.stages.Lowered
     seconds: float
 
 
@@ -264,5 +272,5 @@ def compile_ahead(
 ) -> Compiled:
     """Compiles for the shapes of `args`, which are not consumed."""
     start = time.perf_counter()
-    compiled = jax.jit(function, donate_argnums=donate).lower(*args).compile()
-    return Compiled(compiled, time.perf_counter() - start)
+    lowered = jax.jit(function, donate_argnums=donate).lower(*args)
+    return Compiled(lowered.compile(), lowered, time.perf_counter() - start)

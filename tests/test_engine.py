@@ -279,6 +279,17 @@ def test_parts_and_half_precision_still_learn():
     assert losses[-10:].mean() < 0.7 * losses[:10].mean()
 
 
+def test_the_cost_of_a_step_does_not_depend_on_its_parts():
+    measured = [
+        train(Recipe(epochs=1, batch_size=80, accumulate=parts))[1].measured
+        for parts in (1, 2, 8)
+    ]
+    whole, *in_parts = (m["flops_per_step"] for m in measured)
+    # adding up the parts' gradients is work of their own
+    assert in_parts == pytest.approx([whole] * 2, rel=0.1)
+    assert len({m["hlo_hash"] for m in measured}) == 3
+
+
 def test_memory_does_not_grow_with_epochs():
     alive: list[int] = []
     data = token_data()
