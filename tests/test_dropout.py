@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from jax.extend.random import threefry_2x32
 
-from harness_models._dropout import Dropout, random_levels
+from harness_models._dropout import Dropout, random_levels, threefry
 
 
 def dropped(rate: float, *, seed: int = 0, calls: int = 1) -> np.ndarray:
@@ -43,17 +44,23 @@ def test_the_same_seed_gives_the_same_masks():
 
 
 def test_levels_are_uniform():
-    levels = np.asarray(random_levels(jax.random.key(3), (257, 511)))
+    levels = np.asarray(random_levels(jax.random.key(3), jnp.uint32(7), (257, 511)))
     counts = np.bincount(levels.ravel() >> 8, minlength=256)  # by the high byte
     expected = levels.size / 256
     # chi squared with 255 degrees of freedom: mean 255, standard deviation 22.6
     assert abs(((counts - expected) ** 2 / expected).sum() - 255) < 5 * 22.6
-    assert levels.dtype == np.uint16
+    assert levels.max() < 1 << 16
+
+
+def test_the_hash_is_jaxs_own():
+    key, words = jax.random.key(5), jnp.arange(1000, dtype=jnp.uint32) * jnp.uint32(7919)
+    own = np.concatenate(threefry(key, words[:500], words[500:]))
+    np.testing.assert_array_equal(own, threefry_2x32(jax.random.key_data(key), words))
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (5, 7)])
 def test_any_shape_gets_its_levels(shape: tuple[int, ...]):
-    assert random_levels(jax.random.key(0), shape).shape == shape
+    assert random_levels(jax.random.key(0), jnp.uint32(0), shape).shape == shape
 
 
 def test_nothing_is_dropped_in_evaluation_or_at_rate_zero():
