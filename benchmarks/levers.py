@@ -122,7 +122,7 @@ VARIANTS: dict[str, tuple[str, Patch]] = {
     ),
     "the batch whole, no groups": ("transformer[groups=1]", nullcontext),
     "2 groups": ("transformer[groups=2]", nullcontext),
-    "8 groups": ("transformer[groups=8]", nullcontext),
+    "4 groups": ("transformer[groups=4]", nullcontext),
     "the step as the loop's body, no conditional": (
         "transformer", lambda: mock.patch.object(program, "train_chunk", loop_body)
     ),

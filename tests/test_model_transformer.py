@@ -289,7 +289,14 @@ def test_images_are_not_supported():
         build(data=images)
 
 
-def test_groups_change_no_output_and_no_gradient():
+def test_a_small_batch_makes_fewer_groups():
+    model = Transformer(SMALL, groups=8, rngs=nnx.Rngs(0))
+    sizes = [model._group_size(jnp.zeros((b, 200, 1))) for b in (1, 10, 11, 128, 256)]
+    assert sizes == [1, 10, 11, 16, 32]
+
+
+def test_groups_change_no_output_and_no_gradient(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(transformer, "GROUP_POSITIONS", 1)
     x = jax.random.randint(jax.random.key(1), (7, SMALL.shape[0]), 0, 17)
 
     def outputs_and_gradients(groups: int):

@@ -38,6 +38,10 @@ BLIND_CLASS_POSITION = (
 )
 
 
+# a group of fewer positions takes more time to compile than it saves
+GROUP_POSITIONS = 2048
+
+
 class Transformer(nnx.Module):
     """A post-norm transformer encoder, pooled over positions.
 
@@ -59,9 +63,10 @@ class Transformer(nnx.Module):
       pooling: over positions: their mean, the maximum of each channel, or the output
         at a learned class position ("cls").
       softmax_output: whether calling the model gives probabilities instead of logits.
-      groups: the blocks take the examples of a batch in so many groups, each independent
-        of the others, so that the cores of a CPU work side by side and temporaries stay
-        in their caches. It decides which random numbers dropout draws, and nothing else.
+      groups: the blocks take the examples of a batch in at most so many groups, each
+        independent of the others, so that the cores of a CPU work side by side and
+        temporaries stay in their caches; a small batch makes fewer of them. It decides
+        which random numbers dropout draws, and nothing else.
 
     Raises:
       Unsupported: the data are not sequences of tokens.
@@ -84,7 +89,7 @@ class Transformer(nnx.Module):
         mask_padding: bool = False,
         pooling: Literal["mean", "max", "cls"] = "mean",
         softmax_output: bool = False,
-        groups: Size = 4,
+        groups: Size = 8,
         rngs: nnx.Rngs,
     ) -> None:
         if pooling == "cls" and not attention:
@@ -117,8 +122,8 @@ class Transformer(nnx.Module):
         mask = real_positions(tokens, pad_id=self.pad_id)  # [b, t] or None
         if self.class_position is not None:
             x, mask = _prepend(self.class_position.embedding[...], x, mask)  # t + 1 positions
-        size = -(-x.shape[0] // self.groups)  # of all groups but the last
-        groups = range(0, x.shape[0], size)
+        groups = range(0, x.shape[0], self._group_size(x))
+        size = groups.step  # of all groups but the last
         masks = [None if mask is None else mask[i : i + size] for i in groups]
         pooled = [self._encode(x[i : i + size], m) for i, m in zip(groups, masks, strict=True)]
         outputs = self.head(jnp.concatenate(pooled))
@@ -127,6 +132,12 @@ class Transformer(nnx.Module):
     def probabilities(self, outputs: jax.Array) -> jax.Array:
         """What the outputs `[b, c]` of a call say about each class: `[b, c]`, rows sum to 1."""
         return outputs if self.softmax_output else jax.nn.softmax(outputs)
+
+    def _group_size(self, x: jax.Array) -> int:
+        """Examples in a group of `[b, t, d]`, where a group is worth its compile time."""
+        b, t, _ = x.shape
+        most = max(1, b * t // GROUP_POSITIONS)
+        return -(-b // min(self.groups, most))
 
     def _encode(self, x: jax.Array, mask: jax.Array | None) -> jax.Array:
         """The blocks and the pooling: `[b, t, d]` to `[b, d]`."""
