@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from harness import machine, runner
+from harness import machine, runner, workers
 from harness.events import Ended, Event, Progress
 from harness.index import open_registry
 from harness.paths import cache_dir
@@ -64,7 +64,7 @@ def until_first_step(run: Run) -> float:
         if isinstance(event, Ended) and event.status != "ok":
             sys.exit(f"{event.error_type}: {event.error_message}")
 
-    runner.in_worker(timeout=None)(run, runner.log_path(run), heard)
+    workers.in_worker()(run, runner.log_path(run), heard)
     return reached[0]
 
 

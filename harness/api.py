@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness import index, machine, plugins, registry, runner
+from harness.deadlines import Limits
 from harness.entries import Entry, Kind, Scalar, Source
-from harness.errors import Unavailable, UsageError
-from harness.fingerprints import current_fingerprints
+from harness.errors import RowsKept, StoreError, Unavailable, UsageError
 from harness.plan import Choice, Run, expand, resolve
 from harness.registry import Registry
 from harness.rows import Result, Row
 from harness.suites import Suite, make_seeds
+from harness.workers import in_worker
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +40,7 @@ def run(
     store: str | None = None,
     in_process: bool = False,
     timeout: float | None = None,
+    resume: bool = False,
     **recipe: Scalar | Sequence[Scalar],
 ) -> pd.DataFrame:
     """Trains every model on every data set and returns one row for each run.
@@ -54,6 +55,7 @@ def run(
       store: URL of the store to add the rows to; None stores nothing.
       in_process: run everything in this process, for a debugger.
       timeout: seconds after which a run is stopped.
+      resume: stored `ok` rows stand for their runs, and killed ones go on where they were.
       recipe: hyper-parameters by the names of the command's flags; a list of values
         makes a grid.
 
@@ -74,7 +76,7 @@ def run(
         recipe={k: v for k, v in recipe.items() if k not in grid},  # type: ignore[misc]
         grid=grid,
     )
-    options = Options(in_process=in_process or bool(classes), timeout=timeout)
+    options = Options(in_process=in_process or bool(classes), timeout=timeout, resume=resume)
     rows = perform(suite, known, options=options, store=store, listener=runner.Silent())
     from harness.store import frame_of
 
@@ -87,11 +89,36 @@ def _listed(values: Any) -> list[Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a plan is performed; nothing here changes a result."""
+    """How a plan is performed; nothing here changes a result.
+
+    Attributes:
+      timeout, phase_timeouts: seconds after which a run, or a phase of it, is stopped.
+      resume: stored `ok` rows stand for their runs, and killed ones go on where they were.
+      rerun: "failed" performs only runs whose stored row is not ok, "all" every run.
+      checkpoint_s: seconds between two checkpoints of a run, 0 for none.
+    """
 
     in_process: bool = False
     timeout: float | None = None
+    phase_timeouts: Mapping[str, float] = field(default_factory=dict)
     resume: bool = False
+    rerun: Literal["", "failed", "all"] = ""
+    checkpoint_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.in_process and (self.timeout is not None or self.phase_timeouts):
+            raise UsageError(
+                "--timeout with --in-process: a run cannot stop its own process; "
+                "drop one of them"
+            )
+        if self.resume and self.rerun == "all":
+            raise UsageError(
+                "--resume reuses what is stored and --rerun all nothing; use one of them"
+            )
+
+    @property
+    def reuses(self) -> bool:
+        return self.resume or self.rerun == "failed"
 
 
 def perform(
@@ -102,41 +129,48 @@ def perform(
     store: str | None,
     listener: runner.Listener,
 ) -> list[Row]:
-    """Plans a suite, runs what has to be run, stores each row; returns all rows."""
-    if options.in_process and options.timeout is not None:
-        raise UsageError(
-            "--timeout with --in-process: a run cannot stop its own process; drop one of them"
-        )
+    """Plans a suite, runs what has to be run, stores each row; returns all rows.
+
+    Raises:
+      RowsKept: the store has gone; the rows are in files, and in the exception.
+    """
     runs = expand(suite, known, key_parts=machine.key_parts())
     if store is None:
         return _perform(runs, {}, known, options, lambda result: None, listener)
+    from harness.spool import Spool
     from harness.store import open_store
 
     with open_store(store) as opened:
-        stored = reusable(runs, opened, resume=options.resume)
-        return _perform(runs, stored, known, options, opened.add, listener)
+        spool = Spool(opened, note=listener.note)
+        chosen, stored = choose_runs(runs, opened, options, listener.note)
+        opened.plan(runner.planned(run) for run in chosen if run.run_key not in stored)
+        rows = _perform(chosen, stored, known, options, spool.save, listener)
+        try:
+            spool.finish()
+        except StoreError as error:
+            raise RowsKept(str(error), rows) from None
+        return rows
 
 
-def reusable(runs: Sequence[Run], store: Store, *, resume: bool) -> dict[str, Row]:
-    """The stored `ok` rows that stand for planned runs, by run key.
+def choose_runs(
+    runs: Sequence[Run], store: Store, options: Options, note: Callable[[str], None]
+) -> tuple[list[Run], dict[str, Row]]:
+    """The runs that the options ask for, and the stored rows that stand for some of them."""
+    if not options.reuses:
+        return list(runs), {}
+    from harness.resume import states
 
-    A row measured on other data than the data set gives now stands for nothing.
-    """
-    rows = store.reusable([run.run_key for run in runs]) if resume else {}
-    if not rows:
-        return {}
-    datasets = {_data_key(run): run.dataset for run in runs if run.run_key in rows}
-    prints = current_fingerprints(list(datasets.values()))
-    now = dict(zip(datasets, prints, strict=True))
-    return {
-        run.run_key: rows[run.run_key]
-        for run in runs
-        if run.run_key in rows and rows[run.run_key]["data_fingerprint"] == now[_data_key(run)]
-    }
-
-
-def _data_key(run: Run) -> str:
-    return json.dumps(run.dataset.identity, sort_keys=True)
+    found = list(zip(runs, states(runs, store), strict=True))
+    stored = {r.run_key: s.row for r, s in found if s.word == "stored" and s.row is not None}
+    if options.rerun != "failed":
+        return list(runs), stored
+    chosen = [r for r, s in found if s.word == "stored" or (s.row and s.row["status"] != "ok")]
+    if len(chosen) < len(runs):
+        note(
+            f"{len(runs) - len(chosen)} runs of the plan are left out: they have not failed "
+            "but are missing or stale; --resume performs them"
+        )
+    return chosen, stored
 
 
 def _perform(
@@ -147,10 +181,12 @@ def _perform(
     save: Callable[[Result], None],
     listener: runner.Listener,
 ) -> list[Row]:
+    settings = {"checkpoint_s": options.checkpoint_s, "resume": options.reuses}
     if options.in_process:
-        execute = runner.in_process(load_chosen(runs, known))
+        execute = runner.in_process(load_chosen(runs, known), settings=settings)
     else:
-        execute = runner.in_worker(timeout=options.timeout)
+        limits = Limits(options.timeout, options.phase_timeouts)
+        execute = in_worker(limits=limits, settings=settings)
     return runner.run_plan(
         runner.Plan(tuple(runs), stored),
         execute=execute,

@@ -87,8 +87,9 @@ class Trainer:
     order: orders.TrainingOrder
     data: Any
 
-    def chunks(self) -> Iterator[feed.Chunk]:
-        return feed.chunks(self.examples, self.order)
+    def chunks(self, *, start: int = 0) -> Iterator[feed.Chunk]:
+        """All chunks of the training from number `start` on."""
+        return feed.chunks(self.examples, self.order, start=start)
 
     def __call__(
         self, state: program.TrainState, chunk: feed.Chunk
@@ -112,6 +113,7 @@ class Prepared:
     evaluate: Evaluator
     final: Evaluator
     state: program.TrainState
+    hlo_hash: str
 
 
 Placed = dict[int, Any]
@@ -176,16 +178,17 @@ def prepare(
     if splits.validation is not None:
         evaluate = _compile_evaluator(split, state, splits.validation, recipe, placed)
     programs = {id(e): e for e in (trainer, test, evaluate)}.values()
+    step_cost = _step_cost(trainer, optimizer, state, recipe)
     emit(
         Measured(
             {
                 "compile_s": sum(p.compiled.seconds for p in programs),
                 "compile_cache": _cache_state(counter.hits - hits, counter.misses - misses),
-                **_step_cost(trainer, optimizer, state, recipe),
+                **step_cost,
             }
         )
     )
-    return Prepared(trainer, evaluate, test, state)
+    return Prepared(trainer, evaluate, test, state, step_cost["hlo_hash"])
 
 
 def _step_cost(

@@ -1,10 +1,11 @@
 """The database under the store: its tables, and how it is opened.
 
-Three tables hang on a run's identity: `rows` (the columns of `harness.rows`), `epochs`
-(one line an epoch) and `arrays` (whole .npy files). A SQLite file is kept in write-ahead
-mode, in which readers and a writer do not block each other. A column that a later
-version of the harness knows is added to an existing database when it is opened, so
-`SCHEMA_VERSION` counts only changes that an older harness would misread.
+Four tables hang on a run's identity: `planned` (runs that were going to be performed), `rows`
+(the columns of `harness.rows`), `epochs` (one line an epoch) and `arrays` (whole .npy
+files). A SQLite file is kept in write-ahead mode, in which readers and a writer do not
+block each other. A table or a column that a later version of the harness knows is added to
+an existing database when it is opened, so `SCHEMA_VERSION` counts only changes that an
+older harness would misread.
 """
 
 from __future__ import annotations
@@ -57,6 +58,16 @@ ROWS = sa.Table(
     *(sa.Column(column.name, SQL_TYPES[column.type]) for column in COLUMNS),
     sa.Index("rows_run_id", "run_id", unique=True),
     sa.Index("rows_run_key", "run_key"),
+)
+PLANNED = sa.Table(
+    "planned",
+    METADATA,
+    _sequence(),
+    sa.Column("run_id", sa.Text, nullable=False, unique=True),
+    sa.Column("run_key", sa.Text, nullable=False, index=True),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("planned_at", sa.Text, nullable=False),
 )
 EPOCHS = sa.Table(
     "epochs",
@@ -198,8 +209,9 @@ def _prepare(engine: Engine, name: str, *, must_exist: bool) -> None:
         _create(engine)
     with engine.connect() as connection:
         narrow = _missing(connection)
-    if narrow:
-        _widen(engine)
+    older = version is not None and version < SCHEMA_VERSION
+    if narrow or older:
+        _widen(engine, older=older)
 
 
 def _version(connection: Connection) -> int | None:
@@ -238,16 +250,22 @@ def _use_wal(connection: Connection) -> None:
 def _missing(connection: Connection) -> list[sa.Column[Any]]:
     """Columns that this harness knows and the database does not."""
     inspector = sa.inspect(connection)
+    tables = set(inspector.get_table_names())
     return [
         column
         for table in METADATA.sorted_tables
         for column in table.columns
-        if column.name not in {known["name"] for known in inspector.get_columns(table.name)}
+        if table.name not in tables
+        or column.name not in {known["name"] for known in inspector.get_columns(table.name)}
     ]
 
 
-def _widen(engine: Engine) -> None:
+def _widen(engine: Engine, *, older: bool) -> None:
+    """Brings an older database up to this schema, in place."""
     with writing(engine, alone=True) as connection:
+        METADATA.create_all(connection)  # tables that came later
+        if older:
+            connection.execute(sa.update(META).values(schema_version=SCHEMA_VERSION))
         for column in _missing(connection):
             ddl = CreateColumn(column).compile(dialect=engine.dialect)
             connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {ddl}")

@@ -22,11 +22,7 @@ def main() -> None:
     for values in json.load(sys.stdin):
         result = plugins.load(manager, Source(**values))
         if isinstance(result, Failure):
-            failure = {
-                "error_type": result.error_type,
-                "message": result.message,
-                "traceback": result.traceback,
-            }
+            failure = {k: v for k, v in vars(result).items() if k != "source"}
             print(json.dumps({"failure": failure}), file=answers, flush=True)
         else:
             entries = [entry_to_json(entry) for entry in result]

@@ -7,7 +7,6 @@ as well.
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,56 +18,18 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from harness import feed, orders, program, timing
-from harness.assemble import Emit, Evaluator, Prepared, Trainer, prepare
+from harness import feed, program
+from harness.assemble import Emit, Evaluator, Prepared, prepare
+from harness.checkpoints import Checkpoint, Checkpoints
 from harness.errors import Diverged
-from harness.events import Array, EpochEnd, Measured, Phase, Progress
+from harness.events import EpochEnd, Measured, Note, Phase, Progress
+from harness.ledger import Ledger, ledger_from_json, named_array
 from harness.metrics import Evaluation
 from harness.recipe import Recipe
 from harness.specs import Dataset
 
 # seconds between two progress events
 PROGRESS_EVERY = 0.2
-
-
-@dataclass
-class _Recompiles:
-    """What was compiled when everything should have been."""
-
-    counter: timing.CompileCounter = field(default_factory=timing.compile_counter)
-    seen: int = 0
-    names: list[str] = field(default_factory=list)
-
-    def skip(self) -> None:
-        """Takes what was compiled since the last look for warm-up."""
-        self.seen = self.counter.compilations
-
-    def note(self) -> None:
-        """Takes it for compiled again."""
-        self.names += self.counter.compiled[self.seen :]
-        self.skip()
-
-
-@dataclass
-class _Clock:
-    """What a training adds up while it goes on; all in seconds."""
-
-    blocks: list[timing.Block] = field(default_factory=list)
-    losses: list[np.ndarray] = field(default_factory=list)
-    wall_s: float = 0.0
-    wait_s: float = 0.0
-    eval_s: float = 0.0
-    shown_at: float = 0.0
-    recompiles: _Recompiles = field(default_factory=_Recompiles)
-
-    @contextmanager
-    def training(self) -> Iterator[None]:
-        """Adds the time of the block to the training's wall time, also if it fails."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.wall_s += time.perf_counter() - start
 
 
 def fit(
@@ -79,11 +40,13 @@ def fit(
     seed: int,
     emit: Emit,
     load_s: float = 0.0,
+    checkpoints: Checkpoints | None = None,
 ) -> program.TrainState:
     """Trains and evaluates a model; everything it learns on the way goes to `emit`.
 
     Args:
       load_s: seconds that loading the data set took; `data_s` adds placing it.
+      checkpoints: where a long training writes down how far it is; None writes nothing.
 
     Returns:
       The state of the epoch that counts.
@@ -93,68 +56,183 @@ def fit(
       Diverged: a loss is not a finite number.
     """
     prepared = prepare(model, dataset, recipe, seed=seed, emit=emit, load_s=load_s)
-    clock = _Clock()
+    training = _begin(prepared, dataset.spec.fingerprint, recipe, checkpoints, emit)
     try:
-        return _train(prepared, recipe, clock, emit)
+        return training.perform()
     finally:
         # also after a failure: what was measured until then is kept
-        _emit_timings(clock, recipe, emit)
+        if training.ledger.blocks:
+            emit(training.ledger.columns(recipe))
+            for array in training.ledger.arrays():
+                emit(array)
+
+
+def _begin(
+    prepared: Prepared,
+    fingerprint: str,
+    recipe: Recipe,
+    checkpoints: Checkpoints | None,
+    emit: Emit,
+) -> _Training:
+    """A training at its start, or where its last checkpoint was written."""
+    training = _Training(prepared, recipe, emit, prepared.state, checkpoints)
+    # the same program on the same data goes on to the bit; another one starts anew
+    training.told = {"hlo_hash": prepared.hlo_hash, "data_fingerprint": fingerprint}
+    if checkpoints is None:
+        return training
+    found = checkpoints.read({"state": prepared.state, "best": prepared.state})
+    if found is None:
+        return training
+    if any(found.told[name] != value for name, value in training.told.items()):
+        emit(Note("the checkpoint is of another program or other data; training starts anew"))
+        return training
+    training.ledger = ledger_from_json(found.told["ledger"])
+    training.ledger.resumed += 1
+    training.state = found.trees["state"]
+    training.best = found.trees.get("best")
+    for epoch in training.ledger.history:
+        training.tell(epoch)
+    emit(Note(f"goes on from a checkpoint, {training.ledger.steps} steps in"))
+    return training
 
 
 @dataclass
-class _Chosen:
-    """The epoch that counts so far."""
+class _Training:
+    """A training that goes on.
 
-    accuracy: float = -1.0
-    state: program.TrainState | None = None
+    Attributes:
+      best: the state of the epoch that counts, where a later one may not.
+      told: what a checkpoint must agree with to be taken up.
+    """
 
+    prepared: Prepared
+    recipe: Recipe
+    emit: Emit
+    state: program.TrainState
+    checkpoints: Checkpoints | None
+    ledger: Ledger = field(default_factory=Ledger)
+    best: program.TrainState | None = None
+    told: dict[str, str] = field(default_factory=dict)
+    shown_at: float = 0.0
 
-def _train(prepared: Prepared, recipe: Recipe, clock: _Clock, emit: Emit) -> program.TrainState:
-    state, chosen = prepared.state, _Chosen()
-    validated = prepared.evaluate is not prepared.final
-    feeder = prepared.trainer.chunks()
-    clock.recompiles.skip()
-    judged = None
-    for epoch in range(1, recipe.epochs + 1):
-        emit(Phase("train"))
-        start = len(clock.blocks)
-        with clock.training():
-            state, loss = _train_epoch(prepared.trainer, state, feeder, epoch, clock, emit)
-        clock.recompiles.note()
-        emit(Phase("evaluate"))
-        judged, eval_s = _timed_evaluation(prepared.evaluate, state, clock)
-        prefix = "val" if validated else "test"
+    @property
+    def validated(self) -> bool:
+        return self.prepared.evaluate is not self.prepared.final
+
+    def perform(self) -> program.TrainState:
+        ledger, order = self.ledger, self.prepared.trainer.order
+        feeder = self.prepared.trainer.chunks(start=ledger.chunks)
+        ledger.recompiles.skip()
+        judged = None
+        for epoch in range(len(ledger.history) + 1, self.recipe.epochs + 1):
+            self.emit(Phase("train"))
+            with ledger.training():
+                for _ in range(epoch * order.chunks_per_epoch - ledger.chunks):
+                    self._take_chunk(feeder, epoch)
+            ledger.recompiles.note()
+            self.emit(Phase("evaluate"))
+            judged = self._judge(epoch)
+            if epoch == 1:
+                ledger.recompiles.skip()  # the first evaluation is warm-up too
+            ledger.recompiles.note()
+        return self._finish(judged)
+
+    def _take_chunk(self, feeder: Iterator[feed.Chunk], epoch: int) -> None:
+        """Takes the steps of one chunk, and writes a checkpoint behind it if one is due."""
+        ledger, trainer = self.ledger, self.prepared.trainer
+        asked = time.perf_counter()
+        chunk = next(feeder)
+        ledger.wait_s += time.perf_counter() - asked
+        for part in _first_step_apart(chunk, is_first=not ledger.blocks):
+            first = ledger.steps + 1
+            with _located(first, part.steps):
+                self.state, losses, block = trainer(self.state, part)
+            if not ledger.blocks:
+                ledger.recompiles.skip()
+            ledger.add(block, losses)
+            _check_finite(losses, first)
+        ledger.chunks += 1
+        self._show_progress(epoch)
+        if self.checkpoints is not None and self.checkpoints.due():
+            self._write_checkpoint(self.checkpoints)
+
+    def _write_checkpoint(self, checkpoints: Checkpoints) -> None:
+        start = time.perf_counter()
+        self.ledger.recompiles.note()
+        trees = {"state": self.state} | ({} if self.best is None else {"best": self.best})
+        told = {**self.told, "ledger": self.ledger.to_json()}
+        checkpoints.write(self.ledger.chunks, Checkpoint(trees, told))
+        self.ledger.recompiles.skip()  # what writing compiles is no step
+        self.ledger.checkpoint_s += time.perf_counter() - start
+
+    def _judge(self, epoch: int) -> Evaluation:
+        """Evaluates an epoch, says so and decides whether it counts."""
+        order, ledger = self.prepared.trainer.order, self.ledger
+        judged, eval_s = self._timed_evaluation(self.prepared.evaluate, self.state)
+        losses, train_s = ledger.since((epoch - 1) * order.steps_per_epoch)
+        prefix = "val" if self.validated else "test"
         history = {
-            "epoch": epoch, "train_loss": loss, f"{prefix}_loss": judged.loss,
-            f"{prefix}_accuracy": judged.accuracy,
-            "train_s": sum(b.seconds for b in clock.blocks[start:]), "eval_s": eval_s,
+            "epoch": epoch, "train_loss": float(losses.mean(dtype=np.float64)),
+            f"{prefix}_loss": judged.loss, f"{prefix}_accuracy": judged.accuracy,
+            "train_s": train_s, "eval_s": eval_s,
         }  # fmt: skip
-        emit(EpochEnd(history))
-        if _choose(chosen, judged.accuracy, state, recipe):
-            emit(Measured(_quality(history)))
-        if epoch == 1:
-            clock.recompiles.skip()  # the first evaluation is warm-up too
-        clock.recompiles.note()
-    state = state if chosen.state is None else chosen.state
-    if judged is None or validated:
-        judged, _ = _timed_evaluation(prepared.final, state, clock)
-        emit(Measured({"test_loss": judged.loss, "test_accuracy": judged.accuracy}))
-    emit(_array("test_predicted", _narrow(judged.predicted)))
-    emit(_array("test_probability", judged.probability.astype(np.float16)))
-    return state
+        ledger.history.append(history)
+        if self.tell(history) and self.recipe.select == "best":
+            # a copy, because the next epoch donates the state's buffers
+            self.best = jax.tree.map(jnp.copy, self.state)
+        return judged
 
-
-def _choose(
-    chosen: _Chosen, accuracy: float, state: program.TrainState, recipe: Recipe
-) -> bool:
-    """Whether this epoch counts now; keeps its state where a later one may not."""
-    if recipe.select == "best":
-        if accuracy <= chosen.accuracy:
+    def tell(self, history: dict[str, Any]) -> bool:
+        """Says what an epoch came to; whether it is the one that counts now."""
+        self.emit(EpochEnd(history))
+        accuracy = history["val_accuracy" if self.validated else "test_accuracy"]
+        if self.recipe.select == "best" and accuracy <= self.ledger.best_accuracy:
             return False
-        # a copy, because the next epoch donates the state's buffers
-        chosen.state = jax.tree.map(jnp.copy, state)
-    chosen.accuracy = accuracy
-    return True
+        self.ledger.best_accuracy = accuracy
+        self.emit(Measured(_quality(history)))
+        return True
+
+    def _finish(self, judged: Evaluation | None) -> program.TrainState:
+        state = self.state if self.best is None else self.best
+        if judged is None or self.validated:
+            judged, _ = self._timed_evaluation(self.prepared.final, state)
+            self.emit(Measured({"test_loss": judged.loss, "test_accuracy": judged.accuracy}))
+        self.emit(Measured({"params_hash": program.params_hash(state.params)}))
+        self.emit(named_array("test_predicted", _narrow(judged.predicted)))
+        self.emit(named_array("test_probability", judged.probability.astype(np.float16)))
+        return state
+
+    def _timed_evaluation(
+        self, evaluate: Evaluator, state: program.TrainState
+    ) -> tuple[Evaluation, float]:
+        start = time.perf_counter()
+        judged = evaluate(state)  # host arrays: the device is done
+        seconds = time.perf_counter() - start
+        self.ledger.eval_s += seconds
+        if not np.isfinite(judged.loss):
+            raise Diverged(f"evaluation loss {judged.loss}; try a smaller --learning-rate")
+        return judged, seconds
+
+    def _show_progress(self, epoch: int) -> None:
+        now = time.perf_counter()
+        if now - self.shown_at < PROGRESS_EVERY:
+            return
+        self.shown_at = now
+        order, block = self.prepared.trainer.order, self.ledger.blocks[-1]
+        done = self.ledger.steps - (epoch - 1) * order.steps_per_epoch
+        rate = order.batch_size * block.steps / block.seconds
+        loss = float(self.ledger.losses[-1][-1])
+        self.emit(Progress(epoch, order.epochs, done, order.steps_per_epoch, loss, rate))
+
+
+@contextmanager
+def _located(first: int, steps: int) -> Iterator[None]:
+    """Adds to an exception in which training steps it was raised."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"(in training steps {first} to {first + steps - 1})")
+        raise
 
 
 def _quality(history: dict[str, Any]) -> dict[str, Any]:
@@ -162,35 +240,6 @@ def _quality(history: dict[str, Any]) -> dict[str, Any]:
     names = ("train_loss", "test_loss", "test_accuracy", "val_loss", "val_accuracy")
     quality = {name: history[name] for name in names if name in history}
     return quality | {"best_epoch": history["epoch"]}
-
-
-def _train_epoch(
-    trainer: Trainer,
-    state: program.TrainState,
-    feeder: Iterator[feed.Chunk],
-    epoch: int,
-    clock: _Clock,
-    emit: Emit,
-) -> tuple[program.TrainState, float]:
-    """Runs the epoch's chunks; returns the state and the mean training loss."""
-    order = trainer.order
-    done = 0
-    losses: list[np.ndarray] = []
-    for _ in range(order.chunks_per_epoch):
-        asked = time.perf_counter()
-        chunk = next(feeder)
-        clock.wait_s += time.perf_counter() - asked
-        for part in _first_step_apart(chunk, is_first=not clock.blocks):
-            state, part_losses, block = trainer(state, part)
-            if not clock.blocks:
-                clock.recompiles.skip()
-            clock.blocks.append(block)
-            losses.append(part_losses)
-            clock.losses.append(part_losses)
-            _check_finite(part_losses, (epoch - 1) * order.steps_per_epoch + done)
-            done += part.steps
-            _show_progress(order, epoch, done, float(part_losses[-1]), clock, emit)
-    return state, float(np.concatenate(losses).mean(dtype=np.float64))
 
 
 def _first_step_apart(chunk: feed.Chunk, *, is_first: bool) -> list[feed.Chunk]:
@@ -201,73 +250,16 @@ def _first_step_apart(chunk: feed.Chunk, *, is_first: bool) -> list[feed.Chunk]:
     return [feed.Chunk(chunk.payload, 1), feed.Chunk(rest, chunk.steps - 1)]
 
 
-def _check_finite(losses: np.ndarray, done: int) -> None:
+def _check_finite(losses: np.ndarray, first: int) -> None:
     bad = np.flatnonzero(~np.isfinite(losses))
     if len(bad):
-        step = done + int(bad[0]) + 1
         raise Diverged(
-            f"training loss {losses[bad[0]]} at step {step}; try a smaller --learning-rate"
+            f"training loss {losses[bad[0]]} at step {first + int(bad[0])}; "
+            "try a smaller --learning-rate"
         )
-
-
-def _show_progress(
-    order: orders.TrainingOrder, epoch: int, done: int, loss: float, clock: _Clock, emit: Emit
-) -> None:
-    now = time.perf_counter()
-    if now - clock.shown_at < PROGRESS_EVERY:
-        return
-    clock.shown_at = now
-    block = clock.blocks[-1]
-    rate = order.batch_size * block.steps / block.seconds
-    emit(Progress(epoch, order.epochs, done, order.steps_per_epoch, loss, rate))
-
-
-def _timed_evaluation(
-    evaluate: Evaluator, state: program.TrainState, clock: _Clock
-) -> tuple[Evaluation, float]:
-    start = time.perf_counter()
-    judged = evaluate(state)  # host arrays: the device is done
-    seconds = time.perf_counter() - start
-    clock.eval_s += seconds
-    if not np.isfinite(judged.loss):
-        raise Diverged(f"evaluation loss {judged.loss}; try a smaller --learning-rate")
-    return judged, seconds
 
 
 def _narrow(predicted: np.ndarray) -> np.ndarray:
     """Class numbers in one byte where they fit."""
     wide = predicted.max(initial=0) > np.iinfo(np.uint8).max
     return predicted.astype(np.uint16 if wide else np.uint8)
-
-
-def _emit_timings(clock: _Clock, recipe: Recipe, emit: Emit) -> None:
-    blocks = clock.blocks
-    if not blocks:
-        return
-    busy = sum(b.seconds for b in blocks)
-    wall = max(clock.wall_s, busy)
-    emit(
-        Measured(
-            {
-                "first_step_ms": 1e3 * blocks[0].seconds / blocks[0].steps,
-                **timing.step_times(blocks, batch_size=recipe.batch_size),
-                "recompiles": len(clock.recompiles.names),
-                "recompiled": timing.named(clock.recompiles.names),
-                "train_s": busy,
-                "eval_s": clock.eval_s,
-                "observer_s": 0.0,
-                "data_wait_pct": 100 * clock.wait_s / wall,
-                "host_overhead_pct": 100 * max(0.0, wall - busy - clock.wait_s) / wall,
-            }
-        )
-    )
-    losses = np.concatenate(clock.losses) if clock.losses else np.zeros(0)
-    emit(_array("train_loss", losses.astype(np.float32)))
-    emit(_array("block_steps", np.array([b.steps for b in blocks], np.int32)))
-    emit(_array("block_s", np.array([b.seconds for b in blocks], np.float64)))
-
-
-def _array(name: str, array: np.ndarray) -> Array:
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return Array(name, buffer.getvalue())

@@ -96,12 +96,17 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A plugin that could not be loaded, and why."""
+    """A plugin that could not be loaded, and why.
+
+    Attributes:
+      missing: the package that it imports and that is not installed, if that is why.
+    """
 
     source: Source
     error_type: str
     message: str
     traceback: str
+    missing: str = ""
 
 
 def entry_to_json(entry: Entry) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class HarnessError(Exception):
@@ -29,12 +30,40 @@ class PluginError(HarnessError):
     """A plugin could not be loaded, or broke the contract while it registered."""
 
 
+class PluginFailed(HarnessError):
+    """A run's plugin could not be loaded.
+
+    Attributes:
+      error_type: of what the plugin raised.
+    """
+
+    def __init__(self, message: str, *, error_type: str) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+
+
 class DataError(HarnessError):
     """A file of data is absent, foreign, truncated or has the wrong checksum."""
 
 
 class StoreError(HarnessError):
     """The database of rows cannot be opened, read or written."""
+
+
+class AlreadyStored(StoreError):
+    """The run has a row in the store; the first one stays."""
+
+
+class RowsKept(StoreError):
+    """A plan was performed, and the store did not take all of its rows.
+
+    Attributes:
+      rows: every row of the plan.
+    """
+
+    def __init__(self, message: str, rows: list[dict[str, Any]]) -> None:
+        super().__init__(message)
+        self.rows = rows
 
 
 class Unsupported(Exception):
@@ -65,7 +94,19 @@ def did_you_mean(name: str, known: Iterable[str], *, what: str) -> str:
     return f"{guess}known {what}: {', '.join(names) or 'none'}"
 
 
+def pip_line(names: Iterable[str]) -> str:
+    """What installs the packages that hold these modules."""
+    return f"pip install {' '.join(names)}"
+
+
 def first_line(error: BaseException) -> str:
-    """An exception in one line: its first line of text, or else its type's name."""
+    """An exception in one line: its first line of text, or else its type's name.
+
+    Where that line only begins a traceback, as that of a callback within a compiled
+    program, the traceback's last line stands in its place.
+    """
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    before, begun, _ = lines[0].partition("Traceback (most recent call last):")
+    return f"{before}{lines[-1].strip()}" if begun else lines[0]

@@ -7,26 +7,36 @@ ended. Nothing is raised except what must end the process (Ctrl-C).
 from __future__ import annotations
 
 import os
+import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from harness import machine
 from harness.allocator import allocator
 from harness.assemble import Emit, build_model
+from harness.checkpoints import EVERY_S, Checkpoints
 from harness.contention import default_folder, watched
 from harness.engine import fit
-from harness.entries import Entry
+from harness.entries import Entry, Failure
 from harness.errors import (
     ContractError,
     Diverged,
     HarnessError,
+    PluginFailed,
     Unavailable,
     Unsupported,
     first_line,
+    pip_line,
 )
 from harness.events import Ended, Measured, Note, Phase, Transfer
+from harness.paths import cache_dir
 from harness.plan import Run
 from harness.progress import notes_to, report_to
 from harness.registry import Registry, missing_requirements
@@ -34,12 +44,27 @@ from harness.sources import file_source
 from harness.specs import Dataset
 
 
-def execute(run: Run, registry: Registry, emit: Emit) -> None:
+@dataclass(frozen=True)
+class Settings:
+    """How a run is performed; nothing here changes its result.
+
+    Attributes:
+      checkpoint_s: seconds between two checkpoints, 0 for none.
+      resume: whether a checkpoint that is there is taken up.
+    """
+
+    checkpoint_s: float = EVERY_S
+    resume: bool = False
+
+
+def execute(
+    run: Run, registry: Registry, emit: Emit, *, settings: Settings = Settings()
+) -> None:
     """Runs one planned run and emits all that it learns."""
     end = Ended("ok")
     with watched(default_folder()) as shared:
         try:
-            _execute(run, registry, emit)
+            _execute(run, registry, emit, settings)
         except (Exception, SystemExit) as error:
             # the log keeps the whole story, the row one line of it
             traceback.print_exc()
@@ -51,7 +76,7 @@ def execute(run: Run, registry: Registry, emit: Emit) -> None:
     emit(end)
 
 
-def _execute(run: Run, registry: Registry, emit: Emit) -> None:
+def _execute(run: Run, registry: Registry, emit: Emit, settings: Settings) -> None:
     emit(Measured({**machine.devices(), "allocator": allocator(os.environ)}))
     emit(Phase("load"))
     dataset_entry = _load_entry(registry, "dataset", run)
@@ -63,17 +88,50 @@ def _execute(run: Run, registry: Registry, emit: Emit) -> None:
     emit(Measured({"data_s": load_s, "data_fingerprint": dataset.spec.fingerprint}))
     emit(Phase("construct"))
     model = build_model(model_entry.build(), dataset.spec, run.model.params, seed=run.seed)
-    fit(model, dataset, run.recipe, seed=run.seed, emit=emit, load_s=load_s)
+    with _checkpoints(run, settings, emit) as checkpoints:
+        fit(
+            model, dataset, run.recipe, seed=run.seed, emit=emit, load_s=load_s,
+            checkpoints=checkpoints,
+        )  # fmt: skip
+
+
+@contextmanager
+def _checkpoints(run: Run, settings: Settings, emit: Emit) -> Iterator[Checkpoints | None]:
+    """The run's checkpoints; thrown away when it ends, kept when it is made to end."""
+    if settings.checkpoint_s == 0:
+        yield None
+        return
+    folder = cache_dir() / "checkpoints" / run.run_key[:32]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except (Timeout, OSError):  # the same run goes on elsewhere: it has the folder
+        yield None
+        return
+    checkpoints = Checkpoints(
+        folder, every_s=settings.checkpoint_s, resume=settings.resume,
+        note=lambda text: emit(Note(text)),
+    )  # fmt: skip
+    try:
+        if not settings.resume:
+            checkpoints.clear()
+        yield checkpoints
+        checkpoints.clear()
+    except Exception:
+        checkpoints.clear()  # a failure would only come again
+        raise
+    finally:
+        checkpoints.close()
+        lock.release()
 
 
 def _load_entry(registry: Registry, kind: Any, run: Run) -> Entry:
     choice = run.dataset if kind == "dataset" else run.model
     for failure in registry.failures:
         if failure.source.target == choice.source.target:
-            raise HarnessError(
-                f"plugin {failure.source.name} failed to load: "
-                f"{failure.error_type}: {failure.message}"
-            )
+            print(failure.traceback, file=sys.stderr)
+            raise _failed_plugin(failure)
     source = choice.source
     if source.origin == "file" and file_source(Path(source.target)) != source:
         raise HarnessError(
@@ -83,9 +141,21 @@ def _load_entry(registry: Registry, kind: Any, run: Run) -> Entry:
     missing = missing_requirements(entry)
     if missing:
         raise Unavailable(
-            f"{kind} {entry.name!r} needs {', '.join(missing)}; pip install {' '.join(missing)}"
+            f"{kind} {entry.name!r} needs {', '.join(missing)}; {pip_line(missing)}"
         )
     return entry
+
+
+def _failed_plugin(failure: Failure) -> HarnessError:
+    name = failure.source.name
+    if failure.missing:
+        return Unavailable(
+            f"plugin {name} needs {failure.missing}; {pip_line([failure.missing])}"
+        )
+    return PluginFailed(
+        f"plugin {name} failed to load: {failure.error_type}: {failure.message}",
+        error_type=failure.error_type,
+    )
 
 
 def _load_data(entry: Entry, run: Run, emit: Emit) -> Dataset:
@@ -104,7 +174,9 @@ def _load_data(entry: Entry, run: Run, emit: Emit) -> Dataset:
 
 def ended(error: BaseException) -> Ended:
     """The status that an exception gives its run."""
-    message = first_line(error)
+    # the engine's notes are of one line; JAX's, on its tracebacks, are not
+    notes = [note for note in getattr(error, "__notes__", ()) if "\n" not in note]
+    message = " ".join([first_line(error), *notes])
     if isinstance(error, Unsupported):
         status = "skipped"
     elif isinstance(error, Unavailable):
@@ -115,4 +187,5 @@ def ended(error: BaseException) -> Ended:
         status = "oom"
     else:
         status = "failed"
-    return Ended(status, type(error).__name__, message)
+    name = error.error_type if isinstance(error, PluginFailed) else type(error).__name__
+    return Ended(status, name, message)

@@ -170,8 +170,14 @@ class Chunk:
     steps: int
 
 
-def chunks(examples: Examples, order: TrainingOrder | EvalOrder) -> Iterator[Chunk]:
-    """Iterates over an order through Grain, gathering where data is not resident."""
+def chunks(
+    examples: Examples, order: TrainingOrder | EvalOrder, *, start: int = 0
+) -> Iterator[Chunk]:
+    """Iterates over an order through Grain, gathering where data is not resident.
+
+    Args:
+      start: how many chunks are left out at the beginning.
+    """
 
     def load(positions: np.ndarray) -> Chunk:
         steps = len(positions)
@@ -180,7 +186,7 @@ def chunks(examples: Examples, order: TrainingOrder | EvalOrder) -> Iterator[Chu
         batch = examples.gather(positions)
         return Chunk({k: _pad(v, order.chunk) for k, v in batch.items()}, steps)
 
-    pipeline = grain.MapDataset.source(order).map(load)
+    pipeline = grain.MapDataset.source(order).slice(slice(start, None)).map(load)
     # positions cost microseconds: threads would cost more than they hide
     threads, ahead = (0, 0) if examples.resident else (2, 4)
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead)

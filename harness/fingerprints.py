@@ -1,8 +1,9 @@
-"""What data a data set would give now, asked of a process of its own.
+"""What data a data set would give now, and on which device, asked of a process of its own.
 
-A stored row stands for a planned run only if it was measured on the same data. Loading a
-data set imports its plugin, so a child does it: `python -m harness.fingerprints` reads
-data-set choices as JSON and prints one line of JSON for each, null where it fails.
+A stored row stands for a planned run only if it was measured on the same data and kind of
+device. Loading a data set imports its plugin, and a device JAX, so a child does it:
+`python -m harness.fingerprints` reads data-set choices as JSON and prints the device's kind,
+then one line of JSON for each choice, null where it fails.
 """
 
 from __future__ import annotations
@@ -12,24 +13,35 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
-from harness import registry
+from harness import machine, registry
 from harness.entries import Source
 from harness.plan import Choice
 from harness.progress import notes_to, report_to
 
 
-def current_fingerprints(datasets: Sequence[Choice]) -> list[str | None]:
-    """The fingerprint of each data set, None for one that cannot be loaded now."""
+@dataclass(frozen=True)
+class Now:
+    """What a run would be measured on if it were performed now."""
+
+    fingerprint: str
+    device_kind: str
+
+
+def now_of(datasets: Sequence[Choice]) -> list[Now | None]:
+    """What each data set is now, None for one that cannot be loaded."""
+    if not datasets:
+        return []
     done = subprocess.run(
         [sys.executable, "-P", "-m", "harness.fingerprints"],
         input=json.dumps([asdict(choice) for choice in datasets]),
         capture_output=True,
         text=True,
     )
-    said = [json.loads(line) for line in done.stdout.splitlines()]
-    return [*said, *[None] * (len(datasets) - len(said))]
+    device, *said = [json.loads(line) for line in done.stdout.splitlines()] or [""]
+    found = [None if print_ is None else Now(print_, device) for print_ in said]
+    return [*found, *[None] * (len(datasets) - len(found))]
 
 
 def fingerprint(choice: Choice) -> str | None:
@@ -48,6 +60,7 @@ def main() -> None:
     # what a plugin prints must not stand between the answers
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    print(json.dumps(machine.devices()["device_kind"]), file=answers, flush=True)
     for values in json.load(sys.stdin):
         choice = Choice(**{**values, "source": Source(**values["source"])})
         print(json.dumps(fingerprint(choice)), file=answers, flush=True)

@@ -64,6 +64,7 @@ class Run:
 
     run_id: str
     run_key: str
+    key_parts: dict[str, Any] = field(repr=False)
     suite: str
     dataset: Choice
     model: Choice
@@ -79,6 +80,7 @@ class Run:
         return {
             "run_id": self.run_id,
             "run_key": self.run_key,
+            "key_parts": json.dumps(self.key_parts, sort_keys=True),
             "suite": self.suite,
             "dataset": self.dataset.name,
             "dataset_variant": self.dataset.variant,
@@ -116,6 +118,9 @@ def resolve(kind: Kind, text: str, registry: Registry) -> list[Choice]:
       UsageError: a name, variant, parameter or value is unknown.
     """
     selection = grammar.parse(text)
+    broken = registry.broken(kind, selection.name)
+    if broken is not None:
+        return _unchecked(selection, broken.source)
     if selection.name == "*":
         entries = registry.of_kind(kind)
         if not entries:
@@ -128,6 +133,21 @@ def resolve(kind: Kind, text: str, registry: Registry) -> list[Choice]:
         for variant in _variants(entry, selection.variant)
         for choice in _grid(entry, variant, selection)
     ]
+
+
+def _unchecked(selection: grammar.Selection, source: Source) -> list[Choice]:
+    """Choices of a plugin that does not load: the run will say so, and cost itself alone."""
+    keys = [key for key, _ in selection.params]
+    found = []
+    for values in itertools.product(*(values for _, values in selection.params)):
+        given = dict(zip(keys, values, strict=True))
+        found.append(
+            Choice(
+                name=selection.name, variant=selection.variant, params=given, source=source,
+                given=given,
+            )
+        )  # fmt: skip
+    return found
 
 
 def _variants(entry: Entry, asked: str) -> list[str]:
@@ -204,6 +224,6 @@ def _make_run(
     }  # fmt: skip
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     return Run(
-        run_id=uuid.uuid4().hex[:12], run_key=key, suite=suite.name,
+        run_id=uuid.uuid4().hex[:12], run_key=key, key_parts=parts, suite=suite.name,
         dataset=dataset, model=model, seed=seed, recipe=recipe,
     )  # fmt: skip

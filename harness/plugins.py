@@ -45,7 +45,16 @@ def load(manager: pluggy.PluginManager, source: Source) -> list[Entry] | Failure
             error_type=type(error).__name__,
             message=first_line(error),
             traceback=traceback.format_exc(),
+            missing=_missing(error, source),
         )
+
+
+def _missing(error: BaseException, source: Source) -> str:
+    """The package whose absence an import failed for; "" if that is not what happened."""
+    name = error.name if isinstance(error, ModuleNotFoundError) else None
+    top = (name or "").partition(".")[0]
+    # what lacks a part of its own is broken, not in want of something to install
+    return "" if top == source.target.partition(".")[0] else top
 
 
 def import_module(source: Source) -> ModuleType:

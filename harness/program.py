@@ -9,6 +9,7 @@ into the program as a constant.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -111,6 +112,15 @@ def split_model(model: nnx.Module, *, dtype: Any = jnp.float32) -> tuple[SplitMo
 def count_parameters(params: Any) -> int:
     """The number of trainable values."""
     return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(params))
+
+
+def params_hash(params: Any) -> str:
+    """SHA-256, shortened, of all trainable values: equal for equal bits."""
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(params):
+        value = np.asarray(leaf)
+        digest.update(f"{value.dtype} {value.shape} ".encode() + value.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def check_outputs(split: SplitModel, state: TrainState, x: Any, spec: DataSpec) -> None:

@@ -59,6 +59,12 @@ class Registry:
             )
         return self.entries[kind, name]
 
+    def broken(self, kind: Kind, name: str) -> Failure | None:
+        """The plugin of that name that failed to load, if nothing else has the name."""
+        if (kind, name) in self.entries or (kind, name) in self.disputed:
+            return None
+        return next((f for f in self.failures if f.source.name == name), None)
+
     def _failure_hint(self) -> str:
         if not self.failures:
             return ""

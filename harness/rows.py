@@ -36,8 +36,8 @@ def _group(name: str, columns: str) -> list[Column]:
 COLUMNS: tuple[Column, ...] = (
     *_group(
         "identity",
-        "run_id run_key suite dataset dataset_variant dataset_params:json data_fingerprint "
-        "model variant parent model_params:json variant_params:json seed:int",
+        "run_id run_key key_parts:json suite dataset dataset_variant dataset_params:json "
+        "data_fingerprint model variant parent model_params:json variant_params:json seed:int",
     ),
     *_group(
         "recipe",
@@ -54,14 +54,14 @@ COLUMNS: tuple[Column, ...] = (
     *_group(
         "size",
         "param_count:int flops_per_step:float bytes_per_step:float temp_bytes:int "
-        "peak_rss_bytes:int hlo_hash",
+        "peak_rss_bytes:int hlo_hash params_hash",
     ),
     *_group(
         "time",
         "data_s:float compile_s:float compile_cache first_step_ms:float "
         "step_ms_p50:float step_ms_p90:float step_ms_mean:float examples_per_s:float "
         "host_overhead_pct:float data_wait_pct:float recompiles:int recompiled train_s:float "
-        "eval_s:float observer_s:float timing_comparable:bool",
+        "eval_s:float observer_s:float checkpoint_s:float resumed:int timing_comparable:bool",
     ),
     *_group(
         "place",

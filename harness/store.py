@@ -9,15 +9,15 @@ the tables.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError
 
-from harness.database import ARRAYS, EPOCHS, ROWS, connect, told, writing
-from harness.errors import StoreError, UsageError, first_line
+from harness.database import ARRAYS, EPOCHS, PLANNED, ROWS, connect, told, writing
+from harness.errors import AlreadyStored, StoreError, UsageError, first_line
 from harness.rows import COLUMNS, EPOCH_COLUMNS, NAMES, Result, Row, Type, complete
 
 if TYPE_CHECKING:
@@ -87,13 +87,46 @@ class Store:
             try:
                 connection.execute(sa.insert(ROWS), row)
             except IntegrityError:
-                raise StoreError(
+                raise AlreadyStored(
                     f"store {self.name}: run {run_id} is stored already; a run is added once"
                 ) from None
             if epochs:
                 connection.execute(sa.insert(EPOCHS), epochs)
             if arrays:
                 connection.execute(sa.insert(ARRAYS), arrays)
+
+    def plan(self, runs: Iterable[Mapping[str, str]]) -> None:
+        """Writes down what is going to be performed, before anything is.
+
+        Args:
+          runs: for each its run_id, run_key, label, host and planned_at.
+        """
+        listed = [dict(run) for run in runs]
+        with told(self.name), writing(self._engine) as connection:
+            if listed:
+                connection.execute(sa.insert(PLANNED), listed)
+
+    def lost(self) -> list[dict[str, Any]]:
+        """What was planned and has left no row: its driver was killed, or goes on still."""
+        columns = [c for c in PLANNED.columns if c.name != "sequence"]
+        without = ~sa.exists().where(ROWS.c.run_key == PLANNED.c.run_key)
+        return self._fetch(sa.select(*columns).where(without).order_by(PLANNED.c.sequence))
+
+    def results(self) -> Iterator[Result]:
+        """Every run with its epochs and arrays, one after the other, in order."""
+        for row in self.rows():
+            arrays = self._fetch(
+                sa.select(ARRAYS.c.name, ARRAYS.c.npy).where(ARRAYS.c.run_id == row["run_id"])
+            )
+            yield Result(
+                row=row,
+                epochs=tuple(self.epochs(row["run_id"])),
+                arrays={a["name"]: bytes(a["npy"]) for a in arrays},
+            )
+
+    def holds(self, run_id: str) -> bool:
+        """Whether the run has a row."""
+        return bool(self._select(ROWS.c.run_id == run_id))
 
     def rows(self) -> list[Row]:
         """Every row, in the order in which the runs ended."""
@@ -118,15 +151,20 @@ class Store:
             f"{_listing(self.rows()) or 'none, `harness run` adds them'}"
         )
 
-    def reusable(self, run_keys: Iterable[str]) -> dict[str, Row]:
-        """The newest `ok` row of each of these keys that has one."""
+    def of_keys(self, run_keys: Iterable[str]) -> list[Row]:
+        """All rows with one of these keys, in order."""
         keys = list(run_keys)
-        newest: dict[str, Row] = {}
+        found: list[Row] = []
         for start in range(0, len(keys), KEYS_AT_ONCE):
-            some = ROWS.c.run_key.in_(keys[start : start + KEYS_AT_ONCE])
-            rows = self._select(some, ROWS.c.status == "ok")
-            newest.update({row["run_key"]: row for row in rows})
-        return newest
+            found += self._select(ROWS.c.run_key.in_(keys[start : start + KEYS_AT_ONCE]))
+        return found
+
+    def of_entries(self, pairs: Iterable[tuple[str, str]]) -> list[Row]:
+        """All rows of a data set and a model by their entries' names, in order."""
+        either = [
+            (ROWS.c.dataset == dataset) & (ROWS.c.model == model) for dataset, model in pairs
+        ]
+        return self._select(sa.or_(*either)) if either else []
 
     def epochs(self, run_id: str) -> list[dict[str, Any]]:
         """A run's epochs in order, each with the names of `EPOCH_COLUMNS`."""
@@ -161,7 +199,7 @@ class Store:
         query = sa.select(*(ROWS.c[name] for name in NAMES)).where(*conditions)
         return self._fetch(query.order_by(ROWS.c.sequence))
 
-    def _fetch(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+    def _fetch(self, query: sa.Select[*tuple[Any, ...]]) -> list[dict[str, Any]]:
         with told(self.name), self._engine.connect() as connection:
             return [dict(values) for values in connection.execute(query).mappings()]
 

@@ -1,8 +1,9 @@
 """The process of one run: `python -m harness.worker`.
 
-It reads one planned run as JSON from standard input and writes events, a line of JSON
-each, to what was its standard output. Everything else that anything prints goes to
-standard error, which the driver points at the run's log.
+It reads one planned run, a line of JSON, from standard input and writes events, a line of
+JSON each, to what was its standard output. Everything else that anything prints goes to
+standard error, which the driver points at the run's log. When standard input ends, the
+driver has gone, and so does the worker.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import json
 import os
 import signal
 import sys
+import threading
+from typing import IO, Any
 
 from harness import registry
-from harness.events import Event, to_line
+from harness.events import Event, Phase, to_line
 from harness.paths import cache_dir
 from harness.plan import run_from_json
 
@@ -24,18 +27,47 @@ def main() -> None:
     os.dup2(2, 1)
     # a run that is told to stop still says what it has measured
     signal.signal(signal.SIGTERM, _stop)
-    run = run_from_json(json.load(sys.stdin))
+    asked = _take_over()
+    run = run_from_json(asked["run"])
     use_compilation_cache()
     # imported late: JAX reads its configuration when it is first imported
-    from harness.execute import execute
-
-    sources = dict.fromkeys((run.dataset.source, run.model.source))
+    from harness.execute import Settings, execute
 
     def emit(event: Event) -> None:
         pipe.write(to_line(event) + "\n")
 
-    execute(run, registry.load(sources), emit)
+    # a plugin may end the process while it is imported
+    emit(Phase("load"))
+    sources = dict.fromkeys((run.dataset.source, run.model.source))
+    execute(run, registry.load(sources), emit, settings=Settings(**asked["settings"]))
     pipe.flush()
+
+
+def _take_over() -> dict[str, Any]:
+    """What the driver asks for; from now on its end of the pipe is watched."""
+    driver = os.fdopen(os.dup(0), "rb", buffering=0)
+    # a plugin that reads standard input finds nothing there, and takes nothing away
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    line = b""
+    while not line.endswith(b"\n"):
+        some = driver.read(1 << 16)
+        if not some:
+            raise SystemExit("no run on standard input; expected a line of JSON")
+        line += some
+    threading.Thread(target=_leave_with, args=(driver,), daemon=True).start()
+    return json.loads(line)
+
+
+def _leave_with(driver: IO[bytes]) -> None:
+    """Ends this process and all that it started when the driver has gone."""
+    while driver.read(1 << 16):
+        pass
+    # the leader of a group of its own, as the driver starts it
+    if sys.platform != "win32" and os.getpgrp() == os.getpid():
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)
 
 
 def _stop(number: int, frame: object) -> None:

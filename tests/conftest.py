@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from postgres import Server, running_server
 
-from harness import hookspecs, plugins, registry
+from harness import hookspecs, index, plugins, registry
 from harness.entries import Source
 
 # before JAX is imported: tests run where no accelerator is, and say so
@@ -72,3 +73,26 @@ def real_imdb() -> bool:
     """Whether the real IMDB files are at hand."""
     folder = os.environ.get("HARNESS_DATA_DIR")
     return folder is not None and (Path(folder) / "imdb" / "imdb.npz").is_file()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A private PostgreSQL server on loopback."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a store that is not there yet, in each kind of database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/rows.db"
+    return request.getfixturevalue("postgres").new_database()
+
+
+@pytest.fixture(scope="module")
+def known(shared_cache: Path) -> Iterator[registry.Registry]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HARNESS_CACHE_DIR", str(shared_cache))
+        patch.setenv("HARNESS_PLUGINS", "")
+        yield index.open_registry([Path(__file__).parent / "plugins_for_tests.py"])

@@ -128,7 +128,7 @@ def test_a_suite_file_runs_and_flags_take_its_keys_place(call: Call, tmp_path: P
 def test_a_dry_run_lists_the_plan_and_does_nothing(call: Call, tmp_path: Path):
     said = call("run", "--dry-run")
     assert said.code == 0
-    assert said.out.splitlines()[-1] == "10 runs"
+    assert said.out.splitlines()[-1].startswith("10 runs, 10 to perform; of 10 the store")
     assert "digits x transformer:no_position, seed 1" in said.out
     assert list(tmp_path.iterdir()) == []
 
@@ -152,6 +152,14 @@ def test_a_dry_run_lists_the_plan_and_does_nothing(call: Call, tmp_path: Path):
          "use one of them"),
         (["run", "-d", "digits", "-m", "majority", "--in-process", "--timeout", "5"],
          "drop one of them"),
+        (["run", "-d", "digits", "-m", "majority", "--phase-timeout", "compil=3"],
+         "did you mean 'compile'"),
+        (["run", "-d", "digits", "-m", "majority", "--resume", "--rerun", "all"],
+         "use one of them"),
+        (["store", "export", "rows.csv"], "harness run"),
+        (["store", "import", "absent.jsonl"], "no file 'absent.jsonl'"),
+        (["data", "clean"], "name parts"),
+        (["data", "clean", "compile"], "did you mean 'compiled'"),
         (["run", "-m", "majority", "-d", "digits", "--plugin", "absent.py"], "absent.py"),
         (["run", "absent.toml"], "absent.toml"),
         (["run", "-d", "digits", "-m", "majority", "-o", "absent/x.json"], "absent/x.json"),

@@ -13,7 +13,7 @@ from harness.rows import complete
 
 SOURCE = Source(name="a", origin="file", target="a.py", version="1", source_hash="0")
 RUN = plan.Run(
-    run_id="1", run_key="k", suite="", seed=3, recipe=Recipe(epochs=2),
+    run_id="1", run_key="k", key_parts={}, suite="", seed=3, recipe=Recipe(epochs=2),
     dataset=plan.Choice(name="digits", variant="", params={}, source=SOURCE),
     model=plan.Choice(name="m", variant="deep", params={}, source=SOURCE, given={"width": 4}),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateTable
@@ -120,6 +121,29 @@ def test_columns_that_an_older_store_lacks_are_added_without_loss(made: Path):
         assert [epoch["eval_s"] for epoch in store.epochs("first")] == [None, None]
         store.add(make_result(make_row(run_id="second", dirty=True)))
         assert store.find("second")["dirty"] is True
+
+
+def test_tables_that_an_older_store_lacks_are_added(made: Path):
+    change(made, "DROP TABLE planned")
+    with open_store(f"sqlite:///{made}", must_exist=True) as store:
+        assert store.lost() == [] and len(store.rows()) == 1
+
+
+def test_an_older_store_is_upgraded_and_a_newer_one_refused_in_every_database(store_url: str):
+    with open_store(store_url) as store:
+        store.add(make_result(make_row(run_id="first")))
+        engine = store._engine
+        with database.writing(engine) as connection:
+            connection.exec_driver_sql("DROP TABLE planned")
+            connection.exec_driver_sql("ALTER TABLE rows DROP COLUMN params_hash")
+            connection.exec_driver_sql("UPDATE meta SET schema_version = 0")
+    with open_store(store_url, must_exist=True) as store:
+        assert store.find("first")["params_hash"] is None and store.lost() == []
+        with database.writing(store._engine) as connection:
+            version = connection.execute(sa.select(database.META.c.schema_version)).scalar()
+            assert version == database.SCHEMA_VERSION
+            connection.exec_driver_sql("UPDATE meta SET schema_version = 99")
+    assert "schema 99" in refusal(store_url)
 
 
 def test_other_tables_in_the_database_are_left_alone(tmp_path: Path):

@@ -48,11 +48,17 @@ def test_one_line_a_source_in_order(tmp_path: Path) -> None:
     assert entry.source.target == str(tmp_path / "plugin0.py")
 
 
+def test_a_package_that_is_missing_is_named(tmp_path: Path) -> None:
+    lines, _ = ask(tmp_path, "import no_such_package.part")
+    assert [line["failure"]["missing"] for line in lines] == ["no_such_package"]
+
+
 def test_a_failure_is_type_message_and_traceback(tmp_path: Path) -> None:
     ((line,), _) = ask(tmp_path, "raise OSError('no\\nluck')")
     failure = line["failure"]
-    assert sorted(failure) == ["error_type", "message", "traceback"]
+    assert sorted(failure) == ["error_type", "message", "missing", "traceback"]
     assert (failure["error_type"], failure["message"]) == ("OSError", "no")
+    assert failure["missing"] == ""
     assert "plugin0.py" in failure["traceback"]
 
 

@@ -53,3 +53,8 @@ def test_did_you_mean_guesses_nothing_from_nothing_near() -> None:
 )  # fmt: skip
 def test_first_line_of_an_exception(error: BaseException, line: str) -> None:
     assert first_line(error) == line
+
+
+def test_a_traceback_within_a_message_gives_its_last_line():
+    text = "INTERNAL: callback: Traceback (most recent call last):\n  File x\nValueError: why\n"
+    assert first_line(RuntimeError(text)) == "INTERNAL: callback: ValueError: why"

@@ -23,12 +23,13 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "plan": ("grammar", "recipe", "suites", "plan", "rows", "events"),
     "compute": (
         "orders", "feed", "metrics", "optimizers", "timing", "cost", "program", "assemble",
-        "engine",
+        "ledger", "checkpoints", "engine",
     ),
-    "keep": ("database", "store", "table", "report"),
+    "keep": ("database", "store", "transfer", "spool", "table", "report"),
     "drive": (
-        "allocator", "contention", "machine", "execute", "fingerprints", "worker", "runner",
-        "api", "inspection", "cli", "__main__", "__init__",
+        "allocator", "contention", "machine", "execute", "fingerprints", "worker", "logs",
+        "deadlines", "workers", "runner", "resume", "cache", "api", "inspection", "cli",
+        "__main__", "__init__",
     ),
 }  # fmt: skip
 
@@ -39,8 +40,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "pluggy", "platformdirs", "annotated_types", "filelock", "requests", "urllib3", "tqdm",
     },
     "plan": set(),
-    "compute": {"jax", "flax", "optax", "grain", "numpy"},
-    "keep": {"sqlalchemy", "pandas", "matplotlib", "numpy", "tabulate"},
+    "compute": {"jax", "flax", "optax", "grain", "numpy", "orbax"},
+    "keep": {"sqlalchemy", "pandas", "matplotlib", "numpy", "tabulate", "pyarrow"},
     "drive": {"jax", "flax", "numpy", "pandas", "click", "tqdm", "filelock"},
 }  # fmt: skip
 

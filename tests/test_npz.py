@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.errors import DataError
 from harness_datasets import _npz
@@ -213,3 +215,54 @@ def test_labels_that_announce_more_than_there_is_are_refused(tmp_path: Path) -> 
         archive.writestr("y.npy", file.getvalue() + b"12345678")
     with pytest.raises(DataError, match="announced, 8 bytes are there"):
         read_labels(tmp_path / "a.npz", "y", num_classes=2)
+
+
+def rows_or_refusal(folder: Path, content: bytes) -> None:
+    """Reads a file of these bytes: rows, labels, or a refusal of one line each."""
+    path = folder / "any.npz"
+    path.write_bytes(content)
+    for read in (lambda: read_rows(path, "x"), lambda: read_labels(path, "y", num_classes=2)):
+        try:
+            read()
+        except DataError as error:
+            assert "\n" not in str(error)
+
+
+@given(content=st.binary(max_size=1000))
+def test_any_bytes_are_an_archive_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    rows_or_refusal(tmp_path_factory.mktemp("any"), content)
+
+
+# whatever a pickle machine does with these is done: most streams of bytes end at the first
+OPCODES = st.lists(
+    st.sampled_from(
+        [bytes([op]) for op in b"(.0123FIJKLMNPQRSTUVXabcdeghijlopqrstuB]}){"]
+        + [b"cnumpy\ndtype\n", b"cos\nsystem\n", b"cnumpy\nndarray\n", b"K\x01",
+           b"X\x01\0\0\0a", b"\x80\x04", b"\x93", b"\x94", b"\x8c\x02os", b"\x85",
+           b"\x86", b"\x87", b"\x81"]
+    ),
+    max_size=40,
+)  # fmt: skip
+
+
+@given(codes=OPCODES)
+def test_any_pickle_gives_rows_or_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, codes: list[bytes]
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    path = save_pickle(folder / "a.npz", b"".join(codes) + b".")
+    rows_or_refusal(folder, path.read_bytes())
+
+
+@given(data=st.data())
+def test_a_good_archive_with_bytes_changed_or_cut_gives_rows_or_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    good = save(folder / "a.npz", x=objects(ROWS), y=np.array([0, 1, 0])).read_bytes()
+    content = bytearray(good)
+    for _ in range(data.draw(st.integers(0, 3))):
+        content[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
+    rows_or_refusal(folder, bytes(content[: data.draw(st.integers(0, len(good)))]))

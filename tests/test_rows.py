@@ -26,9 +26,10 @@ CONTRACT = {
     "flax_version optax_version grain_version numpy_version",
 }
 ADDED = {
-    "identity": ["run_key", "data_fingerprint", "variant_params"],
+    "identity": ["run_key", "key_parts", "data_fingerprint", "variant_params"],
     "recipe": ["eval_batch_size"],
-    "time": ["recompiled"],
+    "size": ["params_hash"],
+    "time": ["recompiled", "checkpoint_s", "resumed"],
     "place": ["allocator"],
 }
 

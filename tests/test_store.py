@@ -28,8 +28,8 @@ EXAMPLES: dict[str, Any] = {
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(f"sqlite:///{tmp_path}/rows.db") as opened:
+def store(store_url: str) -> Iterator[Store]:
+    with open_store(store_url) as opened:
         yield opened
 
 
@@ -138,7 +138,8 @@ def test_a_run_is_added_once(store: Store):
 def test_a_fault_in_the_middle_of_add_leaves_nothing_of_the_run(store: Store):
     broken: Any = {"train_loss": npy([1.0]), "worse": "no bytes"}
     epochs = make_epochs([0.5], [0.5])
-    with pytest.raises(StoreError):
+    # which one depends on the driver: it is our own fault
+    with pytest.raises((StoreError, TypeError)):
         store.add(Result(row=make_row(run_id="a"), epochs=epochs, arrays=broken))
     assert store.rows() == []
     assert store.epochs("a") == []
@@ -185,24 +186,53 @@ def test_find_lists_the_newest_runs_if_none_fits(store: Store):
         store.find("zz")
 
 
-def test_reusable_gives_the_newest_ok_row_of_each_key(store: Store):
+def test_rows_of_keys_come_in_order_whatever_their_status(store: Store):
     for row in (
         make_row(run_id="a1", run_key="a"),
-        make_row(run_id="a2", run_key="a"),
-        failed_row(run_id="a3", run_key="a"),
         failed_row(run_id="b1", run_key="b"),
+        make_row(run_id="a2", run_key="a"),
         make_row(run_id="c1", run_key="c"),
     ):
         store.add(Result(row=row))
-    found = store.reusable(["a", "b", "d"])
-    assert {key: row["run_id"] for key, row in found.items()} == {"a": "a2"}
-    assert store.reusable([]) == {}
+    assert [row["run_id"] for row in store.of_keys(["a", "b", "d"])] == ["a1", "b1", "a2"]
+    assert store.of_keys([]) == []
 
 
-def test_reusable_takes_more_keys_than_a_query_has_parameters(store: Store):
+def test_more_keys_than_a_query_has_parameters_are_taken(store: Store):
     store.add(Result(row=make_row(run_key="wanted")))
     keys = [f"other{i}" for i in range(40_000)]
-    assert list(store.reusable([*keys, "wanted"])) == ["wanted"]
+    assert [row["run_key"] for row in store.of_keys([*keys, "wanted"])] == ["wanted"]
+
+
+def test_rows_of_entries(store: Store):
+    for run_id, dataset, model in (("a", "x", "m"), ("b", "y", "m"), ("c", "x", "n")):
+        store.add(Result(row=make_row(model, run_id=run_id, dataset=dataset)))
+    assert [r["run_id"] for r in store.of_entries([("x", "m"), ("x", "n")])] == ["a", "c"]
+    assert store.of_entries([]) == []
+
+
+def planned(run_id: str, run_key: str) -> dict[str, str]:
+    return {"run_id": run_id, "run_key": run_key, "label": "digits x mlp, seed 0",
+            "host": "here", "planned_at": "2026-01-01T00:00:00+00:00"}  # fmt: skip
+
+
+def test_a_planned_run_without_a_row_is_lost_until_its_key_has_one(store: Store):
+    store.plan([])
+    store.plan([planned("a", "key a"), planned("b", "key b")])
+    store.add(Result(row=make_row(run_id="a", run_key="key a")))
+    assert store.lost() == [planned("b", "key b")]
+    store.add(Result(row=failed_row(run_id="later", run_key="key b")))
+    assert store.lost() == []
+
+
+def test_results_come_back_whole_and_in_order(store: Store):
+    results = [make_result(make_row(run_id=name)) for name in ("b", "a")]
+    for result in results:
+        store.add(result)
+    found = list(store.results())
+    assert [r.row["run_id"] for r in found] == ["b", "a"]
+    assert found[0].arrays == results[0].arrays
+    assert [e["test_loss"] for e in found[0].epochs] == [0.75, 0.5]
 
 
 def test_the_frame_has_every_column_with_its_type(store: Store):
@@ -238,17 +268,20 @@ with open_store(url) as store:
 """
 
 
-def test_two_processes_write_to_one_new_store_and_lose_nothing(tmp_path: Path):
-    """Both also find no file when they open it, so that both try to make the tables."""
-    url = f"sqlite:///{tmp_path}/rows.db"
+WRITERS = 8
+
+
+def test_eight_processes_write_to_one_new_store_and_lose_nothing(store_url: str):
+    """All of them find no tables when they open it, so that all try to make them."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    names = [f"writer{i}." for i in range(WRITERS)]
     writers = [
         subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", WRITER, url, name],
+            [sys.executable, "-W", "error", "-c", WRITER, store_url, name],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, env=environment,
         )
-        for name in ("left", "right")
+        for name in names
     ]  # fmt: skip
     for writer in writers:
         assert writer.stdout is not None and writer.stdout.readline() == "ready\n"
@@ -256,14 +289,14 @@ def test_two_processes_write_to_one_new_store_and_lose_nothing(tmp_path: Path):
         assert writer.stdin is not None
         writer.stdin.write("go\n")
         writer.stdin.flush()
-    faults = [writer.communicate()[1] for writer in writers]
-    assert faults == ["", ""]
-    with open_store(url, must_exist=True) as store:
-        for name in ("left", "right"):
-            ours = [r["seed"] for r in store.rows() if r["run_id"].startswith(name)]
+    assert [writer.communicate()[1] for writer in writers] == [""] * WRITERS
+    with open_store(store_url, must_exist=True) as store:
+        rows = store.rows()
+        for name in names:
+            ours = [r["seed"] for r in rows if r["run_id"].startswith(name)]
             assert ours == list(range(20))
             assert all(len(store.epochs(f"{name}{i}")) == 2 for i in range(20))
-        assert len(store.rows()) == 40
+        assert len(rows) == 20 * WRITERS
 
 
 def test_writing_a_row_imports_neither_pandas_nor_numpy(tmp_path: Path):

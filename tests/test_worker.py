@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import index, machine, plan, suites, worker
-from harness.events import Array, Ended, EpochEnd, Measured, from_line
+from harness.events import Array, Ended, EpochEnd, Measured, Phase, from_line
 
 
 def planned(**recipe) -> plan.Run:
@@ -20,16 +21,33 @@ def planned(**recipe) -> plan.Run:
     return plan.expand(suite, known, key_parts=machine.key_parts())[0]
 
 
-def call(text: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "harness.worker"], input=text, capture_output=True, text=True
-    )
+def ask(run: plan.Run, **settings: object) -> str:
+    """What a driver writes to a worker."""
+    return json.dumps({"run": plan.run_to_json(run), "settings": settings}) + "\n"
+
+
+def start() -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "harness.worker"], text=True, start_new_session=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def call(text: str) -> tuple[str, int]:
+    """What a worker says, whose driver keeps the pipe open until the worker has left."""
+    with start() as worker:
+        assert worker.stdin is not None and worker.stdout is not None
+        worker.stdin.write(text)
+        worker.stdin.flush()
+        said = worker.stdout.read()
+        return said, worker.wait()
 
 
 def test_a_plan_on_standard_input_comes_back_as_events():
-    done = call(json.dumps(plan.run_to_json(planned())))
-    events = [from_line(line) for line in done.stdout.splitlines()]
-    assert done.returncode == 0
+    said, code = call(ask(planned()))
+    events = [from_line(line) for line in said.splitlines()]
+    assert code == 0
+    assert events[0] == Phase("load")
     assert Ended("ok") in events
     assert sum(isinstance(e, EpochEnd) for e in events) == 2
     assert {e.name for e in events if isinstance(e, Array)} == {
@@ -40,14 +58,52 @@ def test_a_plan_on_standard_input_comes_back_as_events():
     assert values["data_fingerprint"] and values["device_kind"]
 
 
+def test_a_worker_whose_driver_has_gone_ends_by_itself():
+    with start() as worker:
+        assert worker.stdin is not None and worker.stdout is not None
+        worker.stdin.write(ask(planned(epochs=100_000)))
+        worker.stdin.flush()
+        for line in worker.stdout:
+            if isinstance(from_line(line), EpochEnd):
+                break
+        worker.stdin.close()  # as the kernel does when the driver is killed
+        assert worker.wait(10) == -signal.SIGKILL
+
+
+def test_a_worker_without_a_run_says_so():
+    with start() as worker:
+        said = worker.communicate("")[1]
+    assert worker.returncode == 1 and said.strip().endswith("expected a line of JSON")
+
+
+def test_checkpoints_are_thrown_away_at_the_end_and_kept_when_it_is_told_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
+    folder = tmp_path / "checkpoints"
+    said, _ = call(ask(planned(epochs=3), checkpoint_s=1e-6))
+    assert "could not be" not in said and not [p for p in folder.iterdir() if p.is_dir()]
+    with start() as worker:
+        assert worker.stdin is not None and worker.stdout is not None
+        worker.stdin.write(ask(planned(epochs=100_000), checkpoint_s=0.01))
+        worker.stdin.flush()
+        for line in worker.stdout:
+            if isinstance(from_line(line), EpochEnd):
+                worker.terminate()
+                break
+        events = [from_line(line) for line in worker.stdout]
+    assert isinstance(events[-1], Ended) and events[-1].status == "failed"
+    assert [p for p in folder.iterdir() if p.is_dir()]
+
+
 def test_a_program_compiled_once_is_found_in_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
-    text = json.dumps(plan.run_to_json(planned(epochs=1, limit=128)))
+    text = ask(planned(epochs=1, limit=128))
     found = []
     for _ in range(2):
-        lines = call(text).stdout.splitlines()
+        lines = call(text)[0].splitlines()
         events = [e for e in map(from_line, lines) if isinstance(e, Measured)]
         found.append({k: v for e in events for k, v in e.values.items()})
     assert [f["compile_cache"] for f in found] == ["miss", "hit"]

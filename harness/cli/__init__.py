@@ -18,11 +18,13 @@ from harness.cli.listing import list_command
 from harness.cli.plugins import plugins_command
 from harness.cli.report import report
 from harness.cli.run import run_command
+from harness.cli.store import store
 from harness.cli.table import table_command
 from harness.errors import HarnessError, Unsupported, did_you_mean
 
 COMMANDS = (
     run_command, list_command, plugins_command, table_command, inspect_command, report, data,
+    store,
 )  # fmt: skip
 
 

@@ -67,6 +67,9 @@ class Lines:
     def ended(self, run: Run, row: Row) -> None:
         self._print(f"  {end_line(row)}")
 
+    def note(self, text: str) -> None:
+        self._print(f"note: {text}")
+
 
 @dataclass
 class Bars:
@@ -133,3 +136,10 @@ class Bars:
         self._close()
         seconds = time.perf_counter() - self.started_at
         print(f"{self.title}  {end_line(row)}  {seconds:.0f} s", file=self.stream, flush=True)
+
+    def note(self, text: str) -> None:
+        with suppress(OSError):
+            if self.bar is not None:
+                self.bar.write(f"note: {text}", file=self.stream)
+            else:
+                print(f"note: {text}", file=self.stream, flush=True)

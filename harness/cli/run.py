@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,11 +24,15 @@ from harness.cli.options import (
     table_text,
     write_output,
 )
-from harness.errors import HarnessError, UsageError
-from harness.plan import Run
+from harness.deadlines import parse_phases
+from harness.errors import RowsKept, UsageError
 from harness.recipe import OPTIMIZERS, PRECISIONS, SCHEDULES, Recipe
 from harness.rows import Row
 from harness.suites import Suite, load_suite, make_seeds, parse_grid
+
+if TYPE_CHECKING:
+    from harness.api import Options
+    from harness.registry import Registry
 
 RECIPE = tuple(vars(Recipe()))
 
@@ -103,16 +107,41 @@ RECIPE = tuple(vars(Recipe()))
 )
 @plugin_option()
 @store_option()
-@click.option("--resume", is_flag=True, help="Reuse stored ok rows of the same runs.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Reuse stored ok rows of the same runs; killed runs go on at their last checkpoint.",
+)
+@click.option(
+    "--rerun",
+    type=click.Choice(["failed", "all"]),
+    help="Perform only the runs whose stored row is not ok, or all.  [default: all]",
+)
+@click.option(
+    "--checkpoint",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="S",
+    help="Write a checkpoint of a run every S seconds; 0 writes none.",
+)
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="S",
     help="Stop a run after S seconds.",
 )
+@click.option(
+    "--phase-timeout",
+    "phase_timeouts",
+    multiple=True,
+    metavar="PHASE=S",
+    help="Stop a run that stays in a phase for S seconds, as in compile=60. Repeatable.",
+)
 @click.option("--in-process", is_flag=True, help="No worker processes, for a debugger.")
 @click.option("--allow-failures", is_flag=True, help="Exit with 0 even if a run is not ok.")
-@click.option("--dry-run", is_flag=True, help="Print the planned runs and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the plan, and what the store has of it.")
+@click.option("--explain", is_flag=True, help="The same with every reason and the runs' keys.")
 @format_option("text", "markdown", "csv", "json")
 @output_option()
 def run_command(suite: str | None, **options: Any) -> int:
@@ -125,30 +154,37 @@ def run_command(suite: str | None, **options: Any) -> int:
     from harness.index import open_registry
 
     asked = make_suite(suite, options)
+    how = Options(
+        in_process=options["in_process"],
+        timeout=options["timeout"],
+        phase_timeouts=parse_phases(options["phase_timeouts"]),
+        resume=options["resume"],
+        rerun=options["rerun"] or "",
+        checkpoint_s=options["checkpoint"],
+    )
     check_output(options["output"])
     known = open_registry(asked.plugins)
     report_failures(known)
-    if options["dry_run"]:
-        _print_plan(asked, known, options)
+    if options["dry_run"] or options["explain"]:
+        _print_plan(asked, known, options, how)
         return 0
     # what a batch system sends before it kills is handled like Ctrl-C
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    rows = perform(
-        asked,
-        known,
-        options=Options(
-            in_process=options["in_process"],
-            timeout=options["timeout"],
-            resume=options["resume"],
-        ),
-        store=store_url(options["store"]),
-        listener=make_listener(sys.stderr),
-    )
+    url, listener = store_url(options["store"]), make_listener(sys.stderr)
+    try:
+        rows = perform(asked, known, options=how, store=url, listener=listener)
+    except RowsKept as error:
+        _print_rows(error.rows, options)
+        raise
+    _print_rows(rows, options)
+    return 0 if options["allow_failures"] or all(r["status"] == "ok" for r in rows) else 3
+
+
+def _print_rows(rows: list[Row], options: Mapping[str, Any]) -> None:
     from harness.store import frame_of  # late: a usage error need not wait for pandas
 
     write_output(table_text(frame_of(rows), options["format_"]), options["output"])
     _explain_failures(rows)
-    return 0 if options["allow_failures"] or all(r["status"] == "ok" for r in rows) else 3
 
 
 def make_suite(path: str | None, options: Mapping[str, Any]) -> Suite:
@@ -178,39 +214,20 @@ def make_suite(path: str | None, options: Mapping[str, Any]) -> Suite:
     )
 
 
-def _print_plan(asked: Suite, known: Any, options: Mapping[str, Any]) -> None:
-    from harness.api import reusable
+def _print_plan(
+    asked: Suite, known: Registry, options: Mapping[str, Any], how: Options
+) -> None:
+    from harness.cli.plan import describe, to_text
     from harness.machine import key_parts
     from harness.plan import expand
 
     runs = expand(asked, known, key_parts=key_parts())
-    stored: dict[str, Row] = {}
-    if options["resume"]:
-        from harness.store import open_store
-
-        try:
-            with open_store(store_url(options["store"]), must_exist=True) as store:
-                stored = reusable(runs, store, resume=True)
-        except HarnessError:  # no store yet: everything is missing
-            stored = {}
-    records = [_planned(run, stored) for run in runs]
+    records = describe(runs, store_url(options["store"]), how)
     if options["format_"] == "json":
         text = json.dumps(records, indent=2)
     else:
-        lines = [f"{r['state']}  {r['run']}  {r['recipe']}" for r in records]
-        text = "\n".join([*lines, f"{len(runs)} runs"])
+        text = to_text(records, explain=options["explain"])
     write_output(text, options["output"])
-
-
-def _planned(run: Run, stored: Mapping[str, Row]) -> dict[str, str]:
-    defaults = vars(Recipe())
-    recipe = {k: v for k, v in vars(run.recipe).items() if v != defaults[k]}
-    return {
-        "state": "stored" if run.run_key in stored else "missing",
-        "run": run.label,
-        "recipe": " ".join(f"{k}={v}" for k, v in recipe.items()) or "defaults",
-        "run_key": run.run_key,
-    }
 
 
 def _explain_failures(rows: list[Row]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from harness.cli.options import (
@@ -46,5 +48,12 @@ def table_command(
         from harness.table import where  # late: an absent store need not wait for pandas
 
         frame = where(opened.frame(), conditions)
+        lost = opened.lost()
+    if lost:
+        print(
+            f"note: {len(lost)} runs planned since {lost[0]['planned_at']} have no row; unless "
+            "they are going on, `harness run --resume` performs them",
+            file=sys.stderr,
+        )
     columns = [c.strip() for c in by.split(",")] if by else None
     write_output(table_text(frame, format_, by=columns, sort=sort), output)

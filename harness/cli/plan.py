@@ -1,0 +1,107 @@
+"""What `harness run --dry-run` and `--explain` say: the plan, and what the store has of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.api import Options
+from harness.errors import HarnessError
+from harness.plan import Run
+from harness.recipe import Recipe
+from harness.resume import State, states
+
+
+def describe(runs: Sequence[Run], url: str, options: Options) -> list[dict[str, Any]]:
+    """One record a planned run, in order.
+
+    Args:
+      url: the store; one that is not there yet has nothing.
+    """
+    found = _states(runs, url)
+    return [_record(run, state, options) for run, state in zip(runs, found, strict=True)]
+
+
+def _states(runs: Sequence[Run], url: str) -> list[State]:
+    from harness.store import open_store
+
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+        return [State("missing", reasons=("never run",))] * len(runs)
+    try:
+        with open_store(url, must_exist=True) as store:
+            return states(runs, store)
+    except HarnessError as error:
+        return [State("missing", reasons=(str(error),))] * len(runs)
+
+
+def _record(run: Run, state: State, options: Options) -> dict[str, Any]:
+    defaults = vars(Recipe())
+    recipe = {k: v for k, v in vars(run.recipe).items() if v != defaults[k]}
+    return {
+        "state": state.word,
+        "action": _action(state, options),
+        "run": run.label,
+        "recipe": " ".join(f"{k}={v}" for k, v in recipe.items()) or "defaults",
+        "why": list(state.reasons),
+        "estimate_s": state.estimate_s,
+        "run_id": state.row["run_id"] if state.row else None,
+        "run_key": run.run_key,
+        "key_parts": run.key_parts,
+    }
+
+
+def _action(state: State, options: Options) -> str:
+    if not options.reuses:
+        return "perform"
+    if state.word == "stored":
+        return "reuse"
+    failed = state.row is not None and state.row["status"] != "ok"
+    return "perform" if options.rerun != "failed" or failed else "leave out"
+
+
+def to_text(records: Sequence[dict[str, Any]], *, explain: bool) -> str:
+    """A line a run and a sum; with `explain` also each reason and the parts of the key."""
+    lines: list[str] = []
+    for record in records:
+        why = record["why"]
+        short = (
+            [f"{why[0]}{f' and {len(why) - 1} more' if len(why) > 1 else ''}"] if why else []
+        )
+        words = (record["state"], record["action"], record["run"], record["recipe"])
+        lines.append("  ".join([*words, *([] if explain else short), _duration(record)]))
+        if explain:
+            lines += [f"    {reason}" for reason in why]
+            lines.append(f"    key {json.dumps(record['key_parts'], sort_keys=True)}")
+    return "\n".join([*lines, _sum(records)])
+
+
+def _duration(record: dict[str, Any]) -> str:
+    seconds = record["estimate_s"]
+    return "time unknown" if seconds is None else f"about {clock(seconds)}"
+
+
+def _sum(records: Sequence[dict[str, Any]]) -> str:
+    todo = [r for r in records if r["action"] == "perform"]
+    known = [r["estimate_s"] for r in todo if r["estimate_s"] is not None]
+    text = f"{len(records)} runs, {len(todo)} to perform"
+    if known:
+        text += f", about {clock(sum(known))}"
+    if len(known) < len(todo):
+        text += f"; of {len(todo) - len(known)} the store does not tell the time"
+    return text
+
+
+def clock(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> [clock(s) for s in (4.2, 75, 7300)]
+    ['4 s', '1 min 15 s', '2 h 1 min']
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

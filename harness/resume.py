@@ -1,0 +1,151 @@
+"""What the store says of planned runs: stored, missing or stale, and why.
+
+A run is stored if an `ok` row has its key and was measured on the data and the kind of
+device that are here now. A failure is never taken for a result. Where another version of
+the same cell is stored, the run is stale, and the parts of the key that differ say why.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness.fingerprints import Now, now_of
+from harness.plan import Run
+from harness.rows import Row
+from harness.store import Store
+
+# worker start, imports and loading plugins, in seconds
+START_S = 3.0
+CELL = ("dataset", "dataset_params", "model", "variant", "model_params", "optimizer",
+        "learning_rate", "schedule", "batch_size", "eval_batch_size", "epochs", "validation",
+        "selection", "limit", "precision", "accumulate")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class State:
+    """What stands for a planned run.
+
+    Attributes:
+      row: the stored row, where there is one: of word "stored" it is the result, of
+        "missing" a run that was not ok, of "stale" one that another key made.
+      reasons: why it is not stored.
+      estimate_s: seconds that performing it takes, as the store has it; None for unknown.
+    """
+
+    word: Literal["stored", "missing", "stale"]
+    row: Row | None = None
+    reasons: tuple[str, ...] = ()
+    estimate_s: float | None = None
+
+
+def states(runs: Sequence[Run], store: Store) -> list[State]:
+    """What the store says of each run."""
+    by_key: dict[str, list[Row]] = {}
+    for row in store.of_keys(dict.fromkeys(run.run_key for run in runs)):
+        by_key.setdefault(row["run_key"], []).append(row)
+    now = _now(runs, by_key)
+    kin = store.of_entries(dict.fromkeys((r.dataset.name, r.model.name) for r in runs))
+    lost = {planned["run_key"]: planned["planned_at"] for planned in store.lost()}
+    return [
+        _state(run, by_key.get(run.run_key, []), kin, now.get(_data_key(run)), lost)
+        for run in runs
+    ]
+
+
+def _now(runs: Sequence[Run], by_key: Mapping[str, Sequence[Row]]) -> Mapping[str, Now | None]:
+    """What the data sets of runs with an `ok` row are now; a child process looks."""
+    datasets = {
+        _data_key(run): run.dataset
+        for run in runs
+        if any(row["status"] == "ok" for row in by_key.get(run.run_key, ()))
+    }
+    return dict(zip(datasets, now_of(list(datasets.values())), strict=True))
+
+
+def _data_key(run: Run) -> str:
+    return json.dumps(run.dataset.identity, sort_keys=True)
+
+
+def _state(
+    run: Run, own: Sequence[Row], kin: Sequence[Row], now: Now | None, lost: Mapping[str, str]
+) -> State:
+    estimate = _estimate(run, [*kin, *own])
+    ok = [row for row in own if row["status"] == "ok"]
+    for row in reversed(ok):
+        if now is not None and not _moved(row, now):
+            return State("stored", row, (), estimate)
+    if ok:
+        why = _moved(ok[-1], now) if now else ["its data set cannot be loaded now"]
+        return State("stale", ok[-1], tuple(why), estimate)
+    if own:
+        row = own[-1]
+        why = f"{row['status']}: {row['error_type']}: {row['error_message']}"
+        return State("missing", row, (why,), estimate)
+    same = [row for row in kin if row["seed"] == run.seed and _cell(row) == _cell(run.to_row())]
+    if same:
+        return State("stale", same[-1], tuple(_differences(same[-1], run)), estimate)
+    if run.run_key in lost:
+        return State("missing", None, (f"planned {lost[run.run_key]}, left no row",), estimate)
+    return State("missing", None, ("never run",), estimate)
+
+
+def _moved(row: Row, now: Now) -> list[str]:
+    """How what a row was measured on differs from what is here."""
+    found = []
+    if row["data_fingerprint"] != now.fingerprint:
+        found.append(f"data {row['data_fingerprint']} -> {now.fingerprint}")
+    if row["device_kind"] not in (None, now.device_kind):
+        found.append(f"device {row['device_kind']} -> {now.device_kind}")
+    return found
+
+
+def _cell(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in CELL)
+
+
+def _differences(row: Row, run: Run) -> list[str]:
+    """The parts of the key that made another run of the same cell."""
+    before = dict(_flat(json.loads(row["key_parts"] or "{}")))
+    after = dict(_flat(run.key_parts))
+    if not before:
+        return ["stored by an older harness, which kept no parts of its key"]
+    return [
+        f"{name} {_short(before.get(name))} -> {_short(after.get(name))}"
+        for name in dict.fromkeys([*before, *after])
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _flat(parts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in parts.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    # a hash says nothing beyond its beginning
+    return text[:8] if len(text) == 64 else text or '""'
+
+
+def _estimate(run: Run, rows: Sequence[Row]) -> float | None:
+    """Seconds, from the newest `ok` row of the cell, or of the same entries by epochs."""
+    done = [row for row in rows if row["status"] == "ok" and row["train_s"] is not None]
+    row = run.to_row()
+    for other in reversed(done):
+        if _cell(other) == _cell(row):
+            return START_S + _seconds(other, epochs=other["epochs"])
+    for other in reversed(done):
+        if (other["dataset"], other["model"]) == (run.dataset.name, run.model.name):
+            return START_S + _seconds(other, epochs=run.recipe.epochs)
+    return None
+
+
+def _seconds(row: Row, *, epochs: int) -> float:
+    once = (row["data_s"] or 0) + (row["compile_s"] or 0)
+    return once + (row["train_s"] + (row["eval_s"] or 0)) * epochs / row["epochs"]

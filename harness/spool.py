@@ -1,0 +1,125 @@
+"""Keeps results while the store does not take them.
+
+A full disk, a read-only file or a database that has gone for a minute costs no row: what
+the store refuses waits in a folder of the cache, a file a run, and arrives with the next
+result, at the end of the plan, or with the next command that writes to the same store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.errors import AlreadyStored, DataError, StoreError
+from harness.paths import cache_dir, write_atomically
+from harness.rows import Result
+from harness.store import Store
+from harness.transfer import read_file, to_record
+
+# seconds that the end of a plan waits for a store that has gone
+PATIENCE_S = 60.0
+PAUSE_S = 2.0
+
+
+class Spool:
+    """Adds results to a store, now or later.
+
+    Args:
+      note: told in one line when results begin to wait, and when they have arrived.
+    """
+
+    def __init__(self, store: Store, *, note: Callable[[str], None]) -> None:
+        name = hashlib.sha256(store.name.encode()).hexdigest()[:16]
+        self.folder = cache_dir() / "spool" / name
+        self._store = store
+        self._note = note
+        self._held: list[Result] = []  # what even the folder did not take
+        self._reason = ""
+        self._note_earlier()
+
+    def _note_earlier(self) -> None:
+        waiting = self._files()
+        if waiting:
+            self._note(f"{len(waiting)} rows of earlier runs wait in {self.folder}")
+            self.flush()
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.jsonl"))
+
+    def save(self, result: Result) -> None:
+        """Adds a result, or lets it wait; only a run that is stored already is an error."""
+        self.flush()
+        try:
+            self._store.add(result)
+        except AlreadyStored:
+            raise
+        except StoreError as error:
+            self._wait(result, error)
+
+    def _wait(self, result: Result, error: StoreError) -> None:
+        path = self.folder / f"{result.row['run_id']}.jsonl"
+        try:
+            write_atomically(path, json.dumps(to_record(result)).encode() + b"\n")
+        except OSError:
+            self._held.append(result)
+        if not self._reason:
+            self._note(f"{error}; until then rows wait in {self.folder}")
+        self._reason = str(error)
+
+    def flush(self) -> bool:
+        """Adds what waits; whether nothing waits any more."""
+        if not self._held and not self._files():
+            return True
+        try:
+            while self._held:
+                self._add(self._held[0])
+                del self._held[0]
+            for path in self._files():
+                self._take_in(path)
+        except StoreError as error:
+            self._reason = self._reason or str(error)
+            return False
+        self._note(f"the rows that waited are in store {self._store.name}")
+        self._reason = ""
+        return True
+
+    def _take_in(self, path: Path) -> None:
+        try:
+            for result in read_file(path):
+                self._add(result)
+        except DataError as error:
+            path.rename(path.with_suffix(".damaged"))
+            self._note(f"{error}; set aside")
+            return
+        path.unlink(missing_ok=True)
+
+    def _add(self, result: Result) -> None:
+        try:
+            self._store.add(result)
+        except AlreadyStored:  # another process was faster, or this one died behind it
+            pass
+
+    def finish(self, *, patience_s: float = PATIENCE_S) -> None:
+        """Waits for the store to take what waits.
+
+        Raises:
+          StoreError: it did not; names the files and the command that loads them.
+        """
+        deadline = time.monotonic() + patience_s
+        while not self.flush():
+            if time.monotonic() >= deadline:
+                self._print_held()
+                raise StoreError(
+                    f"{self._reason}; {len(self._files())} rows are kept in {self.folder}, "
+                    f"and `harness store import {self.folder}` loads them"
+                )
+            time.sleep(PAUSE_S)
+
+    def _print_held(self) -> None:
+        """The last resort, where neither the store nor the cache can be written."""
+        for result in self._held:
+            print(json.dumps(to_record(result)), file=sys.stderr)

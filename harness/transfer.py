@@ -1,0 +1,157 @@
+"""Results as files: JSON Lines and Parquet, one record a run, nothing left out.
+
+A record is a row with its epochs and arrays, so that a store can be written out, carried
+to another machine and taken in there; what says where a run was measured travels with it.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.errors import DataError, StoreError, UsageError, first_line
+from harness.paths import write_atomically
+from harness.rows import COLUMNS, EPOCH_COLUMNS, NAMES, Result, complete
+
+FORMATS = (".jsonl", ".parquet")
+
+
+def to_record(result: Result) -> dict[str, Any]:
+    """A result as JSON values."""
+    return {
+        "row": dict(result.row),
+        "epochs": list(result.epochs),
+        "arrays": {n: base64.b64encode(npy).decode() for n, npy in result.arrays.items()},
+    }
+
+
+def from_record(record: Any) -> Result:
+    """The inverse of `to_record`. Columns that a later harness added are left out.
+
+    Raises:
+      ValueError: the record is not one.
+    """
+    if not isinstance(record, dict) or not {"row", "epochs", "arrays"} <= set(record):
+        raise ValueError("expected an object with row, epochs and arrays")
+    row, epochs, arrays = record["row"], record["epochs"], record["arrays"]
+    if not isinstance(row, dict) or not isinstance(row.get("run_id"), str):
+        raise ValueError("its row has no run_id")
+    if not isinstance(epochs, list) or not all(isinstance(e, dict) for e in epochs):
+        raise ValueError("its epochs are no list of objects")
+    if not isinstance(arrays, dict):
+        raise ValueError("its arrays are no object")
+    return Result(
+        row=complete({k: v for k, v in row.items() if k in NAMES}),
+        epochs=tuple({k: v for k, v in e.items() if k in EPOCH_COLUMNS} for e in epochs),
+        arrays={n: base64.b64decode(text, validate=True) for n, text in arrays.items()},
+    )
+
+
+def write_file(path: Path, results: Iterable[Result]) -> int:
+    """Writes results to a new file; returns how many.
+
+    Raises:
+      UsageError: the file's name ends in no known format.
+      StoreError: it cannot be written.
+    """
+    write = {".jsonl": _json_lines, ".parquet": _parquet}[_format(path)]
+    records = [to_record(result) for result in results]
+    try:
+        write_atomically(path, write(records))
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written ({error.strerror})") from None
+    return len(records)
+
+
+def read_file(path: Path) -> Iterator[Result]:
+    """The results in a file.
+
+    Raises:
+      UsageError: there is no such file, or its name ends in no known format.
+      DataError: it is damaged; says in which record.
+    """
+    read = {".jsonl": _read_json_lines, ".parquet": _read_parquet}[_format(path)]
+    if not path.is_file():
+        raise UsageError(f"no file {str(path)!r} to import")
+    number = 0
+    try:
+        for record in read(path):
+            yield from_record(record)
+            number += 1
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise DataError(
+            f"{path}, record {number + 1}: {first_line(error)}; expected what "
+            "`harness store export` writes"
+        ) from None
+
+
+def _format(path: Path) -> str:
+    if path.suffix not in FORMATS:
+        raise UsageError(f"{str(path)!r}: expected a file named *{' or *'.join(FORMATS)}")
+    return path.suffix
+
+
+def _json_lines(records: list[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+
+def _read_json_lines(path: Path) -> Iterator[Any]:
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def _parquet(records: list[dict[str, Any]]) -> bytes:
+    pa, parquet = _pyarrow()
+    types = {
+        "text": pa.string(), "json": pa.string(), "int": pa.int64(), "float": pa.float64(),
+        "bool": pa.bool_(),
+    }  # fmt: skip
+    # rows are columns to query; epochs and arrays stay whole beside them
+    table = pa.table(
+        {
+            **{
+                column.name: pa.array(
+                    [r["row"][column.name] for r in records], types[column.type]
+                )
+                for column in COLUMNS
+            },
+            **{
+                f"{name}_json": pa.array([json.dumps(r[name]) for r in records], pa.string())
+                for name in ("epochs", "arrays")
+            },
+        }
+    )
+    file = io.BytesIO()
+    parquet.write_table(table, file, compression="zstd")
+    return file.getvalue()
+
+
+def _read_parquet(path: Path) -> Iterator[Any]:
+    pa, parquet = _pyarrow()
+    try:
+        table = parquet.read_table(path)
+    except pa.ArrowException as error:
+        raise ValueError(first_line(error)) from None
+    for row in table.to_pylist():
+        yield {
+            "epochs": json.loads(row.pop("epochs_json")),
+            "arrays": json.loads(row.pop("arrays_json")),
+            "row": row,
+        }
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise StoreError(
+            "Parquet needs pyarrow; run pip install 'model-zoo-harness[parquet]', or name "
+            "the file *.jsonl"
+        ) from None
+    return pyarrow, pyarrow.parquet

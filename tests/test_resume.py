@@ -1,0 +1,140 @@
+"""What stands for a planned run, and what does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from stored import failed_row, make_row
+
+from harness import index, plan, resume, runner, suites
+from harness.fingerprints import Now
+from harness.plan import Run
+from harness.resume import State
+from harness.rows import Result
+from harness.store import Store, open_store
+
+MACHINE = {"host": "here", "jax_version": "1"}
+
+
+@pytest.fixture
+def store(tmp_path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{tmp_path}/rows.db") as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data and device of now, without the child that looks."""
+    monkeypatch.setattr(resume, "now_of", lambda data: [Now("print", "cpu") for _ in data])
+
+
+def runs(machine: dict[str, str] = MACHINE, **recipe: Any) -> list[Run]:
+    suite = suites.Suite(
+        datasets=("digits",), models=("mean_pool", "majority"), recipe={"epochs": 4, **recipe}
+    )
+    return plan.expand(suite, index.open_registry(), key_parts=machine)
+
+
+def row(run: Run, **values: Any) -> Result:
+    measured = {
+        "run_id": run.run_id, "status": "ok", "data_fingerprint": "print", "device_kind": "cpu",
+        "data_s": 1.0, "compile_s": 2.0, "train_s": 8.0, "eval_s": 4.0,
+    }  # fmt: skip
+    return Result(row=make_row(**{**run.to_row(), **measured, **values}))
+
+
+def words(found: list[State]) -> list[tuple[str, tuple[str, ...]]]:
+    return [(state.word, state.reasons) for state in found]
+
+
+def test_nothing_stands_for_what_was_never_run(store: Store):
+    assert words(resume.states(runs(), store)) == [("missing", ("never run",))] * 2
+
+
+def test_an_ok_row_of_the_key_stands_for_its_run(store: Store):
+    first, second = runs()
+    store.add(row(first))
+    found = resume.states(runs(), store)
+    assert [s.word for s in found] == ["stored", "missing"]
+    assert found[0].row is not None and found[0].row["run_id"] == first.run_id
+    assert found[0].estimate_s == pytest.approx(resume.START_S + 15)
+
+
+@pytest.mark.parametrize("status", ["failed", "timeout", "oom", "diverged", "interrupted"])
+def test_a_failure_is_never_taken_for_a_result(store: Store, status: str):
+    first, _ = runs()
+    store.add(row(first, status=status, error_type="E", error_message="why"))
+    assert words(resume.states(runs(), store))[0] == ("missing", (f"{status}: E: why",))
+    store.add(row(replace(first, run_id="later")))
+    assert resume.states(runs(), store)[0].word == "stored"
+    store.add(row(replace(first, run_id="latest"), status=status))
+    assert resume.states(runs(), store)[0].word == "stored"
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"data_fingerprint": "old"}, "data old -> print"),
+        ({"device_kind": "H100"}, "device H100 -> cpu"),
+    ],
+)
+def test_a_row_of_other_data_or_another_device_is_stale(store: Store, values, why: str):
+    first, _ = runs()
+    store.add(row(first, **values))
+    assert words(resume.states(runs(), store))[0] == ("stale", (why,))
+
+
+def test_a_row_of_another_key_is_stale_and_says_which_part_differs(store: Store):
+    first, _ = runs(machine={**MACHINE, "jax_version": "0.9", "host": "there"})
+    store.add(row(first))
+    [(word, reasons), _] = words(resume.states(runs(), store))
+    assert word == "stale"
+    assert sorted(reasons) == ["machine.host there -> here", "machine.jax_version 0.9 -> 1"]
+
+
+def test_a_changed_plugin_is_named(store: Store):
+    first, _ = runs()
+    source = replace(first.model.source, source_hash="a" * 64)
+    other = replace(first, model=replace(first.model, source=source), run_key="other")
+    parts = json.loads(json.dumps(first.key_parts))
+    parts["model"]["source"]["source_hash"] = "a" * 64
+    store.add(row(replace(other, key_parts=parts)))
+    [(word, (why,)), _] = words(resume.states(runs(), store))
+    assert word == "stale" and why.startswith("model.source.source_hash aaaaaaaa -> ")
+
+
+def test_a_row_of_an_older_harness_is_stale(store: Store):
+    first, _ = runs()
+    store.add(row(replace(first, run_key="other"), key_parts=None))
+    [(word, (why,)), _] = words(resume.states(runs(), store))
+    assert word == "stale" and "older harness" in why
+
+
+def test_another_recipe_or_seed_is_another_cell(store: Store):
+    first, _ = runs(learning_rate=0.5)
+    store.add(row(first))
+    store.add(row(replace(runs()[0], run_id="s", run_key="s", seed=7)))
+    assert words(resume.states(runs(), store))[0] == ("missing", ("never run",))
+
+
+def test_a_planned_run_that_left_no_row_says_when_it_was_planned(store: Store):
+    store.plan([runner.planned(runs()[0])])
+    [(word, (why,)), _] = words(resume.states(runs(), store))
+    assert word == "missing" and why.startswith("planned 20") and "left no row" in why
+
+
+def test_time_is_estimated_from_the_same_entries_by_epochs(store: Store):
+    first, _ = runs(epochs=8)
+    store.add(row(first))
+    found = resume.states(runs(), store)
+    assert found[0].estimate_s == pytest.approx(resume.START_S + 3 + 12 / 2)
+    assert found[1].estimate_s is None
+
+
+def test_a_failed_row_gives_no_estimate(store: Store):
+    store.add(Result(row=failed_row("mean_pool", dataset="digits", train_s=1.0)))
+    assert resume.states(runs(), store)[0].estimate_s is None

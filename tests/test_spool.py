@@ -1,0 +1,149 @@
+"""What a store does not take waits, and arrives."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from postgres import running_server
+from stored import make_result, make_row
+
+from harness.errors import AlreadyStored, StoreError
+from harness.spool import Spool
+from harness.store import open_store
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def ids(url: str) -> list[str]:
+    with open_store(url, must_exist=True) as store:
+        return [row["run_id"] for row in store.rows()]
+
+
+def test_what_the_store_takes_never_waits(cache: Path, store_url: str):
+    notes: list[str] = []
+    with open_store(store_url) as store:
+        spool = Spool(store, note=notes.append)
+        spool.save(make_result(make_row(run_id="a")))
+        spool.finish()
+    assert ids(store_url) == ["a"] and notes == [] and not spool.folder.exists()
+
+
+def test_a_run_is_still_added_once(cache: Path, store_url: str):
+    with open_store(store_url) as store:
+        spool = Spool(store, note=lambda text: None)
+        spool.save(make_result(make_row(run_id="a")))
+        with pytest.raises(AlreadyStored):
+            spool.save(make_result(make_row(run_id="a")))
+
+
+def test_rows_wait_while_the_database_is_away_and_arrive_in_order(cache: Path):
+    notes: list[str] = []
+    with running_server() as server:
+        url = server.new_database()
+        with open_store(url) as store:
+            spool = Spool(store, note=notes.append)
+            spool.save(make_result(make_row(run_id="a")))
+            server.stop()
+            try:
+                spool.save(make_result(make_row(run_id="b")))
+                spool.save(make_result(make_row(run_id="c")))
+                assert len(list(spool.folder.iterdir())) == 2
+                with pytest.raises(StoreError, match="2 rows are kept in .* store import"):
+                    spool.finish(patience_s=0)
+            finally:
+                server.start()
+            spool.save(make_result(make_row(run_id="d")))
+            assert list(spool.folder.iterdir()) == []
+        assert ids(url) == ["a", "b", "c", "d"]
+    assert "until then rows wait in" in notes[0] and "are in store" in notes[1]
+    assert len(notes) == 2
+
+
+def test_the_next_command_takes_in_what_an_earlier_one_left(cache: Path):
+    notes: list[str] = []
+    with running_server() as server:
+        url = server.new_database()
+        with open_store(url) as store:
+            server.stop()
+            try:
+                Spool(store, note=notes.append).save(make_result(make_row(run_id="a")))
+            finally:
+                server.start()
+        with open_store(url) as store:
+            Spool(store, note=notes.append)
+        assert ids(url) == ["a"]
+    assert "1 rows of earlier runs wait" in notes[1]
+
+
+def test_a_damaged_file_is_set_aside(cache: Path, store_url: str):
+    notes: list[str] = []
+    with open_store(store_url) as store:
+        spool = Spool(store, note=notes.append)
+        spool.folder.mkdir(parents=True)
+        (spool.folder / "bad.jsonl").write_text('{"row": {}')
+        assert spool.flush()
+    assert (spool.folder / "bad.damaged").exists() and "set aside" in notes[0]
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from stored import make_result, make_row, npy
+from harness.spool import Spool
+from harness.store import open_store
+
+url, path, kind = sys.argv[1:]
+big = [0.5] * 20_000
+with open_store(url) as store:
+    spool = Spool(store, note=lambda text: print(text, flush=True))
+    spool.save(make_result(make_row(run_id="a"), steps=big))
+    # SQLite may no longer make its files longer: what a full disk tells it
+    size = Path(path).stat().st_size + 150_000
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size if kind == "disk" else 1000, hard))
+    for name in "bcdef":
+        spool.save(make_result(make_row(run_id=name), steps=big))
+    waiting = len(list(spool.folder.glob("*.jsonl"))) if spool.folder.exists() else 0
+    print("waiting", waiting, "held", len(spool._held), flush=True)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    spool.finish(patience_s=0)
+"""
+
+
+@pytest.mark.parametrize("kind", ["disk", "everything"])
+def test_a_full_disk_costs_no_row(cache: Path, tmp_path: Path, kind: str):
+    url = f"sqlite:///{tmp_path}/rows.db"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, url, f"{tmp_path}/rows.db", kind],
+        capture_output=True, text=True, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    count = next(line.split() for line in said if line.startswith("waiting"))
+    assert int(count[1 if kind == "disk" else 3]) > 0, said
+    assert "rows wait in" in said[0] and "are in store" in said[-1]
+    assert sorted(ids(url)) == list("abcdef")
+
+
+def test_a_store_that_became_read_only_costs_no_row(cache: Path, tmp_path: Path):
+    url = f"sqlite:///{tmp_path}/rows.db"
+    with open_store(url) as store:
+        spool = Spool(store, note=lambda text: None)
+        spool.save(make_result(make_row(run_id="a")))
+        with store._engine.connect() as connection:  # the one that the pool gives again
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+        spool.save(make_result(make_row(run_id="b")))
+        with pytest.raises(StoreError, match="readonly.* 1 rows are kept"):
+            spool.finish(patience_s=0)
+    with open_store(url) as store:
+        Spool(store, note=lambda text: None)
+    assert ids(url) == ["a", "b"]

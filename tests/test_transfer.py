@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stored import failed_row, make_result, make_row
+
+from harness.errors import DataError, HarnessError, UsageError
+from harness.rows import Result
+from harness.store import open_store
+from harness.transfer import from_record, read_file, to_record, write_file
+
+RESULTS = [
+    make_result(make_row(run_id="a", host="one", test_loss=0.1 + 0.2, seed=2**53 + 1)),
+    make_result(failed_row(run_id="b", host="two", error_message="näh “x”", dirty=True)),
+    Result(row=make_row(run_id="c", limit=None)),
+]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_results_survive_the_way_through_a_file(tmp_path: Path, suffix: str):
+    path = tmp_path / f"rows{suffix}"
+    assert write_file(path, RESULTS) == 3
+    for before, after in zip(RESULTS, read_file(path), strict=True):
+        assert after.row == before.row and after.arrays == before.arrays
+        assert list(after.epochs) == list(before.epochs)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_stores_of_two_machines_live_side_by_side(tmp_path: Path, store_url: str, suffix: str):
+    path = tmp_path / f"rows{suffix}"
+    write_file(path, RESULTS)
+    with open_store(store_url) as store:
+        for result in read_file(path):
+            store.add(result)
+        assert [(r["run_id"], r["host"]) for r in store.rows()] == [
+            ("a", "one"), ("b", "two"), ("c", None),
+        ]  # fmt: skip
+        assert store.array("a", "train_loss") is not None
+
+
+def test_a_column_of_a_later_harness_is_left_out():
+    record = to_record(RESULTS[0])
+    record["row"]["new_column"] = 3
+    assert from_record(record).row == RESULTS[0].row
+
+
+def test_another_name_is_refused(tmp_path: Path):
+    for use in (lambda p: write_file(p, []), lambda p: list(read_file(p))):
+        with pytest.raises(UsageError, match=r"\*\.jsonl or \*\.parquet"):
+            use(tmp_path / "rows.csv")
+    with pytest.raises(UsageError, match="no file"):
+        list(read_file(tmp_path / "absent.jsonl"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "[]", "{}", '{"row": {}, "epochs": [], "arrays": {}}', "{", "\xff", "nan",
+     json.dumps({**to_record(RESULTS[0]), "arrays": {"x": "no base64!"}}),
+     json.dumps({**to_record(RESULTS[0]), "epochs": [3]})],
+)  # fmt: skip
+def test_a_damaged_record_is_named(tmp_path: Path, line: str):
+    path = tmp_path / "rows.jsonl"
+    good = json.dumps(to_record(RESULTS[0]))
+    path.write_bytes(f"{good}\n".encode() + line.encode("latin-1") + b"\n")
+    with pytest.raises(DataError, match="record") as caught:
+        list(read_file(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_parquet_is_named(tmp_path: Path):
+    (tmp_path / "rows.parquet").write_bytes(b"PAR1 and so on")
+    with pytest.raises(DataError, match="store export"):
+        list(read_file(tmp_path / "rows.parquet"))
+
+
+@given(st.binary())
+def test_any_bytes_are_results_or_an_error_of_one_line(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+):
+    path = tmp_path_factory.mktemp("any") / "rows.jsonl"
+    path.write_bytes(content)
+    try:
+        list(read_file(path))
+    except HarnessError as error:
+        assert "\n" not in str(error)

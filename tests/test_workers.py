@@ -1,0 +1,189 @@
+"""The process of a run: how it ends, and what it leaves."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from performed import PLUGIN, perform, runs_of
+
+from harness import index, plan, runner
+from harness.deadlines import Limits
+from harness.events import Event
+from harness.registry import Registry
+from harness.workers import in_worker
+
+
+def test_every_way_to_go_wrong_is_one_row_and_the_good_ones_are_measured(known: Registry):
+    ways = {
+        "sys.exit": ("failed", "SystemExit", "3"),
+        "os._exit": ("failed", "Died", "exit code 4: last words"),
+        "segv": ("failed", "SIGSEGV", "killed by SIGSEGV"),
+        "kill": ("oom", "SIGKILL", "killed by SIGKILL"),
+        "unsupported": ("skipped", "Unsupported", "no tokens here"),
+        "value": ("failed", "ValueError", "bad value"),
+        "multiline": ("failed", "RuntimeError", "first line"),
+        "memory": ("oom", "MemoryError", "no more"),
+    }
+    runs = runs_of(known, f"odd[how=fine,{','.join(ways)}]", "absent", "mean_pool")
+    rows, saved = perform(runs, in_worker())
+    assert [r.row for r in saved] == rows
+    assert len(rows) == len(runs)
+    assert (rows[0]["status"], rows[-1]["status"]) == ("ok", "ok")
+    assert rows[0]["test_accuracy"] is not None
+    for row, (status, error_type, message) in zip(rows[1:], ways.values(), strict=False):
+        assert (row["status"], row["error_type"], row["phase"]) == (
+            status, error_type, "construct",
+        )  # fmt: skip
+        assert message in row["error_message"]
+        assert "\n" not in row["error_message"]
+        assert row["data_s"] is not None  # what was measured before is kept
+    assert "second line" in Path(rows[7]["log_path"]).read_text()
+    assert rows[-2]["status"] == "unavailable"
+    assert "pip install no_such_package" in rows[-2]["error_message"]
+
+
+def test_what_goes_wrong_later_says_its_phase(known: Registry):
+    rows, _ = perform(runs_of(known, "odd[how=width,nan]"), in_worker())
+    assert [(r["status"], r["phase"]) for r in rows] == [
+        ("failed", "compile"),
+        ("diverged", "train"),
+    ]
+    assert "at step 1" in rows[1]["error_message"]
+    assert rows[1]["compile_s"] > 0 and rows[1]["train_s"] > 0
+
+
+def test_what_a_plugin_prints_goes_to_the_log_and_forges_no_event(known: Registry):
+    rows, _ = perform(runs_of(known, "odd:noisy"), in_worker())
+    assert rows[0]["status"] == "ok"
+    log = Path(rows[0]["log_path"]).read_text()
+    assert "noise on standard output" in log and '"Ended"' in log
+
+
+def test_a_timeout_ends_the_run_and_every_process_it_started(known: Registry):
+    rows, _ = perform(runs_of(known, "odd[how=child]"), in_worker(limits=Limits(15)))
+    assert (rows[0]["status"], rows[0]["error_type"]) == ("timeout", "Timeout")
+    assert rows[0]["phase"] == "construct"
+    assert "--timeout 15 s" in rows[0]["error_message"]
+    time.sleep(0.2)
+    assert not [c for c in commands() if "time.sleep(60)" in c]
+
+
+def test_processes_and_threads_that_a_plugin_leaves_do_not_hold_the_plan_up(known: Registry):
+    runs = runs_of(known, 'odd[how=fork,thread,"fork and die"]')
+    rows, _ = perform(runs, in_worker())
+    assert [r["status"] for r in rows] == ["ok", "ok", "failed"]
+    assert rows[0]["peak_rss_bytes"] > 0
+    assert rows[2]["error_type"] == "Died"
+
+
+def test_a_file_in_the_users_folder_stands_in_for_no_library(
+    known: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "queue.py").write_text("raise RuntimeError('the wrong queue')\n")
+    monkeypatch.chdir(tmp_path)
+    rows, _ = perform(runs_of(known, "majority"), in_worker())
+    assert rows[0]["status"] == "ok"
+
+
+def test_a_plugin_file_that_changed_since_the_plan_is_not_measured(tmp_path: Path):
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(PLUGIN.read_text().replace('"odd"', '"mine"').replace('"absent"', '"no"'))
+    runs = runs_of(index.open_registry([plugin]), "mine")
+    plugin.write_text(plugin.read_text() + "\n# edited\n")
+    rows, _ = perform(runs, in_worker())
+    assert rows[0]["status"] == "failed"
+    assert "changed since the plan was made" in rows[0]["error_message"]
+
+
+def commands() -> list[str]:
+    """The command lines of all processes that are alive."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            found.append((folder / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            pass
+    return found
+
+
+def test_no_worker_outlives_its_run(known: Registry):
+    seen: list[str] = []
+
+    class Listener(runner.Silent):
+        def event(self, run: plan.Run, event: Event) -> None:
+            seen.extend(map(command, children()))
+
+    perform(runs_of(known, "mean_pool"), in_worker(), listener=Listener())
+    assert any("-m harness.worker" in c for c in seen)
+    assert not any("-m harness.worker" in c for c in map(command, children()))
+
+
+def children(pid: int | str = "self") -> list[int]:
+    """The processes that a process has started and that are alive."""
+    return [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+
+
+def command(pid: int) -> str:
+    """A process's command line, empty for one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def test_a_phase_that_takes_too_long_is_stopped_and_keeps_what_was_measured(known: Registry):
+    limits = Limits(phase_s={"construct": 2.0})
+    rows, _ = perform(runs_of(known, "odd[how=sleep]", "odd"), in_worker(limits=limits))
+    assert [(r["status"], r["phase"]) for r in rows] == [("timeout", "construct"), ("ok", "")]
+    assert "--phase-timeout construct=2" in rows[0]["error_message"]
+    assert rows[0]["data_s"] > 0 and rows[0]["device_kind"]
+
+
+DRIVER = """
+from harness.cli import main
+main(["run", "-d", "digits", "-m", "transformer", "--epochs", "5000"])
+"""
+
+
+def test_a_worker_ends_when_its_driver_is_killed(tmp_path: Path):
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER], cwd=tmp_path, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    with driver:
+        assert driver.stderr is not None
+        for line in driver.stderr:
+            if "epoch 2/" in line:
+                break
+        [worker] = children(driver.pid)
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+    deadline = time.monotonic() + 10
+    while command(worker):
+        assert time.monotonic() < deadline, "the worker goes on"
+        time.sleep(0.05)
+
+
+def test_a_second_interrupt_leaves_at_once(known: Registry):
+    """The worker does not listen to SIGTERM, so that one interrupt would take `GRACE`."""
+    interrupts = 0
+
+    class Listener(runner.Silent):
+        def event(self, run: plan.Run, event: Event) -> None:
+            nonlocal interrupts
+            interrupts += 1
+            if interrupts <= 2:
+                raise KeyboardInterrupt
+
+    rows, _ = perform(runs_of(known, "mean_pool", seeds=2), in_worker(), listener=Listener())
+    assert [r["status"] for r in rows] == ["interrupted", "interrupted"]
+    assert not any("-m harness.worker" in c for c in map(command, children()))
