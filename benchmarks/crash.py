@@ -2,7 +2,8 @@
 
 A kill is SIGKILL for the driver and, every other time, for its worker too; a worker that is
 left alone has to end by itself. Some moments are drawn at random, others wait for a sign:
-a worker that has just begun, the store's log growing, a checkpoint half written. After each
+a worker that has just begun, a checkpoint behind it, the store's log growing, a checkpoint
+half written. After each
 kill every row that was there must still be there, once; when the suite is through, every
 run must have the parameters, losses and accuracies of the undisturbed suite, to the bit.
 
@@ -31,7 +32,7 @@ from harness import machine
 from harness.store import open_store
 
 SUITE = ("-d", "digits", "-m", "transformer", "-m", "mean_pool", "-m", "majority",
-         "--seeds", "2", "--epochs", "30", "--batch-size", "32")  # fmt: skip
+         "--seeds", "2", "--epochs", "60", "--batch-size", "32")  # fmt: skip
 SAME = ("params_hash", "test_loss", "test_accuracy", "train_loss", "best_epoch")
 PATIENCE_S = 10.0  # for a worker to notice that its driver has gone
 Row = dict[str, Any]
@@ -107,15 +108,31 @@ def in_store_write(place: Place, driver: Any, draw: random.Random, length_s: flo
     _wait(driver, lambda: size() not in (before, 0), length_s)
 
 
+def in_training(place: Place, driver: Any, draw: random.Random, length_s: float) -> None:
+    before = _written(place)
+    _wait(driver, lambda: bool(_written(place) - before), length_s)
+    _wait(driver, lambda: False, draw.uniform(0, 2.0))
+
+
 def in_checkpoint(place: Place, driver: Any, draw: random.Random, length_s: float) -> None:
+    before = _written(place)
+    if draw.random() < 0.5:  # the first of a run, or one that another lies behind
+        _wait(driver, lambda: bool(_written(place) - before), length_s)
     folder = place.folder / "cache" / "checkpoints"
     _wait(driver, lambda: any(folder.glob("*/*tmp*")), length_s)
     _wait(driver, lambda: False, draw.uniform(0, 0.02))
 
 
+def _written(place: Place) -> set[Path]:
+    """The checkpoints that are whole."""
+    found = (place.folder / "cache" / "checkpoints").glob("*/*")
+    return {path for path in found if path.name.isdigit()}
+
+
 MOMENTS: dict[str, Moment] = {
     "at random": at_random,
     "in compilation": in_compilation,
+    "in training": in_training,
     "in a store write": in_store_write,
     "in a checkpoint": in_checkpoint,
 }

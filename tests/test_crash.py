@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from benchmarks.crash import MOMENTS, Count, crash, page
 
-WORDS = ("-d", "digits", "-m", "mean_pool", "-m", "majority", "--epochs", "150",
-         "--batch-size", "32")  # fmt: skip
+WORDS = ("-d", "digits", "-m", "mean_pool", "--epochs", "1000", "--batch-size", "32")
 
 
 def test_a_killed_suite_loses_nothing_and_goes_on_to_the_bit():
     count = crash(len(MOMENTS), seed=1, words=WORDS)
     assert sum(count.kills.values()) == len(MOMENTS)
     assert (count.lost, count.twice, count.different, count.stray) == (0, 0, 0, 0)
-    assert count.rows >= 2
+    assert count.rows >= 1 and count.resumed >= 1
 
 
 def test_the_page_says_what_was_lost():

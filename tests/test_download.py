@@ -296,6 +296,27 @@ def test_what_is_not_the_file_is_refused_and_leaves_nothing(
     assert left(tmp_path) == []
 
 
+def redirect(handler: BaseHTTPRequestHandler) -> None:
+    send(handler, b"", status=302, Location="/login?next=body.bin", Content_Length=0)
+
+
+def test_redirect_to_the_file_is_followed(served: Served, tmp_path: Path) -> None:
+    served.replies = [redirect, whole]
+    download(served.file(), tmp_path / "body.bin", patience=QUICK)
+    assert (tmp_path / "body.bin").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("page", [True, False], ids=["to a page", "without end"])
+def test_redirect_to_something_else_is_refused_and_leaves_nothing(
+    served: Served, tmp_path: Path, page: bool
+) -> None:
+    served.replies = [redirect, REFUSED["page"][0]] if page else [redirect]
+    with pytest.raises(DataError, match="page of HTML" if page else "redirect") as caught:
+        download(served.file(), tmp_path / "body.bin", patience=QUICK)
+    assert "\n" not in str(caught.value)
+    assert left(tmp_path) == []
+
+
 def test_file_that_ends_early_without_a_stated_length_is_not_taken(
     served: Served, tmp_path: Path
 ) -> None:
