@@ -236,7 +236,7 @@ def crash(kills: int, *, seed: int, words: tuple[str, ...] = SUITE) -> Count:
         start = time.monotonic()
         assert whole.start().wait() == 0, (whole.folder / "said").read_text()
         length_s = time.monotonic() - start
-        while (done := sum(count.kills.values())) < kills:
+        while (done := sum(count.kills.values())) < kills and count.suites < kills:
             place = Place(Path(folder) / f"suite{count.suites}", words)
             place.folder.mkdir()
             disturbed(place, draw, count, kinds, length_s, min(12, kills - done))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness import index, machine, plugins, registry, runner
-from harness.deadlines import Limits
+from harness.deadlines import Limits, is_duration
 from harness.entries import Entry, Kind, Scalar, Source
 from harness.errors import RowsKept, StoreError, Unavailable, UsageError
 from harness.plan import Choice, Run, expand, resolve
@@ -111,6 +111,8 @@ class Options:
                 "--timeout with --in-process: a run cannot stop its own process; "
                 "drop one of them"
             )
+        if self.timeout is not None and not is_duration(self.timeout):
+            raise UsageError(f"--timeout {self.timeout:g}: expected seconds above 0")
         if self.resume and self.rerun == "all":
             raise UsageError(
                 "--resume reuses what is stored and --rerun all nothing; use one of them"

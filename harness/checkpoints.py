@@ -66,7 +66,7 @@ class Checkpoints:
 
         leaves = {name: _plain_leaves(tree) for name, tree in checkpoint.trees.items()}
         try:
-            self._open().save(
+            written = self._open().save(
                 step,
                 args=args.Composite(
                     arrays=args.StandardSave(leaves),
@@ -74,8 +74,11 @@ class Checkpoints:
                 ),
             )
             self._open().wait_until_finished()
+            if not written:
+                raise RuntimeError(f"Orbax left out step {step}")
         except Exception as error:  # a full disk comes as many types
-            self._give_up("written", error)
+            self._tell("written", error)
+            self._broken = True
         self.written_at = time.perf_counter()
 
     def read(self, templates: Mapping[str, Any]) -> Checkpoint | None:
@@ -90,7 +93,8 @@ class Checkpoints:
         try:
             return self._read(templates)
         except Exception as error:  # whatever is wrong with it, training can start anew
-            self._give_up("read", error)
+            self._tell("read", error)
+            self.clear()
             return None
 
     def _read(self, templates: Mapping[str, Any]) -> Checkpoint | None:
@@ -130,8 +134,7 @@ class Checkpoints:
             self._manager = ocp.CheckpointManager(self.folder.absolute(), options=options)
         return self._manager
 
-    def _give_up(self, what: str, error: Exception) -> None:
-        self._broken = True
+    def _tell(self, what: str, error: Exception) -> None:
         self.note(
             f"a checkpoint could not be {what} in {self.folder} "
             f"({type(error).__name__}: {first_line(error)}); the run goes on without"

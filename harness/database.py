@@ -21,12 +21,17 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.schema import CreateColumn
 
-from harness.errors import StoreError, first_line
+from harness.errors import NoStore, StoreError, first_line
 from harness.rows import COLUMNS, EPOCH_COLUMNS, Type
 
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 60.0  # how long a process waits for another one that writes
 LOCK = 0x6861726E  # any number that everyone who changes the tables agrees on
+# a server that the network no longer reaches must not hold a plan up for long
+PATIENCE = {
+    "connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10,
+    "keepalives_count": 3, "tcp_user_timeout": 60_000,
+}  # fmt: skip
 DRIVERS = {
     "sqlite": "sqlite",
     "sqlite+pysqlite": "sqlite",
@@ -99,7 +104,7 @@ def connect(url: str, *, must_exist: bool) -> tuple[Engine, str]:
     Raises:
       StoreError: the URL, its driver, the file or what the file holds is unusable.
     """
-    parsed = _parse(url)
+    parsed = _absolute(_parse(url))
     name = parsed.render_as_string(hide_password=True)
     if parsed.get_backend_name() == "sqlite":
         _check_file(parsed.database, name, must_exist=must_exist)
@@ -164,6 +169,13 @@ def _parse(url: str) -> URL:
     return parsed.set(drivername=DRIVERS[parsed.drivername])
 
 
+def _absolute(url: URL) -> URL:
+    """The URL with the file's whole path: a relative one means another file elsewhere."""
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return url
+    return url.set(database=str(Path(str(url.database)).absolute()))
+
+
 def _check_file(database: str | None, name: str, *, must_exist: bool) -> None:
     """Says what SQLite's "unable to open database file" leaves open."""
     if not database or database == ":memory:":
@@ -173,7 +185,7 @@ def _check_file(database: str | None, name: str, *, must_exist: bool) -> None:
         if path.is_dir():
             raise StoreError(f"store {name} is a folder; name a file in it")
         if must_exist and not path.exists():
-            raise StoreError(f"store {name} does not exist; `harness run` creates it")
+            raise NoStore(f"store {name} does not exist; `harness run` creates it")
         if not path.parent.is_dir():
             raise StoreError(f"store {name}: there is no folder {path.parent}; create it first")
     except OSError as error:
@@ -186,7 +198,7 @@ def _engine(url: URL, name: str) -> Engine:
     try:
         if url.get_backend_name() == "sqlite":
             return sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
-        return sa.create_engine(url, connect_args={"connect_timeout": 10})
+        return sa.create_engine(url, connect_args=PATIENCE)
     except ImportError:
         raise StoreError(
             f"store {name}: the PostgreSQL driver is not installed; "
@@ -199,7 +211,7 @@ def _prepare(engine: Engine, name: str, *, must_exist: bool) -> None:
     with engine.connect() as connection:
         version = _version(connection)
     if version is None and must_exist:
-        raise StoreError(f"store {name} holds no rows of the harness; `harness run` adds them")
+        raise NoStore(f"store {name} holds no rows of the harness; `harness run` adds them")
     if version is not None and version > SCHEMA_VERSION:
         raise StoreError(
             f"store {name} has schema {version}, this harness reads up to {SCHEMA_VERSION}; "

@@ -26,6 +26,11 @@ class Limits:
     phase_s: Mapping[str, float] = field(default_factory=dict)
 
 
+def is_duration(seconds: float) -> bool:
+    """Whether a timer can run so long: neither zero nor endless nor no number."""
+    return 0 < seconds < threading.TIMEOUT_MAX
+
+
 UNLIMITED = Limits()
 
 
@@ -49,7 +54,7 @@ def parse_phases(texts: tuple[str, ...]) -> dict[str, float]:
             seconds = float(value)
         except ValueError:
             seconds = 0.0
-        if not 0 < seconds < threading.TIMEOUT_MAX:
+        if not is_duration(seconds):
             raise UsageError(
                 f"--phase-timeout {text!r}: expected PHASE=SECONDS, as in {name}=60"
             )
@@ -74,6 +79,13 @@ class Deadlines:
         if seconds is not None:
             text = f"phase {phase} went on beyond --phase-timeout {phase}={seconds:g}"
             self._start("phase", seconds, text)
+
+    def over(self) -> None:
+        """The run has said its last word: no deadline can take that back."""
+        with self._lock:
+            self.reason = self.reason or ""
+        for name in list(self._timers):
+            self._cancel(name)
 
     def _start(self, name: str, seconds: float, reason: str) -> None:
         timer = threading.Timer(seconds, self._fire, (reason,))

@@ -22,7 +22,7 @@ def main() -> None:
     for values in json.load(sys.stdin):
         result = plugins.load(manager, Source(**values))
         if isinstance(result, Failure):
-            failure = {k: v for k, v in vars(result).items() if k != "source"}
+            failure = {k: v for k, v in vars(result).items() if k not in ("source", "names")}
             print(json.dumps({"failure": failure}), file=answers, flush=True)
         else:
             entries = [entry_to_json(entry) for entry in result]

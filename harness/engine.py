@@ -85,6 +85,7 @@ def _begin(
         return training
     if any(found.told[name] != value for name, value in training.told.items()):
         emit(Note("the checkpoint is of another program or other data; training starts anew"))
+        checkpoints.clear()
         return training
     training.ledger = ledger_from_json(found.told["ledger"])
     training.ledger.resumed += 1
@@ -126,19 +127,22 @@ class _Training:
         judged = None
         for epoch in range(len(ledger.history) + 1, self.recipe.epochs + 1):
             self.emit(Phase("train"))
-            with ledger.training():
-                for _ in range(epoch * order.chunks_per_epoch - ledger.chunks):
+            for _ in range(epoch * order.chunks_per_epoch - ledger.chunks):
+                with ledger.training():
                     self._take_chunk(feeder, epoch)
+                if self.checkpoints is not None and self.checkpoints.due():
+                    self._write_checkpoint(self.checkpoints)
             ledger.recompiles.note()
             self.emit(Phase("evaluate"))
-            judged = self._judge(epoch)
-            if epoch == 1:
+            result = self._judge(epoch)
+            if judged is None:
                 ledger.recompiles.skip()  # the first evaluation is warm-up too
             ledger.recompiles.note()
+            judged = result
         return self._finish(judged)
 
     def _take_chunk(self, feeder: Iterator[feed.Chunk], epoch: int) -> None:
-        """Takes the steps of one chunk, and writes a checkpoint behind it if one is due."""
+        """Takes the steps of one chunk."""
         ledger, trainer = self.ledger, self.prepared.trainer
         asked = time.perf_counter()
         chunk = next(feeder)
@@ -153,8 +157,6 @@ class _Training:
             _check_finite(losses, first)
         ledger.chunks += 1
         self._show_progress(epoch)
-        if self.checkpoints is not None and self.checkpoints.due():
-            self._write_checkpoint(self.checkpoints)
 
     def _write_checkpoint(self, checkpoints: Checkpoints) -> None:
         start = time.perf_counter()

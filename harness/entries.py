@@ -100,6 +100,7 @@ class Failure:
 
     Attributes:
       missing: the package that it imports and that is not installed, if that is why.
+      names: kind and name of what it registered when it last could be loaded.
     """
 
     source: Source
@@ -107,6 +108,7 @@ class Failure:
     message: str
     traceback: str
     missing: str = ""
+    names: tuple[tuple[str, str], ...] = ()
 
 
 def entry_to_json(entry: Entry) -> dict[str, Any]:

@@ -50,6 +50,10 @@ class StoreError(HarnessError):
     """The database of rows cannot be opened, read or written."""
 
 
+class NoStore(StoreError):
+    """There is no store yet where one was to be read."""
+
+
 class AlreadyStored(StoreError):
     """The run has a row in the store; the first one stays."""
 

@@ -98,6 +98,8 @@ def to_line(event: Event) -> str:
 def from_line(line: str) -> Event:
     """The inverse of `to_line`."""
     values = json.loads(line)
+    if not isinstance(values, dict) or not isinstance(values.get("values", {}), dict):
+        raise ValueError("no event")
     kind = TYPES[values.pop("event")]
     if kind is Array:
         values["npy"] = base64.b64decode(values["npy"])

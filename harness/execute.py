@@ -6,6 +6,7 @@ ended. Nothing is raised except what must end the process (Ctrl-C).
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import time
@@ -42,6 +43,9 @@ from harness.progress import notes_to, report_to
 from harness.registry import Registry, missing_requirements
 from harness.sources import file_source
 from harness.specs import Dataset
+
+# seconds that a run which is taken up waits for its checkpoints
+LOCK_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -105,8 +109,10 @@ def _checkpoints(run: Run, settings: Settings, emit: Emit) -> Iterator[Checkpoin
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_suffix(".lock"))
     try:
-        lock.acquire(timeout=0)
-    except (Timeout, OSError):  # the same run goes on elsewhere: it has the folder
+        # a worker whose driver was killed may still be about to leave
+        lock.acquire(timeout=LOCK_S if settings.resume else 0)
+    except (Timeout, OSError):
+        emit(Note("the same run goes on elsewhere: this one writes no checkpoints"))
         yield None
         return
     checkpoints = Checkpoints(
@@ -172,6 +178,12 @@ def _load_data(entry: Entry, run: Run, emit: Emit) -> Dataset:
     return dataset
 
 
+def _is_missing(name: str | None) -> bool:
+    """Whether a module is absent because nothing of its package is installed."""
+    top = (name or "").partition(".")[0]
+    return bool(top) and importlib.util.find_spec(top) is None
+
+
 def ended(error: BaseException) -> Ended:
     """The status that an exception gives its run."""
     # the engine's notes are of one line; JAX's, on its tracebacks, are not
@@ -183,6 +195,8 @@ def ended(error: BaseException) -> Ended:
         status = "unavailable"
     elif isinstance(error, Diverged):
         status = "diverged"
+    elif isinstance(error, ModuleNotFoundError) and _is_missing(error.name):
+        status, message = "unavailable", f"{message}; {pip_line([str(error.name)])}"
     elif isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in message:
         status = "oom"
     else:

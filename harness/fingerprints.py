@@ -20,6 +20,9 @@ from harness.entries import Source
 from harness.plan import Choice
 from harness.progress import notes_to, report_to
 
+# seconds that a child may take to load the data sets it is given
+PATIENCE = 900.0
+
 
 @dataclass(frozen=True)
 class Now:
@@ -30,18 +33,34 @@ class Now:
 
 
 def now_of(datasets: Sequence[Choice]) -> list[Now | None]:
-    """What each data set is now, None for one that cannot be loaded."""
-    if not datasets:
+    """What each data set is now, None for one that cannot be loaded.
+
+    One child looks at them all; behind a data set during which it dies another goes on.
+    """
+    found: list[Now | None] = []
+    while len(found) < len(datasets):
+        said = _ask(datasets[len(found) :])
+        found += [*said, None][: len(datasets) - len(found)]
+    return found
+
+
+def _ask(datasets: Sequence[Choice]) -> list[Now | None]:
+    """What a child said, up to the data set during which it died or took too long."""
+    command = [sys.executable, "-P", "-m", "harness.fingerprints"]
+    asked = json.dumps([asdict(choice) for choice in datasets]).encode()
+    try:
+        done = subprocess.run(
+            command, input=asked, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            timeout=PATIENCE,
+        )  # fmt: skip
+        said = done.stdout
+    except subprocess.TimeoutExpired as late:
+        said = late.stdout or b""
+    lines = [json.loads(x) for x in said.splitlines(keepends=True) if x.endswith(b"\n")]
+    if not lines:
         return []
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "harness.fingerprints"],
-        input=json.dumps([asdict(choice) for choice in datasets]),
-        capture_output=True,
-        text=True,
-    )
-    device, *said = [json.loads(line) for line in done.stdout.splitlines()] or [""]
-    found = [None if print_ is None else Now(print_, device) for print_ in said]
-    return [*found, *[None] * (len(datasets) - len(found))]
+    device, *prints = lines
+    return [None if found is None else Now(found, device) for found in prints]
 
 
 def fingerprint(choice: Choice) -> str | None:

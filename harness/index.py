@@ -12,13 +12,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from harness import plugins, registry
+from harness import logs, plugins, registry
 from harness.entries import Entry, Failure, Source, entry_from_json, entry_to_json
 from harness.paths import cache_dir, write_atomically
 from harness.sources import allowed_from_environment, find_sources
@@ -47,9 +48,22 @@ def open_registry(files: Iterable[str | Path] = ()) -> registry.Registry:
         fresh = {_key(s): _to_json(r) for s, r in results.items() if isinstance(r, list)}
         with suppress(OSError):  # then the next command asks again
             write_atomically(path, json.dumps({**known, **fresh}).encode())
-    found = registry.join([(source, results[source]) for source in sources])
+    found = registry.join([(s, _named(results[s], known)) for s in sources])
     plugins.raise_if_strict(list(found.failures), strict=registry.strict_from_environment())
     return found
+
+
+def _named(result: list[Entry] | Failure, known: dict[str, Any]) -> list[Entry] | Failure:
+    """A failure with the names that the plugin had when it last could be loaded."""
+    if not isinstance(result, Failure):
+        return result
+    place = f":{result.source.target}:"
+    names = {
+        (value["kind"], value["name"])
+        for key, values in known.items() if place in key and isinstance(values, list)
+        for value in values if isinstance(value, dict) and {"kind", "name"} <= set(value)
+    }  # fmt: skip
+    return replace(result, names=tuple(sorted(names)))
 
 
 def _key(source: Source) -> str:
@@ -107,14 +121,20 @@ def _ask_child(sources: list[Source]) -> tuple[list[dict[str, Any]], str]:
     # -P: a file in the user's folder must not stand in for a library
     command = [sys.executable, "-P", "-m", "harness.describe"]
     asked = json.dumps([asdict(source) for source in sources]).encode()
-    try:
-        child = subprocess.run(command, input=asked, capture_output=True, timeout=PATIENCE)
-    except subprocess.TimeoutExpired as late:
-        return _lines(late.stdout or b""), f"it was still importing after {PATIENCE:g} s"
-    # a plugin may print anything
-    tail = child.stderr.decode(errors="replace").strip().splitlines()[-1:] or [""]
-    died = f"the process that imported it died (exit {child.returncode}) {tail[0]}"
-    return _lines(child.stdout), died.strip()
+    # a plugin may print anything, and without end
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        try:
+            with logs.kept(log) as stderr:
+                child = subprocess.run(
+                    command, input=asked, stdout=subprocess.PIPE, stderr=stderr,
+                    timeout=PATIENCE,
+                )  # fmt: skip
+        except subprocess.TimeoutExpired as late:
+            return _lines(late.stdout or b""), f"it was still importing after {PATIENCE:g} s"
+        said = logs.last_line(log)
+    died = f"the process that imported it died (exit {child.returncode}) {said}"
+    return _lines(child.stdout), died
 
 
 def _lines(said: bytes) -> list[dict[str, Any]]:

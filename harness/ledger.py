@@ -70,12 +70,11 @@ class Ledger:
     @contextmanager
     def training(self) -> Iterator[None]:
         """Adds the time of the block to the training's wall time, also if it fails."""
-        start, before = time.perf_counter(), self.checkpoint_s
+        start = time.perf_counter()
         try:
             yield
         finally:
-            checkpoints = self.checkpoint_s - before
-            self.wall_s += time.perf_counter() - start - checkpoints
+            self.wall_s += time.perf_counter() - start
 
     def add(self, block: timing.Block, losses: np.ndarray) -> None:
         """Steps that were taken, with their losses float32 [steps]."""

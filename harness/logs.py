@@ -1,7 +1,7 @@
-"""A run's log: all that its worker says, as long as that is a reasonable amount.
+"""What other processes print, kept in a file as long as that is a reasonable amount.
 
-The log is written through a pipe, so that a plugin that prints without end fills neither
-the disk nor the memory: of what is too long, the beginning and the end are kept.
+It comes through a pipe, so that a plugin that prints without end fills neither the disk nor
+the memory: of what is too long, the beginning and the end are kept.
 """
 
 from __future__ import annotations
@@ -23,11 +23,9 @@ PATIENCE = 2.0
 @contextmanager
 def kept(path: Path) -> Iterator[int]:
     """Gives the end of a pipe to write to; what comes out of it is in `path` afterwards."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    log = _Log(_open(path))
     reading, writing = os.pipe()
-    # opened here, so that a folder that cannot be written is told before anything runs
-    file = open(path, "wb", buffering=0)
-    thread = threading.Thread(target=_pump, args=(reading, file), daemon=True)
+    thread = threading.Thread(target=_pump, args=(reading, log), daemon=True)
     thread.start()
     try:
         yield writing
@@ -35,31 +33,60 @@ def kept(path: Path) -> Iterator[int]:
         with suppress(OSError):
             os.close(writing)
         thread.join(PATIENCE)
+        log.close()
 
 
-def _pump(reading: int, file: IO[bytes]) -> None:
-    """Copies until the pipe ends; closes both."""
-    head, left_out = HEAD_BYTES, 0
-    tail: deque[bytes] = deque()
-    with file, os.fdopen(reading, "rb", buffering=0) as pipe:
-        while data := pipe.read(1 << 16):
-            if head > 0:
-                _write(file, data[:head])
-            rest, head = data[head:] if head > 0 else data, head - len(data)
+def _open(path: Path) -> IO[bytes]:
+    """The file, or nowhere: a log that cannot be written costs no run."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open(path, "wb", buffering=0)
+    except OSError:
+        return open(os.devnull, "wb", buffering=0)
+
+
+class _Log:
+    """The head goes to the file at once; the tail waits for the end."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._left = HEAD_BYTES
+        self._tail: deque[bytes] = deque()
+        self._waiting = self._dropped = 0
+
+    def write(self, data: bytes) -> None:
+        with self._lock:
+            head, rest = data[: self._left], data[self._left :]
+            self._left -= len(head)
+            self._write(head)
             if rest:
-                tail.append(rest)
-            while tail and sum(map(len, tail)) - len(tail[0]) > TAIL_BYTES:
-                left_out += len(tail.popleft())
-        if left_out:
-            _write(file, f"\n[{left_out:,} bytes are left out here]\n".encode())
-        for data in tail:
-            _write(file, data)
+                self._tail.append(rest)
+                self._waiting += len(rest)
+            while self._tail and self._waiting - len(self._tail[0]) > TAIL_BYTES:
+                self._dropped += len(self._tail[0])
+                self._waiting -= len(self._tail.popleft())
+
+    def close(self) -> None:
+        with self._lock:
+            if self._dropped:
+                self._write(f"\n[{self._dropped:,} bytes are left out here]\n".encode())
+            for data in self._tail:
+                self._write(data)
+            self._tail.clear()
+            self._file.close()
+
+    def _write(self, data: bytes) -> None:
+        # a full disk costs the log, not the run, and what comes late is for nobody
+        with suppress(OSError, ValueError):
+            self._file.write(data)
 
 
-def _write(file: IO[bytes], data: bytes) -> None:
-    # a full disk costs the log, not the run: whoever writes must not be held up
-    with suppress(OSError):
-        file.write(data)
+def _pump(reading: int, log: _Log) -> None:
+    """Copies until the pipe ends."""
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
+        while data := pipe.read(1 << 16):
+            log.write(data)
 
 
 def last_line(path: Path) -> str:

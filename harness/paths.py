@@ -12,8 +12,9 @@ from harness.errors import UsageError
 def cache_dir() -> Path:
     """`HARNESS_CACHE_DIR`, or the platform's cache folder; created if absent.
 
-    It holds downloads, prepared arrays, compiled programs, logs and the index of
-    plugins. Everything in it can be made again.
+    It holds downloads, prepared arrays, compiled programs, checkpoints, logs and the index
+    of plugins. Everything in it can be made again, but for the spool: rows that no store
+    has taken yet.
 
     Raises:
       UsageError: the folder cannot be created or written.

@@ -60,10 +60,14 @@ class Registry:
         return self.entries[kind, name]
 
     def broken(self, kind: Kind, name: str) -> Failure | None:
-        """The plugin of that name that failed to load, if nothing else has the name."""
+        """The plugin that failed to load and is meant, if nothing else has the name.
+
+        It is meant by its own name, and by those that it had registered when it last loaded.
+        """
         if (kind, name) in self.entries or (kind, name) in self.disputed:
             return None
-        return next((f for f in self.failures if f.source.name == name), None)
+        meant = (f for f in self.failures if f.source.name == name or (kind, name) in f.names)
+        return next(meant, None)
 
     def _failure_hint(self) -> str:
         if not self.failures:

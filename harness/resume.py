@@ -47,7 +47,7 @@ def states(runs: Sequence[Run], store: Store) -> list[State]:
     for row in store.of_keys(dict.fromkeys(run.run_key for run in runs)):
         by_key.setdefault(row["run_key"], []).append(row)
     now = _now(runs, by_key)
-    kin = store.of_entries(dict.fromkeys((r.dataset.name, r.model.name) for r in runs))
+    kin = _Kin(store.of_entries(dict.fromkeys((r.dataset.name, r.model.name) for r in runs)))
     lost = {planned["run_key"]: planned["planned_at"] for planned in store.lost()}
     return [
         _state(run, by_key.get(run.run_key, []), kin, now.get(_data_key(run)), lost)
@@ -69,10 +69,20 @@ def _data_key(run: Run) -> str:
     return json.dumps(run.dataset.identity, sort_keys=True)
 
 
+class _Kin:
+    """The stored rows of some data sets and models, the newest of each cell and entry."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.of_run = {(row["seed"], _cell(row)): row for row in rows}
+        done = [r for r in rows if r["status"] == "ok" and r["train_s"] and r["epochs"]]
+        self.of_cell = {_cell(row): row for row in done}
+        self.of_entries = {(row["dataset"], row["model"]): row for row in done}
+
+
 def _state(
-    run: Run, own: Sequence[Row], kin: Sequence[Row], now: Now | None, lost: Mapping[str, str]
+    run: Run, own: Sequence[Row], kin: _Kin, now: Now | None, lost: Mapping[str, str]
 ) -> State:
-    estimate = _estimate(run, [*kin, *own])
+    estimate = _estimate(run, kin)
     ok = [row for row in own if row["status"] == "ok"]
     for row in reversed(ok):
         if now is not None and not _moved(row, now):
@@ -84,9 +94,9 @@ def _state(
         row = own[-1]
         why = f"{row['status']}: {row['error_type']}: {row['error_message']}"
         return State("missing", row, (why,), estimate)
-    same = [row for row in kin if row["seed"] == run.seed and _cell(row) == _cell(run.to_row())]
-    if same:
-        return State("stale", same[-1], tuple(_differences(same[-1], run)), estimate)
+    same = kin.of_run.get((run.seed, _cell(run.to_row())))
+    if same is not None:
+        return State("stale", same, tuple(_differences(same, run)), estimate)
     if run.run_key in lost:
         return State("missing", None, (f"planned {lost[run.run_key]}, left no row",), estimate)
     return State("missing", None, ("never run",), estimate)
@@ -133,17 +143,11 @@ def _short(value: Any) -> str:
     return text[:8] if len(text) == 64 else text or '""'
 
 
-def _estimate(run: Run, rows: Sequence[Row]) -> float | None:
+def _estimate(run: Run, kin: _Kin) -> float | None:
     """Seconds, from the newest `ok` row of the cell, or of the same entries by epochs."""
-    done = [row for row in rows if row["status"] == "ok" and row["train_s"] is not None]
-    row = run.to_row()
-    for other in reversed(done):
-        if _cell(other) == _cell(row):
-            return START_S + _seconds(other, epochs=other["epochs"])
-    for other in reversed(done):
-        if (other["dataset"], other["model"]) == (run.dataset.name, run.model.name):
-            return START_S + _seconds(other, epochs=run.recipe.epochs)
-    return None
+    row = kin.of_cell.get(_cell(run.to_row()))
+    row = row or kin.of_entries.get((run.dataset.name, run.model.name))
+    return None if row is None else START_S + _seconds(row, epochs=run.recipe.epochs)
 
 
 def _seconds(row: Row, *, epochs: int) -> float:

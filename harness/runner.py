@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from harness import machine
+from harness.errors import AlreadyStored, first_line
 from harness.events import Collector, Ended, Event
 from harness.paths import cache_dir
 from harness.plan import Run
@@ -34,6 +36,10 @@ class Listener(Protocol):
     def ended(self, run: Run, row: Row) -> None: ...
 
     def note(self, text: str) -> None: ...
+
+
+STOPPED = Ended("interrupted", "KeyboardInterrupt", "stopped by Ctrl-C")
+NOT_STARTED = Ended("interrupted", "KeyboardInterrupt", "not started: stopped by Ctrl-C")
 
 
 class Silent:
@@ -87,10 +93,21 @@ def run_plan(
         else:
             collector.ended = stopped
         result = collector.result()
-        save(result)
+        stopped = _save(result, save) or stopped
         rows.append(result.row)
         listener.ended(run, result.row)
     return rows
+
+
+def _save(result: Result, save: Callable[[Result], None]) -> Ended | None:
+    """Saves a result, also if Ctrl-C comes meanwhile; returns how that stopped the plan."""
+    try:
+        save(result)
+    except KeyboardInterrupt:
+        with suppress(AlreadyStored):
+            save(result)
+        return NOT_STARTED
+    return None
 
 
 def _planned(run: Run, place: Mapping[str, Any], executor_name: str) -> dict[str, Any]:
@@ -124,8 +141,13 @@ def _perform(
         listener.started(run, number, total)
         ended = execute(run, log_path(run), heard)
     except KeyboardInterrupt:
-        collector.ended = Ended("interrupted", "KeyboardInterrupt", "stopped by Ctrl-C")
-        return Ended("interrupted", "KeyboardInterrupt", "not started: stopped by Ctrl-C")
+        # a run that was through has not been interrupted; one that was told to stop has
+        if collector.ended is None or collector.ended.status != "ok":
+            collector.ended = STOPPED
+        return NOT_STARTED
+    except Exception as error:  # no process, no pipe: it costs this run
+        traceback.print_exc()
+        ended = Ended("failed", type(error).__name__, f"not started: {first_line(error)}")
     if ended is not None:
         collector.ended = ended
     return None

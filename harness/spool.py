@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from filelock import FileLock
 
 from harness.errors import AlreadyStored, DataError, StoreError
 from harness.paths import cache_dir, write_atomically
@@ -74,28 +77,50 @@ class Spool:
         """Adds what waits; whether nothing waits any more."""
         if not self._held and not self._files():
             return True
-        try:
-            while self._held:
-                self._add(self._held[0])
-                del self._held[0]
-            for path in self._files():
-                self._take_in(path)
-        except StoreError as error:
-            self._reason = self._reason or str(error)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / "lock"):
+            refused = self._flush()
+        if refused:
+            self._reason = self._reason or str(refused[-1])
             return False
         self._note(f"the rows that waited are in store {self._store.name}")
         self._reason = ""
         return True
 
-    def _take_in(self, path: Path) -> None:
-        try:
-            for result in read_file(path):
-                self._add(result)
-        except DataError as error:
-            path.rename(path.with_suffix(".damaged"))
-            self._note(f"{error}; set aside")
-            return
-        path.unlink(missing_ok=True)
+    def _flush(self) -> list[StoreError]:
+        """Why the store refused what still waits; two refusals are enough to know."""
+        refused: list[StoreError] = []
+        for take in [
+            *map(self._held_taker, list(self._held)),
+            *map(self._taker, self._files()),
+        ]:
+            try:
+                take()
+            except StoreError as error:
+                refused.append(error)
+                if len(refused) == 2:
+                    break
+        return refused
+
+    def _held_taker(self, result: Result) -> Callable[[], None]:
+        def take() -> None:
+            self._add(result)
+            self._held.remove(result)
+
+        return take
+
+    def _taker(self, path: Path) -> Callable[[], None]:
+        def take() -> None:
+            try:
+                for result in read_file(path):
+                    self._add(result)
+            except DataError as error:
+                path.rename(path.with_suffix(".damaged"))
+                self._note(f"{error}; set aside")
+                return
+            path.unlink(missing_ok=True)
+
+        return take
 
     def _add(self, result: Result) -> None:
         try:
@@ -111,15 +136,29 @@ class Spool:
         """
         deadline = time.monotonic() + patience_s
         while not self.flush():
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= deadline or not _slept():
                 self._print_held()
-                raise StoreError(
-                    f"{self._reason}; {len(self._files())} rows are kept in {self.folder}, "
-                    f"and `harness store import {self.folder}` loads them"
-                )
-            time.sleep(PAUSE_S)
+                raise StoreError(f"{self._reason}; {self._where()}")
+
+    def _where(self) -> str:
+        """What waits, and what brings it in."""
+        command = ["harness", "store", "import", str(self.folder), "--store", self._store.name]
+        text = (
+            f"{len(self._files())} rows are kept in {self.folder}, and "
+            f"`{shlex.join(command)}` loads them"
+        )
+        return f"{text}; {len(self._held)} more are printed above" if self._held else text
 
     def _print_held(self) -> None:
         """The last resort, where neither the store nor the cache can be written."""
         for result in self._held:
             print(json.dumps(to_record(result)), file=sys.stderr)
+
+
+def _slept() -> bool:
+    """Waits a little; whoever presses Ctrl-C meanwhile has waited enough."""
+    try:
+        time.sleep(PAUSE_S)
+    except KeyboardInterrupt:
+        return False
+    return True

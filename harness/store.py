@@ -103,14 +103,17 @@ class Store:
         """
         listed = [dict(run) for run in runs]
         with told(self.name), writing(self._engine) as connection:
+            for run in listed:  # what is planned anew here is not lost any more
+                same = (PLANNED.c.label == run["label"]) & (PLANNED.c.host == run["host"])
+                connection.execute(sa.delete(PLANNED).where(same & _without_row()))
             if listed:
                 connection.execute(sa.insert(PLANNED), listed)
 
     def lost(self) -> list[dict[str, Any]]:
         """What was planned and has left no row: its driver was killed, or goes on still."""
         columns = [c for c in PLANNED.columns if c.name != "sequence"]
-        without = ~sa.exists().where(ROWS.c.run_key == PLANNED.c.run_key)
-        return self._fetch(sa.select(*columns).where(without).order_by(PLANNED.c.sequence))
+        query = sa.select(*columns).where(_without_row())
+        return self._fetch(query.order_by(PLANNED.c.sequence))
 
     def results(self) -> Iterator[Result]:
         """Every run with its epochs and arrays, one after the other, in order."""
@@ -161,10 +164,11 @@ class Store:
 
     def of_entries(self, pairs: Iterable[tuple[str, str]]) -> list[Row]:
         """All rows of a data set and a model by their entries' names, in order."""
-        either = [
-            (ROWS.c.dataset == dataset) & (ROWS.c.model == model) for dataset, model in pairs
-        ]
-        return self._select(sa.or_(*either)) if either else []
+        listed, found = list(pairs), []
+        for start in range(0, len(listed), KEYS_AT_ONCE):
+            both = sa.tuple_(ROWS.c.dataset, ROWS.c.model)
+            found += self._select(both.in_(listed[start : start + KEYS_AT_ONCE]))
+        return found
 
     def epochs(self, run_id: str) -> list[dict[str, Any]]:
         """A run's epochs in order, each with the names of `EPOCH_COLUMNS`."""
@@ -202,6 +206,11 @@ class Store:
     def _fetch(self, query: sa.Select[*tuple[Any, ...]]) -> list[dict[str, Any]]:
         with told(self.name), self._engine.connect() as connection:
             return [dict(values) for values in connection.execute(query).mappings()]
+
+
+def _without_row() -> sa.ColumnElement[bool]:
+    """Of planned runs, those whose key no row has."""
+    return ~sa.exists().where(ROWS.c.run_key == PLANNED.c.run_key)
 
 
 def frame_of(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

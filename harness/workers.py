@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -28,10 +30,20 @@ from harness.plan import Run, run_to_json
 
 # seconds between asking a worker to stop and killing it
 GRACE = 5.0
+# seconds in which what a dead worker had said arrives
+DRAIN = 2.0
 
 Process = subprocess.Popen[str]
 # performs one run, calling back with each event, and says how it ended if it could not
 Executor = Callable[[Run, Path, Callable[[Event], None]], Ended | None]
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A running worker, and what it says line by line until it has ended."""
+
+    process: Process
+    lines: Iterator[str]
 
 
 def in_worker(
@@ -44,45 +56,47 @@ def in_worker(
     """
 
     def execute(run: Run, log: Path, heard: Callable[[Event], None]) -> Ended | None:
-        with logs.kept(log) as output, _worker(output) as process:
-            deadlines = Deadlines(limits, lambda: _stop(process))
+        with logs.kept(log) as output, _started(output) as worker:
+            deadlines = Deadlines(limits, lambda: _stop(worker.process))
 
             def timed(event: Event) -> None:
                 if isinstance(event, Phase):
                     deadlines.enter(event.name)
+                elif isinstance(event, Ended):
+                    deadlines.over()
                 heard(event)
 
             with deadlines.running():
-                _hand_over(process, {"run": run_to_json(run), "settings": dict(settings)})
+                _hand_over(worker, {"run": run_to_json(run), "settings": dict(settings)})
                 try:
-                    said_end = _listen(process, timed)
+                    said_end = _listen(worker, timed)
                 except KeyboardInterrupt:
-                    _hear_out(process, heard)
+                    _hear_out(worker, heard)
                     raise
         # here the log is whole
-        if deadlines.reason is not None:
+        if deadlines.reason:
             return Ended("timeout", "Timeout", deadlines.reason)
-        return None if said_end else _death(process.returncode, log)
+        return None if said_end else _death(worker.process.returncode, log)
 
     return execute
 
 
-def _hand_over(process: Process, asked: Mapping[str, Any]) -> None:
+def _hand_over(worker: Worker, asked: Mapping[str, Any]) -> None:
     """Gives the worker its run; the pipe stays open."""
-    assert process.stdin is not None
+    stdin = worker.process.stdin
+    assert stdin is not None
     with suppress(BrokenPipeError):  # it died before it read: its exit code tells
-        process.stdin.write(json.dumps(asked) + "\n")
-        process.stdin.flush()
+        stdin.write(json.dumps(asked) + "\n")
+        stdin.flush()
 
 
-def _listen(process: Process, heard: Callable[[Event], None]) -> bool:
+def _listen(worker: Worker, heard: Callable[[Event], None]) -> bool:
     """Passes events on until the last one; tells whether that one came.
 
     The worker may outlive its last word, for a thread of a plugin that goes on; it gets
     the time of `GRACE` to leave by itself.
     """
-    assert process.stdout is not None
-    for line in process.stdout:
+    for line in worker.lines:
         try:
             event = from_line(line)
         except (ValueError, KeyError, TypeError):
@@ -90,53 +104,70 @@ def _listen(process: Process, heard: Callable[[Event], None]) -> bool:
         heard(event)
         if isinstance(event, Ended):
             with suppress(subprocess.TimeoutExpired):
-                process.wait(GRACE)
+                worker.process.wait(GRACE)
             return True
-    process.wait()
+    worker.process.wait()
     return False
 
 
-def _hear_out(process: Process, heard: Callable[[Event], None]) -> None:
+def _hear_out(worker: Worker, heard: Callable[[Event], None]) -> None:
     """Asks a worker to stop and hears what it has measured so far, for `GRACE` seconds.
 
     A second Ctrl-C kills it at once.
     """
-    _signal(process, signal.SIGTERM)
-    timer = threading.Timer(GRACE, _kill, (process,))
+    _signal(worker.process, signal.SIGTERM)
+    timer = threading.Timer(GRACE, _kill, (worker.process,))
     timer.start()
     try:
-        _listen(process, heard)
+        _listen(worker, heard)
     except KeyboardInterrupt:
-        _kill(process)
+        _kill(worker.process)
         raise
     finally:
         timer.cancel()
 
 
 @contextmanager
-def _worker(output: int) -> Iterator[Process]:
+def _started(output: int) -> Iterator[Worker]:
     """A worker in a process group of its own, ended with all its children on the way out."""
     process = subprocess.Popen(
         # -P: a file in the user's folder must not stand in for a library
         [sys.executable, "-P", "-m", "harness.worker"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output,
-        text=True, start_new_session=True, env=worker_environment(os.environ),
+        encoding="utf-8", errors="replace", start_new_session=True,
+        env=worker_environment(os.environ),
     )  # fmt: skip
-    threading.Thread(target=_bury, args=(process,), daemon=True).start()
     try:
-        yield process
+        yield Worker(process, _lines(process))
     finally:
         _stop(process)
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with suppress(BrokenPipeError):
-                    pipe.close()
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):
+            process.stdin.close()
 
 
-def _bury(process: Process) -> None:
-    """Ends what a dead worker leaves: a forked child would hold its pipe open for ever."""
-    process.wait()
-    _kill(process)
+def _lines(process: Process) -> Iterator[str]:
+    """What a worker says, until it has ended, whoever else holds its pipe open."""
+    said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        assert process.stdout is not None
+        with process.stdout as pipe:
+            for line in pipe:
+                said.put(line)
+        said.put(None)
+
+    reader = threading.Thread(target=read, daemon=True)
+
+    def bury() -> None:
+        process.wait()
+        _kill(process)  # what a dead worker leaves
+        reader.join(DRAIN)
+        said.put(None)
+
+    reader.start()
+    threading.Thread(target=bury, daemon=True).start()
+    return iter(said.get, None)
 
 
 def _stop(process: Process) -> None:

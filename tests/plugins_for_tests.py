@@ -18,6 +18,7 @@ import harness
 How = Literal[
     "fine", "sleep", "sys.exit", "os._exit", "segv", "kill", "unsupported", "value",
     "multiline", "width", "memory", "child", "print", "nan", "fork", "thread", "fork and die",
+    "deaf",
 ]  # fmt: skip
 
 
@@ -54,6 +55,9 @@ class Odd(nnx.Module):
                 os._exit(0)
             if how == "fork and die":
                 os._exit(5)
+        elif how == "deaf":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            time.sleep(60)
         elif how == "thread":
             threading.Thread(target=time.sleep, args=(600,)).start()
         elif how == "print":

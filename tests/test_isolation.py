@@ -38,7 +38,17 @@ def suite(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HARNESS_CACHE_DIR", str(shared_cache))
         patch.setenv("HARNESS_PLUGINS", "")
-        done = run(folder, folder / "rows.db", *words, "--phase-timeout", "construct=8")
+        done = run(
+            folder,
+            folder / "rows.db",
+            *words,
+            "--phase-timeout",
+            "construct=8",
+            "--phase-timeout",
+            "compile=25",
+            "--phase-timeout",
+            "train=15",
+        )
     assert done.stdout, done.stderr
     rows = json.loads(done.stdout)
     assert [row["model"] for row in rows] == names
@@ -102,3 +112,65 @@ def same_bits(row: Row, store: Store, other: Row, elsewhere: Store) -> None:
     for name in ("train_loss", "test_predicted", "test_probability"):
         one, two = store.array(row["run_id"], name), elsewhere.array(other["run_id"], name)
         np.testing.assert_array_equal(one, two)
+
+
+DATA = """
+import os, signal, sys
+import numpy as np
+import harness
+
+def make(x, y, **changes):
+    spec = dict(kind="tokens", shape=(3,), vocab_size=4, num_classes=2, fingerprint="f")
+    split = {{"x": np.array(x, np.int32), "y": np.array(y, np.int32)}}
+    return harness.Dataset(split, split, harness.DataSpec(**{{**spec, **changes}}))
+
+def load() -> harness.Dataset:
+    {body}
+
+@harness.hookimpl
+def register_datasets(register):
+    register("{name}", load)
+"""
+X, Y = "[[1, 2, 3]] * 64", "[0, 1] * 32"
+BAD_DATA = {
+    "raises": ("raise OSError('no disk')", "failed", "data", "no disk"),
+    "exits": ("sys.exit(2)", "failed", "data", "2"),
+    "dies": ("os.kill(os.getpid(), signal.SIGSEGV)", "failed", "data", "SIGSEGV"),
+    "returns_nothing": ("return None", "failed", "data", "expected a harness.Dataset"),
+    "other_shape": (f"return make({X}, {Y}, shape=(4,))", "failed", "construct", "x [n, 4]"),
+    "other_ids": (f"return make({X}, {Y}, vocab_size=2)", "failed", "construct", "0 to 1"),
+    "other_labels": (f"return make({X}, [0, 5] * 32)", "failed", "construct", "labels from 0"),
+    "empty": ("return make([], [])", "failed", "construct", "n > 0"),
+    "hangs": ("import time; time.sleep(10**6)", "timeout", "data", "--phase-timeout data"),
+}
+
+
+def test_a_bad_data_set_costs_its_own_runs(tmp_path: Path):
+    words = ["--phase-timeout", "data=8", "-m", "majority"]
+    for name, (body, *_) in BAD_DATA.items():
+        (tmp_path / f"{name}.py").write_text(DATA.format(body=body, name=name))
+        words += ["--plugin", f"{name}.py", "-d", name]
+    done = run(tmp_path, tmp_path / "rows.db", *words)
+    rows = {row["dataset"]: row for row in json.loads(done.stdout)}
+    assert done.returncode == 3 and rows.pop("digits")["status"] == "ok"
+    for name, (_, status, phase, message) in BAD_DATA.items():
+        row = rows[name]
+        assert (row["status"], row["phase"]) == (status, phase), row["error_message"]
+        assert message in row["error_message"]
+
+
+def test_a_plugin_that_no_longer_loads_costs_its_entries_alone(tmp_path: Path):
+    """The names it had registered are known from when it last could be loaded."""
+    plugin = tmp_path / "zoo.py"
+    good = bad_plugins.Bad("resnet", "ok").source()
+    plugin.write_text(good)
+    words = ["--plugin", "zoo.py", "-m", "resnet", "-m", "majority"]
+    assert run(tmp_path, tmp_path / "rows.db", *words).returncode == 0
+    plugin.write_text(f"{good}\nraise RuntimeError('edited')\n")
+    done = run(tmp_path, tmp_path / "rows.db", *words)
+    rows = json.loads(done.stdout)
+    assert [(r["model"], r["status"]) for r in rows] == [
+        ("resnet", "failed"),
+        ("majority", "ok"),
+    ]
+    assert "edited" in rows[0]["error_message"] and rows[0]["phase"] == "load"

@@ -18,7 +18,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "contract": ("errors", "specs", "entries", "hookspecs"),
     "plugins": (
         "paths", "parameters", "sources", "plugins", "registry", "describe", "index",
-        "progress", "digests", "download", "files",
+        "progress", "logs", "digests", "download", "files",
     ),
     "plan": ("grammar", "recipe", "suites", "plan", "rows", "events"),
     "compute": (
@@ -27,7 +27,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "keep": ("database", "store", "transfer", "spool", "table", "report"),
     "drive": (
-        "allocator", "contention", "machine", "execute", "fingerprints", "worker", "logs",
+        "allocator", "contention", "machine", "execute", "fingerprints", "worker",
         "deadlines", "workers", "runner", "resume", "cache", "api", "inspection", "cli",
         "__main__", "__init__",
     ),
@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "plan": set(),
     "compute": {"jax", "flax", "optax", "grain", "numpy", "orbax"},
-    "keep": {"sqlalchemy", "pandas", "matplotlib", "numpy", "tabulate", "pyarrow"},
+    "keep": {"sqlalchemy", "pandas", "matplotlib", "numpy", "tabulate", "pyarrow", "filelock"},
     "drive": {"jax", "flax", "numpy", "pandas", "click", "tqdm", "filelock"},
 }  # fmt: skip
 

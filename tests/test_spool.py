@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from postgres import running_server
 from stored import make_result, make_row
 
 from harness.errors import AlreadyStored, StoreError
+from harness.rows import Result
 from harness.spool import Spool
 from harness.store import open_store
 
@@ -55,13 +57,16 @@ def test_rows_wait_while_the_database_is_away_and_arrive_in_order(cache: Path):
             try:
                 spool.save(make_result(make_row(run_id="b")))
                 spool.save(make_result(make_row(run_id="c")))
-                assert len(list(spool.folder.iterdir())) == 2
-                with pytest.raises(StoreError, match="2 rows are kept in .* store import"):
+                assert len(list(spool.folder.glob("*.jsonl"))) == 2
+                with pytest.raises(
+                    StoreError,
+                    match="2 rows .* store import .* --store postgresql",
+                ):
                     spool.finish(patience_s=0)
             finally:
                 server.start()
             spool.save(make_result(make_row(run_id="d")))
-            assert list(spool.folder.iterdir()) == []
+            assert list(spool.folder.glob("*.jsonl")) == []
         assert ids(url) == ["a", "b", "c", "d"]
     assert "until then rows wait in" in notes[0] and "are in store" in notes[1]
     assert len(notes) == 2
@@ -147,3 +152,52 @@ def test_a_store_that_became_read_only_costs_no_row(cache: Path, tmp_path: Path)
     with open_store(url) as store:
         Spool(store, note=lambda text: None)
     assert ids(url) == ["a", "b"]
+
+
+def test_two_plans_that_wait_for_one_store_lose_nothing(cache: Path):
+    with running_server() as server:
+        url = server.new_database()
+        with open_store(url) as one, open_store(url) as two:
+            spools = [Spool(store, note=lambda text: None) for store in (one, two)]
+            server.stop()
+            try:
+                for i in range(6):
+                    spools[i % 2].save(make_result(make_row(run_id=f"r{i}")))
+            finally:
+                server.start()
+            threads = [threading.Thread(target=spool.finish) for spool in spools]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert sorted(ids(url)) == [f"r{i}" for i in range(6)]
+
+
+def test_a_row_that_the_store_always_refuses_holds_no_other_up(cache: Path, store_url: str):
+    with open_store(store_url) as store:
+        spool = Spool(store, note=lambda text: None)
+        add = store.add
+
+        def refuse(result: Result) -> None:
+            if result.row["run_id"] == "bad":
+                raise StoreError("never")
+            add(result)
+
+        store.add = refuse  # type: ignore[method-assign]
+        spool.save(make_result(make_row(run_id="bad")))
+        spool.save(make_result(make_row(run_id="good")))
+        with pytest.raises(StoreError, match="never; 1 rows are kept"):
+            spool.finish(patience_s=0)
+    assert ids(store_url) == ["good"]
+
+
+def test_a_relative_name_is_another_store_in_another_folder(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folders = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        with open_store("sqlite:///harness.db") as store:
+            folders.append(Spool(store, note=lambda text: None).folder)
+    assert folders[0] != folders[1]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stored import failed_row, make_result, make_row
 
 from harness.errors import DataError, HarnessError, UsageError
-from harness.rows import Result
+from harness.rows import NAMES, Result
 from harness.store import open_store
 from harness.transfer import from_record, read_file, to_record, write_file
 
@@ -48,6 +48,11 @@ def test_a_column_of_a_later_harness_is_left_out():
     assert from_record(record).row == RESULTS[0].row
 
 
+def changed(**values: object) -> str:
+    record = to_record(RESULTS[0])
+    return json.dumps({**record, "row": {**record["row"], **values}})
+
+
 def test_another_name_is_refused(tmp_path: Path):
     for use in (lambda p: write_file(p, []), lambda p: list(read_file(p))):
         with pytest.raises(UsageError, match=r"\*\.jsonl or \*\.parquet"):
@@ -60,7 +65,10 @@ def test_another_name_is_refused(tmp_path: Path):
     "line",
     ["", "[]", "{}", '{"row": {}, "epochs": [], "arrays": {}}', "{", "\xff", "nan",
      json.dumps({**to_record(RESULTS[0]), "arrays": {"x": "no base64!"}}),
-     json.dumps({**to_record(RESULTS[0]), "epochs": [3]})],
+     json.dumps({**to_record(RESULTS[0]), "epochs": [3]}), "[" * 100_000,
+     changed(seed="abc"), changed(seed=10**30), changed(test_loss=[]), changed(dirty=1),
+     changed(key_parts="{"), changed(key_parts="3"), changed(error_message="\ud800"),
+     changed(run_id=3), changed(train_s=True)],
 )  # fmt: skip
 def test_a_damaged_record_is_named(tmp_path: Path, line: str):
     path = tmp_path / "rows.jsonl"
@@ -87,3 +95,25 @@ def test_any_bytes_are_results_or_an_error_of_one_line(
         list(read_file(path))
     except HarnessError as error:
         assert "\n" not in str(error)
+
+
+VALUES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.none())
+)
+
+
+@given(name=st.sampled_from(NAMES), value=VALUES, array=st.text())
+def test_any_value_in_a_record_is_stored_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, name: str, value: object, array: str
+):
+    folder = tmp_path_factory.mktemp("any")
+    record = to_record(RESULTS[0])
+    record["row"][name] = value
+    record["arrays"] = {array: "AAAA"}
+    (folder / "rows.jsonl").write_text(json.dumps(record))
+    with open_store(f"sqlite:///{folder}/rows.db") as store:
+        try:
+            for result in read_file(folder / "rows.jsonl"):
+                store.add(result)
+        except HarnessError as error:
+            assert "\n" not in str(error)

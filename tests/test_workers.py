@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from performed import PLUGIN, perform, runs_of
 
-from harness import index, plan, runner
+from harness import index, plan, runner, workers
 from harness.deadlines import Limits
-from harness.events import Event
+from harness.events import Ended, Event, Phase
 from harness.registry import Registry
 from harness.workers import in_worker
 
@@ -173,17 +175,47 @@ def test_a_worker_ends_when_its_driver_is_killed(tmp_path: Path):
         time.sleep(0.05)
 
 
-def test_a_second_interrupt_leaves_at_once(known: Registry):
+def test_a_second_interrupt_leaves_at_once(known: Registry, monkeypatch: pytest.MonkeyPatch):
     """The worker does not listen to SIGTERM, so that one interrupt would take `GRACE`."""
-    interrupts = 0
+    monkeypatch.setattr(workers, "GRACE", 120.0)
 
     class Listener(runner.Silent):
         def event(self, run: plan.Run, event: Event) -> None:
-            nonlocal interrupts
-            interrupts += 1
-            if interrupts <= 2:
+            if event == Phase("construct"):
+                # once it is deaf: an interrupt, and another one
+                for seconds in (2.0, 4.0):
+                    threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    start = time.monotonic()
+    rows, _ = perform(
+        runs_of(known, "odd[how=deaf]", "mean_pool"), in_worker(), listener=Listener()
+    )
+    assert [r["status"] for r in rows] == ["interrupted", "interrupted"]
+    assert time.monotonic() - start < 60
+    assert not any("-m harness.worker" in c for c in map(command, children()))
+
+
+def test_an_interrupt_behind_the_last_word_leaves_the_run_ok(known: Registry):
+    class Listener(runner.Silent):
+        def event(self, run: plan.Run, event: Event) -> None:
+            if event == Ended("ok"):
                 raise KeyboardInterrupt
 
-    rows, _ = perform(runs_of(known, "mean_pool", seeds=2), in_worker(), listener=Listener())
-    assert [r["status"] for r in rows] == ["interrupted", "interrupted"]
-    assert not any("-m harness.worker" in c for c in map(command, children()))
+    rows, _ = perform(runs_of(known, "majority", seeds=2), in_worker(), listener=Listener())
+    assert [r["status"] for r in rows] == ["ok", "interrupted"]
+
+
+def test_a_deadline_behind_the_last_word_changes_nothing(known: Registry):
+    """A thread keeps the worker from leaving for longer than the evaluation may take."""
+    limits = Limits(phase_s={"evaluate": 3.0})
+    rows, _ = perform(runs_of(known, "odd[how=thread]"), in_worker(limits=limits))
+    assert rows[0]["status"] == "ok"
+
+
+def test_a_worker_that_cannot_be_started_costs_its_run(
+    known: Registry, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    rows, _ = perform(runs_of(known, "majority", "mean_pool"), in_worker())
+    assert [r["status"] for r in rows] == ["failed", "failed"]
+    assert "not started" in rows[0]["error_message"]

@@ -28,6 +28,10 @@ def page(records: list[Record]) -> str:
         f"{datetime.now(UTC):%Y-%m-%d}; "
         + ", ".join(f"{name} {text}" for name, text in sorted(versions.items())) + ".",
     ]  # fmt: skip
+    parts.append(
+        "The harness starts its workers with huge pages where glibc has them, and so does its "
+        "arm; its peers run as their users start them."
+    )
     for model in MODELS:
         parts += [f"### {model}", model_table(records, model)]
     parts += ["### Roofline", roofline_table(records), "### Targets", target_table(records)]

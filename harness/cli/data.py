@@ -55,7 +55,7 @@ def list_command(format_: str) -> None:
 
 @data.command("clean")
 @click.argument("parts", nargs=-1, metavar="[PART...]")
-@click.option("--all", "everything", is_flag=True, help="All parts but the spool.")
+@click.option("--all", "everything", is_flag=True, help="All but spool, checkpoints.")
 @click.option(
     "--older-than", type=click.FloatRange(min=0), default=0.0, metavar="DAYS",
     help="Keep files written in the last DAYS days.",
@@ -69,6 +69,8 @@ def clean_command(parts: tuple[str, ...], everything: bool, older_than: float) -
 
     if bool(parts) == everything:
         raise click.UsageError(f"name parts to clean ({', '.join(PARTS)}) or give --all")
-    chosen = [name for name in PARTS if name != "spool"] if everything else list(parts)
+    # a run that goes on may be writing there
+    kept = ("spool", "checkpoints")
+    chosen = [name for name in PARTS if name not in kept] if everything else list(parts)
     for part in clean(chosen, older_than_days=older_than):
         click.echo(f"{part.name}: {part.files} files, {part.size_bytes / 1e6:,.1f} MB removed")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from harness.api import Options
-from harness.errors import HarnessError
+from harness.errors import NoStore
 from harness.plan import Run
 from harness.recipe import Recipe
 from harness.resume import State, states
@@ -27,13 +26,11 @@ def describe(runs: Sequence[Run], url: str, options: Options) -> list[dict[str, 
 def _states(runs: Sequence[Run], url: str) -> list[State]:
     from harness.store import open_store
 
-    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
-        return [State("missing", reasons=("never run",))] * len(runs)
     try:
         with open_store(url, must_exist=True) as store:
             return states(runs, store)
-    except HarnessError as error:
-        return [State("missing", reasons=(str(error),))] * len(runs)
+    except NoStore:
+        return [State("missing", reasons=("never run",))] * len(runs)
 
 
 def _record(run: Run, state: State, options: Options) -> dict[str, Any]:
