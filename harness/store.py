@@ -127,10 +127,6 @@ class Store:
                 arrays={a["name"]: bytes(a["npy"]) for a in arrays},
             )
 
-    def holds(self, run_id: str) -> bool:
-        """Whether the run has a row."""
-        return bool(self._select(ROWS.c.run_id == run_id))
-
     def rows(self) -> list[Row]:
         """Every row, in the order in which the runs ended."""
         return self._select()

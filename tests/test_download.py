@@ -4,116 +4,41 @@ import hashlib
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from file_server import (
+    BODY,
+    HALF,
+    Reply,
+    Served,
+    busy,
+    file_server,
+    half,
+    rest,
+    send,
+    silent,
+    whole,
+)
 
 from harness.download import Patience, download
 from harness.errors import DataError
 from harness.progress import report_to
 from harness.specs import DataFile
 
-BODY = bytes(range(256)) * 1200  # several blocks of a transfer
-HALF = len(BODY) // 2
 QUICK = Patience(connect_s=5, read_s=5, attempts=3, pause_s=0.01)
 HASTY = Patience(connect_s=5, read_s=0.3, attempts=3, pause_s=0.01)
-
-Reply = Callable[[BaseHTTPRequestHandler], None]
-
-
-@dataclass
-class Served:
-    """A running server: its replies in order, the last one for ever after."""
-
-    port: int = 0
-    replies: list[Reply] = field(default_factory=list)
-    ranges: list[str | None] = field(default_factory=list)
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def file(self, **changes: object) -> DataFile:
-        values = {
-            "name": "body.bin", "url": f"http://127.0.0.1:{self.port}/body.bin",
-            "size": len(BODY), "sha256": hashlib.sha256(BODY).hexdigest(),
-        }  # fmt: skip
-        return DataFile(**{**values, **changes})  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "127.0.0.1")
-    state = Served()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            state.ranges.append(self.headers.get("Range"))
-            at = min(len(state.ranges), len(state.replies)) - 1
-            state.replies[at](self)
-            self.close_connection = True
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        state.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield state
-        finally:
-            state.stop.set()
-            server.shutdown()
-            thread.join()
-
-
-def send(
-    handler: BaseHTTPRequestHandler, body: bytes, *, status: int = 200, **headers: object
-) -> None:
-    handler.send_response(status)
-    for name, value in headers.items():
-        handler.send_header(name.replace("_", "-"), str(value))
-    handler.end_headers()
-    handler.wfile.write(body)
-    handler.wfile.flush()
-
-
-def rest(handler: BaseHTTPRequestHandler, *, upto: int = len(BODY)) -> None:
-    """Sends what was asked for, but ends the connection at byte `upto` of the file."""
-    asked = handler.headers.get("Range")
-    if asked is None:
-        send(handler, BODY[:upto], Content_Length=len(BODY))
-        return
-    start = int(asked.removeprefix("bytes=").removesuffix("-"))
-    given = f"bytes {start}-{len(BODY) - 1}/{len(BODY)}"
-    send(
-        handler, BODY[start:upto], status=206,
-        Content_Length=len(BODY) - start, Content_Range=given,
-    )  # fmt: skip
-
-
-def half(handler: BaseHTTPRequestHandler) -> None:
-    rest(handler, upto=HALF)
-
-
-def whole(handler: BaseHTTPRequestHandler) -> None:
-    send(handler, BODY, Content_Length=len(BODY))
-
-
-def busy(handler: BaseHTTPRequestHandler) -> None:
-    send(handler, b"", status=503, Content_Length=0)
-
-
-def silent(served: Served, *, after: int) -> Reply:
-    def reply(handler: BaseHTTPRequestHandler) -> None:
-        rest(handler, upto=after)
-        served.stop.wait(20)
-
-    return reply
+    with file_server() as state:
+        yield state
 
 
 def left(folder: Path) -> list[str]:
