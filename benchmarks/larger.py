@@ -14,6 +14,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from statistics import median
 from typing import Any
@@ -56,6 +57,8 @@ class Memory(Clock):
     def __call__(self, event: Event) -> None:
         super().__call__(event)
         if isinstance(event, EpochEnd):
+            # temporary buffers are given back a moment after their program has ended
+            time.sleep(0.2)
             with open("/proc/self/statm") as file:
                 pages = int(file.read().split()[1])
             self.rss_mb.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)

@@ -1,9 +1,10 @@
 """What each lever of the training step brings: the step with it and without it.
 
-The transformer at the tutorial's sizes on random tokens of IMDB's shape. Variants that one
-process can hold are compiled side by side and run in turn, a chunk each; huge pages are a
-matter of a process's environment, so those are compared between processes, in turn as
-well. Printed are medians and, round by round, the ratio to the step as it is.
+The tutorial's two models on random tokens of IMDB's shape. Variants that one process can
+hold are compiled side by side and run in turn, a chunk each, in a process that is started
+as a worker is; huge pages are a matter of a process's environment, so those are compared
+between processes, in turn as well. Printed are medians and, round by round, the ratio to
+the step as it is.
 
     python benchmarks/levers.py
 """
@@ -17,7 +18,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from statistics import median
+from dataclasses import dataclass
+from functools import partial
+from statistics import fmean, median
 from typing import Any
 from unittest import mock
 
@@ -33,7 +36,10 @@ from harness.allocator import VARIABLE, worker_environment
 from harness.optimizers import make_optimizer
 from harness.recipe import Recipe
 
-STEPS, BATCH, ROUNDS, PAIRS = 15, 128, 12, 4
+BATCH, PAIRS = 128, 4
+# steps in a chunk, and rounds
+STEPS = {"transformer": 15, "mean_pool": 50}
+ROUNDS = {"transformer": 12, "mean_pool": 60}
 SPEC = harness.DataSpec(kind="tokens", shape=(200,), vocab_size=20_000, num_classes=2, pad_id=0)
 Patch = Callable[[], AbstractContextManager[Any]]
 # the files whose names are exchanged, found through a model: what it is made of is its own
@@ -50,6 +56,8 @@ def plain_attention(
     return jnp.einsum("bhqk,bhkd->bhqd", jax.nn.softmax(scores), value)
 
 
+POOL: Any = harness.build_model("mean_pool", data=SPEC, seed=0)
+_pool_layers: Any = sys.modules[type(POOL.head).__module__]
 OWN_ATTENTION = _attention.attend
 
 
@@ -100,49 +108,81 @@ def all_plain() -> Iterator[None]:
         yield
 
 
-VARIANTS: dict[str, tuple[str, Patch]] = {
-    "as it is": ("transformer", nullcontext),
-    "attention as in the paper, heads in front": (
-        "transformer", lambda: mock.patch.object(_attention, "attend", plain_attention)
+def nnx_dropout(file: Any) -> Patch:
+    """`nnx.Dropout` in a file instead of the harness's own."""
+    return lambda: mock.patch.object(file, "Dropout", nnx.Dropout)
+
+
+def with_attention(attend: Callable[..., Any]) -> Patch:
+    return lambda: mock.patch.object(_attention, "attend", attend)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A step that lacks something.
+
+    Attributes:
+      selection: the model and its parameters.
+      patch: what is exchanged while it is built and compiled.
+      on_host: examples are gathered on the host, chunk by chunk, instead of positions.
+    """
+
+    selection: str
+    patch: Patch = nullcontext
+    on_host: bool = False
+
+
+TRANSFORMER = {
+    "as it is": Variant("transformer"),
+    "attention as in the paper, heads in front": Variant(
+        "transformer", with_attention(plain_attention)
     ),
-    "attention as in the paper, heads behind": (
+    "attention as in the paper, heads behind": Variant(
         "transformer",
         lambda: mock.patch.object(_attention.SelfAttention, "__call__", heads_last),
     ),
-    "attention's forward pass repeated in the backward": (
-        "transformer",
-        lambda: mock.patch.object(_attention, "attend", jax.checkpoint(OWN_ATTENTION)),
+    "attention's forward pass repeated in the backward": Variant(
+        "transformer", with_attention(jax.checkpoint(OWN_ATTENTION))
     ),
-    "no groups, attention 8 examples at a time": (
-        "transformer[groups=1]",
-        lambda: mock.patch.object(_attention, "attend", mapped_attention),
+    "no groups, attention 8 examples at a time": Variant(
+        "transformer[groups=1]", with_attention(mapped_attention)
     ),
-    "nnx.Dropout: 32 bits and a hash each": (
-        "transformer", lambda: mock.patch.object(_layers, "Dropout", nnx.Dropout)
-    ),
-    "the batch whole, no groups": ("transformer[groups=1]", nullcontext),
-    "2 groups": ("transformer[groups=2]", nullcontext),
-    "4 groups": ("transformer[groups=4]", nullcontext),
-    "the step as the loop's body, no conditional": (
+    "nnx.Dropout: 32 bits and a hash each": Variant("transformer", nnx_dropout(_layers)),
+    "the batch whole, no groups": Variant("transformer[groups=1]"),
+    "2 groups": Variant("transformer[groups=2]"),
+    "4 groups": Variant("transformer[groups=4]"),
+    "the step as the loop's body, no conditional": Variant(
         "transformer", lambda: mock.patch.object(program, "train_chunk", loop_body)
     ),
-    "none of these": ("transformer[groups=1]", all_plain),
-}  # fmt: skip
+    "examples gathered on the host": Variant("transformer", on_host=True),
+    "none of attention, groups, dropout, conditional": Variant(
+        "transformer[groups=1]", all_plain
+    ),
+}
+MEAN_POOL = {
+    "as it is": Variant("mean_pool"),
+    "nnx.Dropout: 32 bits and a hash each": Variant("mean_pool", nnx_dropout(_pool_layers)),
+    "the step as the loop's body, no conditional": Variant(
+        "mean_pool", lambda: mock.patch.object(program, "train_chunk", loop_body)
+    ),
+    "examples gathered on the host": Variant("mean_pool", on_host=True),
+}
+VARIANTS = {"transformer": TRANSFORMER, "mean_pool": MEAN_POOL}
 
 
 class Arm:
     """One variant, compiled, with a state of its own."""
 
-    def __init__(self, selection: str, patch: Patch) -> None:
+    def __init__(self, variant: Variant, steps: int) -> None:
         random = np.random.RandomState(0)
         x = random.randint(0, 20_000, (4096, 200)).astype(np.int32)
         y = random.randint(0, 2, 4096).astype(np.int32)
-        self.data = jax.device_put({"x": x, "y": y})
-        rows = random.permutation(4096)[: STEPS * BATCH].astype(np.int32)
-        self.payload = rows.reshape(STEPS, BATCH)  # [k, b]
-        optimizer = make_optimizer(Recipe(), steps=STEPS)
-        with patch():
-            built = harness.build_model(selection, data=SPEC, seed=0)
+        self.host = {"x": x, "y": y} if variant.on_host else None
+        self.data = None if variant.on_host else jax.device_put({"x": x, "y": y})
+        self.rows = random.randint(0, 4096, (steps, BATCH)).astype(np.int32)  # [k, b]
+        optimizer = make_optimizer(Recipe(), steps=steps)
+        with variant.patch():
+            built = harness.build_model(variant.selection, data=SPEC, seed=0)
             split, params, rest = program.split_model(built)
 
             def step(state: program.TrainState, batch: program.Batch) -> Any:
@@ -151,57 +191,104 @@ class Arm:
             state = program.TrainState(params, rest, optimizer.init(params))
             self.state = jax.tree.map(jnp.copy, state)
             self.compiled = program.compile_ahead(
-                program.train_chunk(step, STEPS), self.state, self.data, self.payload,
+                program.train_chunk(step, steps), self.state, self.data, self.payload(),
                 np.int32(1), donate=(0,),
             )  # fmt: skip
 
-    def step_ms(self, steps: int = STEPS) -> float:
-        """Runs one chunk; milliseconds a step."""
+    def payload(self) -> Any:
+        """Positions [k, b], or the examples themselves."""
+        if self.host is None:
+            return self.rows
+        return {name: array[self.rows] for name, array in self.host.items()}
+
+    def chunk_ms(self, steps: int, *, read_loss: bool = False) -> float:
+        """Runs so many steps in one execution; milliseconds a step."""
         start = time.perf_counter()
-        self.state, _ = jax.block_until_ready(
-            self.compiled.call(self.state, self.data, self.payload, np.int32(steps))
+        self.state, losses = self.compiled.call(
+            self.state, self.data, self.payload(), np.int32(steps)
         )
+        jax.block_until_ready(self.state)
+        if read_loss:
+            float(losses[0])
         return 1e3 * (time.perf_counter() - start) / steps
 
 
-def in_one_process() -> None:
-    arms = {name: Arm(*variant) for name, variant in VARIANTS.items()}
-    times: dict[str, list[float]] = {name: [] for name in [*arms, "chunks of one step"]}
-    for _ in range(ROUNDS + 1):
-        for name, arm in arms.items():
-            times[name].append(arm.step_ms())
-        lone = [arms["as it is"].step_ms(1) for _ in range(STEPS)]
-        times["chunks of one step"].append(sum(lone) / STEPS)
-    base = times["as it is"][1:]
-    print("| training step | ms | times as it is | compile s |\n|---|---:|---:|---:|")
-    for name, values in times.items():
-        compile_s = f"{arms[name].compiled.seconds:.1f}" if name in arms else ""
-        shown = ratio_text(values[1:], base)
-        print(f"| {name} | {median(values[1:]):.1f} | {shown} | {compile_s} |")
+def turns(model: str) -> dict[str, Any]:
+    """All variants of a model in this process: ms a step by round, and seconds to compile."""
+    steps = STEPS[model]
+    arms = {name: Arm(variant, steps) for name, variant in VARIANTS[model].items()}
+    one = arms["as it is"].chunk_ms
+    take: dict[str, Callable[[], float]] = {
+        **{name: partial(arm.chunk_ms, steps) for name, arm in arms.items()},
+        "chunks of one step": lambda: fmean(one(1) for _ in range(steps)),
+        "chunks of one step, each loss read": lambda: fmean(
+            one(1, read_loss=True) for _ in range(steps)
+        ),
+    }
+    names = list(take)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(ROUNDS[model] + 1):
+        # the order turns, so that no variant always follows the same one
+        at = number % len(names)
+        for name in [*names[at:], *names[:at]]:
+            times[name].append(take[name]())
+    return {
+        "ms": {name: values[1:] for name, values in times.items()},
+        "compile_s": {name: arm.compiled.seconds for name, arm in arms.items()},
+    }
+
+
+def in_process(words: list[str], environment: dict[str, str]) -> Any:
+    """This file in a process of its own: the JSON that it prints."""
+    done = subprocess.run(
+        [sys.executable, __file__, *words], env=environment, check=True,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+def in_one_process(model: str) -> None:
+    said = in_process(["turns", model], worker_environment(os.environ))
+    base = said["ms"]["as it is"]
+    print(f"| {model}'s training step | ms | times as it is | compile s |")
+    print("|---|---:|---:|---:|")
+    for name, values in said["ms"].items():
+        seconds = said["compile_s"].get(name)
+        compile_s = "" if seconds is None else f"{seconds:.1f}"
+        shown = ratio_text(values, base)
+        print(f"| {name} | {median(values):.2f} | {shown} | {compile_s} |")
+    print()
 
 
 def between_processes() -> None:
+    """Environments, each for chunks of the usual length and for chunks of one step."""
     plain = {k: v for k, v in os.environ.items() if k not in (VARIABLE, "XLA_FLAGS")}
     huge = worker_environment(plain)
-    settings = {
-        "as it is: huge pages": huge,
-        "pages of 4 KiB": plain,
-        "XLA_FLAGS=--xla_cpu_prefer_vector_width=512": {
-            **huge, "XLA_FLAGS": "--xla_cpu_prefer_vector_width=512"
-        },
+    vectors = {"XLA_FLAGS": "--xla_cpu_prefer_vector_width=512"}
+    settings: dict[str, tuple[dict[str, str], int]] = {
+        "as it is: huge pages": (huge, STEPS["transformer"]),
+        "pages of 4 KiB": (plain, STEPS["transformer"]),
+        "huge pages, chunks of one step": (huge, 1),
+        "pages of 4 KiB, chunks of one step": (plain, 1),
+        "XLA_FLAGS=--xla_cpu_prefer_vector_width=512": (
+            {**huge, **vectors}, STEPS["transformer"]
+        ),
     }  # fmt: skip
     times: dict[str, list[float]] = {name: [] for name in settings}
     for _ in range(PAIRS):
-        for name, environment in settings.items():
-            done = subprocess.run(
-                [sys.executable, __file__, "one"], env=environment, check=True,
-                capture_output=True, text=True,
-            )  # fmt: skip
-            times[name].append(json.loads(done.stdout))
+        for name, (environment, steps) in settings.items():
+            times[name].append(in_process(["one", str(steps)], environment))
     base = next(iter(times.values()))
-    print("\n| a process each | ms | times as it is |\n|---|---:|---:|")
+    print("| transformer, a process each | ms | times as it is |\n|---|---:|---:|")
     for name, values in times.items():
         print(f"| {name} | {median(values):.1f} | {ratio_text(values, base)} |")
+
+
+def alone(steps: int) -> float:
+    """Milliseconds a step of the transformer, the median of chunks of so many steps."""
+    arm = Arm(TRANSFORMER["as it is"], STEPS["transformer"])
+    count = (ROUNDS["transformer"] + 1) * STEPS["transformer"] // steps
+    return median([arm.chunk_ms(steps) for _ in range(count)][1:])
 
 
 def ratio_text(values: list[float], base: list[float]) -> str:
@@ -211,13 +298,19 @@ def ratio_text(values: list[float], base: list[float]) -> str:
 
 
 def main() -> None:
-    if sys.argv[1:] == ["one"]:
-        arm = Arm(*VARIANTS["as it is"])
-        print(median([arm.step_ms() for _ in range(ROUNDS + 1)][1:]))
+    words = sys.argv[1:]
+    if words[:1] == ["one"]:
+        print(alone(int(words[1])))
         return
-    in_one_process()
+    if words[:1] == ["turns"]:
+        print(json.dumps(turns(words[1])))
+        return
+    for model in VARIANTS:
+        in_one_process(model)
     between_processes()
-    print(f"\n{ROUNDS} rounds of {STEPS} steps, {BATCH} examples each; {PAIRS} pairs.")
+    for model, steps in STEPS.items():
+        print(f"\n{model}: {ROUNDS[model]} rounds of {steps} steps, {BATCH} examples each.")
+    print(f"Processes: {PAIRS} of each.")
     jax_version = machine.versions()["jax_version"]
     print(f"{machine.cpu_model()}, {os.cpu_count()} cores, jax {jax_version}")
 

@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -27,6 +29,7 @@ from harness.plan import Run, expand
 from harness.suites import Suite
 
 PAIRS = 5
+MODELS = ("transformer", "mean_pool")
 LOAD = """
 import time, harness
 start = time.perf_counter()
@@ -68,6 +71,50 @@ def until_first_step(run: Run) -> float:
     return reached[0]
 
 
+@contextmanager
+def cache_of_its_own() -> Iterator[None]:
+    """Everything that is kept between loads and starts, in an empty folder until the end."""
+    before = os.environ.get("HARNESS_CACHE_DIR")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["HARNESS_CACHE_DIR"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["HARNESS_CACHE_DIR"]
+            if before is not None:
+                os.environ["HARNESS_CACHE_DIR"] = before
+
+
+def source() -> Path:
+    """The file that the tutorial's preparation reads."""
+    return (Path(os.environ.get("HARNESS_DATA_DIR", "")) / "imdb" / "imdb.npz").resolve()
+
+
+def loading() -> dict[str, float]:
+    """Seconds for the tutorial's preparation, the first load and the second."""
+    shutil.rmtree(cache_dir(), ignore_errors=True)
+    open_registry()  # the index of plugins is no part of loading
+    return {
+        "tutorial": in_process(TUTORIAL, str(source())),
+        "first": in_process(LOAD),
+        "second": in_process(LOAD),
+    }
+
+
+def starting(model: str) -> dict[str, float]:
+    """Seconds until the first step, without compiled programs and with them."""
+    suite = Suite(datasets=("imdb",), models=(model,), recipe={"epochs": 1, "limit": 2560})
+    (run,) = expand(suite, open_registry(), key_parts=machine.key_parts())
+    shutil.rmtree(cache_dir() / "xla", ignore_errors=True)
+    return {"first": until_first_step(run), "second": until_first_step(run)}
+
+
+def measure() -> dict[str, dict[str, float]]:
+    """One round of everything: "loading", and a model's name for its starts."""
+    with cache_of_its_own():
+        return {"loading": loading()} | {model: starting(model) for model in MODELS}
+
+
 def line(name: str, values: list[float], base: list[float] | None = None) -> str:
     text = f"| {name} | {median(values):.3f} ({min(values):.3f} to {max(values):.3f}) |"
     if base is None:
@@ -76,44 +123,33 @@ def line(name: str, values: list[float], base: list[float] | None = None) -> str
     return f"{text} {median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}) |"
 
 
-def loading(source: Path) -> None:
-    times: dict[str, list[float]] = {"tutorial": [], "first": [], "second": []}
-    for _ in range(PAIRS):
-        shutil.rmtree(cache_dir(), ignore_errors=True)
-        open_registry()  # the index of plugins is no part of loading
-        times["tutorial"].append(in_process(TUTORIAL, str(source)))
-        times["first"].append(in_process(LOAD))
-        times["second"].append(in_process(LOAD))
-    print("| loading IMDB | s | over the tutorial's |\n|---|---:|---:|")
-    print(line("the tutorial's preparation", times["tutorial"]))
-    print(line("the first time", times["first"], times["tutorial"]))
-    print(line("the second time", times["second"], times["tutorial"]))
+def page(rounds: list[dict[str, dict[str, float]]]) -> str:
+    """Both tables as markdown."""
 
+    def column(what: str, name: str) -> list[float]:
+        return [found[what][name] for found in rounds]
 
-def starting(model: str) -> None:
-    suite = Suite(datasets=("imdb",), models=(model,), recipe={"epochs": 1, "limit": 2560})
-    (run,) = expand(suite, open_registry(), key_parts=machine.key_parts())
-    first, second = [], []
-    for _ in range(PAIRS):
-        shutil.rmtree(cache_dir() / "xla", ignore_errors=True)
-        first.append(until_first_step(run))
-        second.append(until_first_step(run))
-    print(line(f"{model}, the first time", first))
-    print(line(f"{model}, the second time", second, first))
+    tutorial = column("loading", "tutorial")
+    lines = [
+        "| loading IMDB | s | over the tutorial's |\n|---|---:|---:|",
+        line("the tutorial's preparation", tutorial),
+        line("the first time", column("loading", "first"), tutorial),
+        line("the second time", column("loading", "second"), tutorial),
+        "\n| process start to first training step | s | over the first |\n|---|---:|---:|",
+    ]
+    for model in MODELS:
+        first = column(model, "first")
+        lines += [
+            line(f"{model}, the first time", first),
+            line(f"{model}, the second time", column(model, "second"), first),
+        ]
+    return "\n".join(lines)
 
 
 def main() -> None:
-    source = Path(os.environ.get("HARNESS_DATA_DIR", "")) / "imdb" / "imdb.npz"
-    if not source.is_file():
-        sys.exit(f"no {source}: set HARNESS_DATA_DIR to a folder with imdb/imdb.npz")
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["HARNESS_CACHE_DIR"] = folder
-        loading(source.resolve())
-        print(
-            "\n| process start to first training step | s | over the first |\n|---|---:|---:|"
-        )
-        for model in ("transformer", "mean_pool"):
-            starting(model)
+    if not source().is_file():
+        sys.exit(f"no {source()}: set HARNESS_DATA_DIR to a folder with imdb/imdb.npz")
+    print(page([measure() for _ in range(PAIRS)]))
     versions = machine.versions()
     print(f"\n{PAIRS} pairs; {machine.cpu_model()}, {os.cpu_count()} cores, "
           f"jax {versions['jax_version']}, Python {versions['python_version']}")  # fmt: skip

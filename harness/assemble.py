@@ -38,9 +38,10 @@ class Splits:
 
 
 def make_splits(dataset: Dataset, recipe: Recipe) -> Splits:
-    """Checks the data set's splits and cuts them as the recipe says."""
+    """Checks the data set's splits, cuts them as the recipe says, decides where they live."""
     train = feed.as_examples(dataset.train, dataset.spec, name="train", limit=recipe.limit)
     test = feed.as_examples(dataset.test, dataset.spec, name="test", limit=recipe.limit)
+    train, test = feed.place_within(feed.room(jax.local_devices()[0]), train, test)
     if recipe.validation == 0:
         return Splits(train, test, None)
     train, validation = feed.hold_out(train, recipe.validation)

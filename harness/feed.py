@@ -8,8 +8,8 @@ chunk by chunk.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import grain
 import numpy as np
@@ -18,8 +18,10 @@ from harness.errors import ContractError, UsageError
 from harness.orders import EvalOrder, TrainingOrder
 from harness.specs import DataSpec, RandomAccess, Split
 
-# a split above this size stays on the host
+# data above this size stays on the host where the device does not say what it has free
 RESIDENT_BYTES = 2 << 30
+# the share of a device's free memory that data may take; the rest is for the programs
+DATA_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -30,22 +32,16 @@ class Examples:
       arrays: {"x": [n, *shape], "y": int32 [n]}, or None.
       source: a random-access source of {"x": [*shape], "y": []}, or None.
       index: int64 [n], the positions of the split's examples in either of them.
+      resident: whether the arrays go to the device as a whole.
     """
 
     arrays: Mapping[str, np.ndarray] | None
     source: RandomAccess | None
     index: np.ndarray
+    resident: bool = False
 
     def __len__(self) -> int:
         return len(self.index)
-
-    @property
-    def resident(self) -> bool:
-        """Whether the arrays go to the device as a whole."""
-        return (
-            self.arrays is not None
-            and sum(a.nbytes for a in self.arrays.values()) <= RESIDENT_BYTES
-        )
 
     def gather(self, positions: np.ndarray) -> dict[str, np.ndarray]:
         """The examples at `positions` [...] of the split: x [..., *shape], y [...]."""
@@ -133,6 +129,29 @@ def _check_arrays(arrays: Mapping[str, np.ndarray], spec: DataSpec, name: str) -
         )
 
 
+class _HasMemory(Protocol):
+    def memory_stats(self) -> dict[str, int] | None: ...
+
+
+def room(device: _HasMemory) -> int:
+    """Bytes of data that a device may be given: half of what it says it has free."""
+    stats = device.memory_stats()
+    if not stats or "bytes_limit" not in stats:
+        return RESIDENT_BYTES
+    return int(DATA_SHARE * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
+
+
+def place_within(room: int, *splits: Examples) -> tuple[Examples, ...]:
+    """Marks splits as resident, the first ones first, as long as all of them fit."""
+    placed: list[Examples] = []
+    for examples in splits:
+        size = sum(array.nbytes for array in (examples.arrays or {}).values())
+        fits = examples.arrays is not None and size <= room
+        room -= size if fits else 0
+        placed.append(replace(examples, resident=fits))
+    return tuple(placed)
+
+
 def hold_out(examples: Examples, fraction: float) -> tuple[Examples, Examples]:
     """Splits off a stratified fraction for validation; the same for every run.
 
@@ -153,7 +172,7 @@ def hold_out(examples: Examples, fraction: float) -> tuple[Examples, Examples]:
 
 
 def _at(examples: Examples, mask: np.ndarray) -> Examples:
-    return Examples(examples.arrays, examples.source, examples.index[mask])
+    return replace(examples, index=examples.index[mask])
 
 
 @dataclass(frozen=True)

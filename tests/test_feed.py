@@ -17,8 +17,9 @@ def examples(size: int = 100) -> feed.Examples:
 
 def test_chunks_have_one_shape_whether_gathered_or_not():
     data = token_data()
-    resident = feed.as_examples(data.train, data.spec, name="train", limit=None)
-    streamed = feed.as_examples(Source(data.train), data.spec, name="train", limit=None)
+    in_memory = feed.as_examples(data.train, data.spec, name="train", limit=None)
+    of_source = feed.as_examples(Source(data.train), data.spec, name="train", limit=None)
+    resident, streamed = feed.place_within(1 << 20, in_memory, of_source)
     order = orders.TrainingOrder(size=100, batch_size=10, chunk=4, epochs=1, seed=0)
     placed, gathered = list(feed.chunks(resident, order)), list(feed.chunks(streamed, order))
     assert resident.resident and not streamed.resident
@@ -27,6 +28,31 @@ def test_chunks_have_one_shape_whether_gathered_or_not():
         assert here.payload.shape == (4, 10)
         assert (arrays(data.train)["x"][here.payload] == there.payload["x"]).all()
         assert (arrays(data.train)["y"][here.payload] == there.payload["y"]).all()
+
+
+class Device:
+    def __init__(self, stats: dict[str, int] | None) -> None:
+        self.stats = stats
+
+    def memory_stats(self) -> dict[str, int] | None:
+        return self.stats
+
+
+def test_half_of_what_a_device_has_free_is_for_data():
+    assert feed.room(Device({"bytes_limit": 1000, "bytes_in_use": 200})) == 400
+    assert feed.room(Device(None)) == feed.room(Device({})) == feed.RESIDENT_BYTES
+
+
+def test_splits_share_the_room_on_a_device():
+    train, test = examples(100), examples(50)  # 52 bytes an example
+    assert [e.resident for e in feed.place_within(7800, train, test)] == [True, True]
+    assert [e.resident for e in feed.place_within(7799, train, test)] == [True, False]
+    assert [e.resident for e in feed.place_within(5199, train, test)] == [False, True]
+
+
+def test_what_is_held_out_stays_where_the_split_is():
+    (train,) = feed.place_within(1 << 20, examples())
+    assert [part.resident for part in feed.hold_out(train, 0.2)] == [True, True]
 
 
 def test_validation_is_stratified_disjoint_and_the_same_every_time():

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import harness
 from benchmarks.peers import __main__ as command
-from benchmarks.peers import arms, rounds, summary, targets
+from benchmarks.peers import arms, job, rounds, summary, targets
 from benchmarks.peers.arms import ARMS, BY_NAME, Arm
 from benchmarks.peers.machine_rates import rate
 from benchmarks.peers.targets import TUTORIAL
@@ -110,8 +111,56 @@ def test_kept_measurements_give_the_same_page(tmp_path: Path):
     assert command.page(command.read_records(path)) == command.page(records)
 
 
-def test_a_rate_is_an_amount_over_a_time():
-    assert rate(lambda x: x, np.zeros(1), 1.0) > 0
+def test_a_rate_is_an_amount_over_the_shortest_time(monkeypatch: pytest.MonkeyPatch):
+    ticks = iter([0.0, 4.0, 10.0, 12.0, 20.0, 25.0, 30.0, 33.0, 40.0, 48.0])
+    monkeypatch.setattr("benchmarks.peers.machine_rates.time.perf_counter", lambda: next(ticks))
+    assert rate(lambda x: x, np.zeros(1), 6.0) == 3.0
+
+
+def test_times_to_load_and_to_start_have_targets():
+    start = {
+        "loading": {"tutorial": 4.0, "first": 1.0, "second": 0.01},
+        "transformer": {"first": 8.0, "second": 4.0},
+        "mean_pool": {"first": 2.0, "second": 2.0},
+    }
+    found = targets.targets([{"round": 0, "arm": "start", "start": start}])
+    verdicts = {t.name: (t.ratios, t.verdict()) for t in found if t.ratios}
+    again = "process start to first training step, second time over the first"
+    assert verdicts == {
+        f"transformer, {again}": ([0.5], "must"),
+        f"mean_pool, {again}": ([1.0], "missed"),
+        "loading IMDB the first time over the tutorial's preparation": ([0.25], "must"),
+        "loading IMDB the second time, s": ([0.01], "goal"),
+    }
+
+
+def test_without_imdb_the_tokens_are_random_and_that_is_said_loudly(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def absent(name: str) -> harness.Dataset:
+        raise harness.DataError("no such file; set HARNESS_DATA_DIR")
+
+    monkeypatch.setattr(harness, "load_dataset", absent)
+    with rounds.data_folder(300) as (folder, name):
+        data = job.read_data(folder)
+    assert name.startswith("SYNTHETIC") and "first 300" in name
+    assert "SYNTHETIC TOKENS" in capsys.readouterr().err
+    # two whole batches of 128; every word may occur
+    assert data.x_train.shape == (256, 200) and data.x_test.shape == (300, 200)
+    assert data.x_train.min() >= 0 and 19_900 < data.x_train.max() < 20_000
+    assert set(data.y_train) == {0, 1}
+
+
+def test_without_imdb_loading_is_not_measured_and_says_so(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HARNESS_DATA_DIR", "/nowhere")
+    assert rounds.starts() == {"error": "no /nowhere/imdb/imdb.npz: set HARNESS_DATA_DIR"}
+
+
+def test_only_arms_with_huge_pages_are_started_as_a_worker_is():
+    told = {arm.name for arm in ARMS if arm.huge_pages}
+    assert told == {
+        "harness", "PyTorch eager, huge pages", "Keras 3 on JAX, 16 steps, huge pages"
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +176,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("model", arms.MODELS)
 @pytest.mark.parametrize(
-    "arm", [a for a in ARMS if a.name not in ("PyTorch compile", "Keras 3 on JAX, 16 steps")],
+    "arm", [BY_NAME[name] for name in (
+        "harness", *TUTORIAL, "PyTorch eager", "Keras 3 on JAX, 16 steps, huge pages",
+    )],
     ids=lambda arm: arm.name,
 )  # fmt: skip
 def test_every_library_trains_the_same_number_of_parameters(arm: Arm, model: str, folder: Path):
@@ -148,6 +199,6 @@ def test_a_process_that_fails_is_a_record_with_its_last_line():
 def test_a_missing_package_is_named_and_its_arm_not_run(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(rounds, "ARMS", (Arm("absent", "none", needs=("no_such_package",)),))
     monkeypatch.setattr(rounds, "machine_rates", lambda: {"gflop_s": 1.0, "gb_s": 1.0})
-    said = list(rounds.run_rounds(1, ("mean_pool",), (), "", ""))
+    said = list(rounds.run_rounds(1, ("mean_pool",), ("absent",), "", ""))
     assert said[1]["error"] == "missing: pip install no_such_package"
     assert importlib.util.find_spec("no_such_package") is None

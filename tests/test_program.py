@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from jax import lax
 from small import Bag, arrays, token_data, token_spec
 
 from harness import program
@@ -64,6 +65,23 @@ def test_a_chunk_takes_the_same_steps_as_a_plain_nnx_loop():
     ):
         # Adam divides by the root of tiny squares: rounding shows in the last digits
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
+
+
+def test_a_chunk_takes_the_steps_of_a_scan_to_the_bit():
+    split, optimizer, state = make()
+    data, positions = batches(5)
+
+    def step(state, batch):
+        return program.train_step(split, optimizer, state, batch)
+
+    def scan(state, data, positions):
+        return lax.scan(lambda s, p: step(s, (data["x"][p], data["y"][p])), state, positions)
+
+    expected, losses = jax.jit(scan)(state, data, positions)
+    found, own = jax.jit(program.train_chunk(step, 5))(state, data, positions, 5)
+    np.testing.assert_array_equal(own, losses)
+    for ours, theirs in zip(leaves(found), leaves(expected), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_steps_beyond_the_asked_ones_are_not_taken():

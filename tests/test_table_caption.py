@@ -40,10 +40,11 @@ def test_times_that_say_less_than_they_seem_to_are_marked():
         make_row(seed=0, timing_comparable=False, recompiles=2, recompiled="step(f32[3])"),
         make_row(seed=1, timing_comparable=True, recompiles=0, recompiled=""),
         make_row(seed=2, timing_comparable=None, recompiles=None, recompiled=None),
+        make_row(seed=3, timing_comparable=True, recompiles=1, recompiled="eval(f32[4])"),
     ]
     last = caption(frame_of(rows)).splitlines()[-1]
-    assert "times of 1 are not comparable: another run went on beside" in last
-    assert "1 compiled again while training, as step(f32[3])" in last
+    assert "* times of 1 are not comparable: another run went on beside" in last
+    assert "† 2 compiled again while training: step(f32[3]) and eval(f32[4])" in last
 
 
 def test_nothing_measured_needs_no_caption():

@@ -43,6 +43,31 @@ def test_text_is_aligned_with_units_in_the_headings():
     ]
 
 
+def test_times_that_are_hard_to_believe_carry_a_mark():
+    rows = [
+        make_row("quiet", recompiles=0, timing_comparable=True),
+        make_row("again", seed=0, recompiles=2, timing_comparable=True),
+        make_row("again", seed=1, recompiles=0, timing_comparable=True),
+        make_row("beside", recompiles=0, timing_comparable=False),
+        make_row("both", recompiles=1, timing_comparable=False),
+    ]
+    lines = text_of(*[row | {"step_ms_p50": 2.5} for row in rows]).splitlines()
+    assert "shared" not in lines[0] and "again" not in lines[0]
+    marks = {line.split()[1]: [w for w in line.split() if w.startswith("2.50")]
+             for line in lines[2:]}  # fmt: skip
+    assert marks == {
+        "quiet": ["2.50"], "again": ["2.50†"], "beside": ["2.50*"], "both": ["2.50*†"],
+    }  # fmt: skip
+
+
+def test_lines_count_what_was_compiled_again_and_what_shared_the_machine_if_anything_did():
+    rows = [make_row("a", recompiles=2, timing_comparable=False), failed_row("b")]
+    lines = tabulate(frame_of(rows))
+    assert lines["compiled_again"].tolist()[0] == 2 and lines["shared"].tolist()[0] == 1
+    calm = tabulate(frame_of([make_row("a", recompiles=0, timing_comparable=True)]))
+    assert not {"compiled_again", "shared"} & set(calm.columns)
+
+
 def test_the_data_set_is_named_on_every_line():
     lines = text_of(make_row("a"), make_row("b"), make_row("c")).splitlines()
     assert [line.split()[:2] for line in lines[2:]] == [["digits", x] for x in "abc"]

@@ -30,7 +30,9 @@ def page(records: list[Record]) -> str:
     ]  # fmt: skip
     parts.append(
         "The harness starts its workers with huge pages where glibc has them, and so does its "
-        "arm; its peers run as their users start them."
+        "arm; its peers run as their users start them, one arm of each with huge pages too. "
+        "The harness's first epoch runs in a process that has run the bare scan before; a step "
+        "of Keras is one of a `fit` over 32, its start included."
     )
     for model in MODELS:
         parts += [f"### {model}", model_table(records, model)]

@@ -7,6 +7,7 @@ scan takes as many steps, so that both see the same minute of a noisy machine.
 from __future__ import annotations
 
 import json
+import platform
 import time
 from importlib.metadata import version
 from typing import Any
@@ -118,7 +119,10 @@ def run(job: Job) -> Answer:
         eval_s=clock.eval_s,
         step_ms=clock.measured["step_ms_p50"],
         accuracy=clock.accuracy[-1],
-        versions={name: version(name) for name in ("jax", "flax", "grain", "optax")},
+        versions={
+            "Python": platform.python_version(),
+            **{name: version(name) for name in ("jax", "jaxlib", "flax", "grain", "optax")},
+        },
         extra={
             **{name: clock.measured[name] for name in shown},
             "scan_s": clock.scan_s,

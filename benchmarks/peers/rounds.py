@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import harness
+from benchmarks import start
 from benchmarks.peers import sizes
 from benchmarks.peers.arms import ARMS, EPOCHS, Arm
 from benchmarks.peers.job import Job
@@ -66,8 +67,7 @@ def run_arm(
 ) -> Record:
     """One process: what it answered, or "error" with the last line it said."""
     job = Job(arm.name, model, epochs or EPOCHS[model], blocks, folder, arm.options)
-    # the harness starts its workers so; the others run as their users start them
-    environment = worker_environment(os.environ) if arm.module == "harness_arm" else os.environ
+    environment = worker_environment(os.environ) if arm.huge_pages else os.environ
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.peers.process"],
         input=json.dumps(asdict(job)), capture_output=True, text=True, cwd=ROOT,
@@ -86,13 +86,23 @@ def machine_rates() -> dict[str, float]:
     return json.loads(done.stdout)
 
 
+def starts() -> Record:
+    """Seconds to load IMDB and to start a worker, first and second time."""
+    if not start.source().is_file():
+        return {"error": f"no {start.source()}: set HARNESS_DATA_DIR"}
+    return {"start": start.measure()}
+
+
 def run_rounds(
     rounds: int, models: tuple[str, ...], names: tuple[str, ...], folder: str, data: str
 ) -> Iterator[Record]:
-    """Yields a record for every process, and one with the machine's rates each round."""
+    """Yields a record for every process; each round one with the machine's rates and, when
+    all arms run, one with the times to load and to start."""
     chosen = [arm for arm in ARMS if not names or arm.name in names]
     for number in range(rounds):
         yield {"round": number, "arm": "machine", "data": data, **machine_rates()}
+        if not names:
+            yield {"round": number, "arm": "start", **starts()}
         for model in models:
             # the order turns, so that no arm always follows the same one
             for arm in [*chosen[number:], *chosen[:number]]:

@@ -38,12 +38,11 @@ def caption(frame: pd.DataFrame) -> str:
         notes.append("compile s leaves out programs that came from the cache")
     shared = int((~ok["timing_comparable"].fillna(True).astype(bool)).sum())
     if shared:
-        notes.append(f"times of {shared} are not comparable: another run went on beside")
+        notes.append(f"* times of {shared} are not comparable: another run went on beside")
     again = ok.loc[ok["recompiles"].fillna(0) > 0]
     if len(again):
-        notes.append(
-            f"{len(again)} compiled again while training, as {again['recompiled'].iloc[0]}"
-        )
+        shapes = " and ".join(dict.fromkeys(again["recompiled"].dropna()))
+        notes.append(f"† {len(again)} compiled again while training: {shapes}")
     return "\n".join([*lines, "; ".join(notes)]).strip()
 
 

@@ -35,7 +35,11 @@ MEASURES = {
     "step_ms_p50": ("step_ms_p50", "median"),
     "step_ms_p90": ("step_ms_p90", "median"),
     "examples_per_s": ("examples_per_s", "median"),
+    "compiled_again": ("recompiles", "sum"),
+    "shared": ("shared", "sum"),
 }
+# of these a line has a column only if it is not zero everywhere
+RARE = ("compiled_again", "shared")
 REVERSED = {column: alias for alias, column in ALIASES.items()}
 ORDER = ["n", "accuracy", "accuracy_sd", "loss", "param_count", *list(MEASURES)[3:]]
 
@@ -56,9 +60,11 @@ def tabulate(
     vary (or else the columns `by`); hyper-parameters that are not the same in all rows;
     `n` ok runs; `accuracy`, `loss` means, and `accuracy_sd` the sample standard deviation
     (missing for one run); `param_count`; `compile_s` (of runs that did compile),
-    `step_ms_p50`, `step_ms_p90` and `examples_per_s` medians; `vs_parent` the mean
+    `step_ms_p50`, `step_ms_p90` and `examples_per_s` medians; `compiled_again` programs that
+    were compiled once more in the middle of training, and `shared` the runs beside which
+    another one went on, so that their times are not comparable; `vs_parent` the mean
     difference in accuracy from the parent on `vs_parent_n` common seeds, with its sample
-    standard deviation `vs_parent_sd`; `status`. The last two are there only if they say
+    standard deviation `vs_parent_sd`; `status`. The last four are there only if they say
     something.
 
     Args:
@@ -143,7 +149,9 @@ def _measured(runs: pd.DataFrame) -> pd.DataFrame:
     # a program that came from the cache was not compiled
     cached = (runs["compile_cache"] == "hit").fillna(False)
     compiled = runs["compile_s"].mask(cached)
-    ok = runs.assign(compile_s=compiled).loc[runs["status"] == "ok"].groupby("cell")
+    shared = ~runs["timing_comparable"].fillna(True).astype(bool)
+    told = runs.assign(compile_s=compiled, shared=shared.astype("Int64"))
+    ok = told.loc[runs["status"] == "ok"].groupby("cell")
     measures: dict[str, Any] = {name: pd.NamedAgg(*how) for name, how in MEASURES.items()}
     lines = ok.agg(**measures).reindex(runs["cell"].unique())
     sizes = runs.groupby("cell")["param_count"]
@@ -172,6 +180,8 @@ def _joined(told: pd.DataFrame, *parts: pd.DataFrame) -> pd.DataFrame:
     lines = pd.concat([told, *(part.reindex(told.index) for part in parts)], axis=1)
     if "vs_parent" in lines and bool(lines["vs_parent"].isna().all()):
         lines = lines.drop(columns=["vs_parent", "vs_parent_sd", "vs_parent_n"])
+    silent = [n for n in RARE if n in lines and not bool((lines[n].fillna(0) > 0).any())]
+    lines = lines.drop(columns=silent)
     if "status" not in told and bool((lines["status"] == "ok").all()):
         lines = lines.drop(columns="status")
     return lines.reset_index(drop=True)

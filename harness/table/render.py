@@ -150,19 +150,28 @@ def _three_digits(value: float, _: Mapping[Any, Any]) -> str:
     return f"{value:,.{decimals}f}"
 
 
+def _time(value: float, line: Mapping[Any, Any]) -> str:
+    """A time, with marks for what makes it hard to believe."""
+    counts: dict[str, Any] = {mark: line.get(name, 0) for name, mark in MARKS.items()}
+    marks = [mark for mark, count in counts.items() if not pd.isna(count) and count > 0]
+    return _three_digits(value, line) + "".join(marks)
+
+
 def _reason(value: str, _: Mapping[Any, Any]) -> str:
     return value if len(value) <= LONGEST else value[: LONGEST - 1].rstrip() + "…"
 
 
+# marks behind step times; `caption` says what they mean
+MARKS = {"shared": "*", "compiled_again": "†"}
 # columns that are written behind another one
-JOINED = ("accuracy_sd", "vs_parent_sd", "vs_parent_n")
+JOINED = ("accuracy_sd", "vs_parent_sd", "vs_parent_n", *MARKS)
 SHOWN: dict[str, Callable[[Any, Mapping[Any, Any]], str]] = {
     "accuracy": _accuracy,
     "loss": lambda value, _: f"{value:.4f}",
     "param_count": lambda value, _: f"{value:,}",
     "compile_s": _three_digits,
-    "step_ms_p50": _three_digits,
-    "step_ms_p90": _three_digits,
+    "step_ms_p50": _time,
+    "step_ms_p90": _time,
     "examples_per_s": lambda value, _: f"{value:,.0f}",
     "vs_parent": _difference,
     "status": _reason,
