@@ -1,13 +1,13 @@
 """Kills a suite at moments of its work, resumes it, and holds it against an undisturbed one.
 
-A kill is SIGKILL for the driver and, every other time, for its worker too; a worker that is
-left alone has to end by itself. Some moments are drawn at random, others wait for a sign:
-a worker that has just begun, a checkpoint behind it, the store's log growing, a checkpoint
-half written. After each
+A kill is SIGKILL for the driver and two times out of three for its worker too; a worker that
+is left alone has to end by itself. Some moments are drawn at random, others wait for a sign:
+a worker that has just begun, a checkpoint behind it, a model that says that it is being
+evaluated, the store's log growing, a checkpoint half written. After each
 kill every row that was there must still be there, once; when the suite is through, every
 run must have the parameters, losses and accuracies of the undisturbed suite, to the bit.
 
-    python -m benchmarks.crash --kills 50
+    python -m benchmarks.crash --kills 75
 """
 
 from __future__ import annotations
@@ -31,8 +31,11 @@ import numpy as np
 from harness import machine
 from harness.store import open_store
 
-SUITE = ("-d", "digits", "-m", "transformer", "-m", "mean_pool", "-m", "majority",
-         "--seeds", "2", "--epochs", "60", "--batch-size", "32")  # fmt: skip
+PLUGIN = Path(__file__).parent / "evaluated_slowly.py"
+SUITE = ("-d", "digits", "-m", "transformer", "-m", "evaluated_slowly", "-m", "mean_pool",
+         "-m", "majority", "--seeds", "2", "--epochs", "60", "--batch-size", "32",
+         "--plugin", str(PLUGIN))  # fmt: skip
+SIGN = "EVALUATED_SLOWLY_SIGN"  # the file that the plugin touches
 SAME = ("params_hash", "test_loss", "test_accuracy", "train_loss", "best_epoch")
 PATIENCE_S = 10.0  # for a worker to notice that its driver has gone
 Row = dict[str, Any]
@@ -52,8 +55,10 @@ class Place:
     def start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "harness", "run", *self.words, "--store", self.url,
                    "--resume", "--checkpoint", "0.2"]  # fmt: skip
-        environment = {**os.environ, "HARNESS_CACHE_DIR": str(self.folder / "cache"),
-                       "HARNESS_PLUGINS": ""}  # fmt: skip
+        environment = {
+            **os.environ, "HARNESS_CACHE_DIR": str(self.folder / "cache"),
+            "HARNESS_PLUGINS": "", SIGN: str(self.folder / "evaluating"),
+        }  # fmt: skip
         with open(self.folder / "said", "ab") as said:
             return subprocess.Popen(command, stdout=said, stderr=said, env=environment)
 
@@ -75,6 +80,7 @@ class Count:
     """What happened so far."""
 
     kills: Counter[str] = field(default_factory=Counter)
+    trees: int = 0
     lost: int = 0
     twice: int = 0
     different: int = 0
@@ -114,6 +120,13 @@ def in_training(place: Place, driver: Any, draw: random.Random, length_s: float)
     _wait(driver, lambda: False, draw.uniform(0, 2.0))
 
 
+def in_evaluation(place: Place, driver: Any, draw: random.Random, length_s: float) -> None:
+    sign = place.folder / "evaluating"
+    for _ in range(draw.randint(1, 40)):
+        sign.unlink(missing_ok=True)
+        _wait(driver, sign.exists, length_s)
+
+
 def in_checkpoint(place: Place, driver: Any, draw: random.Random, length_s: float) -> None:
     before = _written(place)
     if draw.random() < 0.5:  # the first of a run, or one that another lies behind
@@ -133,6 +146,7 @@ MOMENTS: dict[str, Moment] = {
     "at random": at_random,
     "in compilation": in_compilation,
     "in training": in_training,
+    "in evaluation": in_evaluation,
     "in a store write": in_store_write,
     "in a checkpoint": in_checkpoint,
 }
@@ -192,8 +206,10 @@ def disturbed(
         else:
             driver.wait()
         if driver.poll() is None:
-            kill(driver, tree=kills % 2 == 0, count=count)
+            tree = kills % 3 != 2
+            kill(driver, tree=tree, count=count)
             count.kills[kind] += 1
+            count.trees += tree
             kills += 1
         rows = place.rows()
         ids = [row["run_id"] for row in rows]
@@ -249,6 +265,7 @@ def page(count: Count) -> str:
     lines += [f"| {kind} | {number} |" for kind, number in count.kills.items()]
     lines += [
         f"| all | {sum(count.kills.values())} |\n",
+        f"The whole tree {count.trees} times, otherwise the driver alone.",
         f"{count.suites} suites, {count.rows} rows, {count.resumed} of them from a run that "
         "went on at a checkpoint.",
         f"Finished rows lost: {count.lost}. Rows twice: {count.twice}. Rows whose parameters, "
@@ -261,7 +278,7 @@ def page(count: Count) -> str:
 
 
 @click.command()
-@click.option("--kills", default=50, show_default=True, type=click.IntRange(1))
+@click.option("--kills", default=75, show_default=True, type=click.IntRange(1))
 @click.option("--seed", default=0, show_default=True, help="Draws the moments.")
 def main(kills: int, seed: int) -> None:
     """Kills suites and counts what is lost: nothing should be."""

@@ -145,13 +145,21 @@ def perform(
     with open_store(store) as opened:
         spool = Spool(opened, note=listener.note)
         chosen, stored = choose_runs(runs, opened, options, listener.note)
-        opened.plan(runner.planned(run) for run in chosen if run.run_key not in stored)
+        _write_plan(opened, [r for r in chosen if r.run_key not in stored], listener.note)
         rows = _perform(chosen, stored, known, options, spool.save, listener)
         try:
             spool.finish()
         except StoreError as error:
             raise RowsKept(str(error), rows) from None
         return rows
+
+
+def _write_plan(store: Store, runs: Iterable[Run], note: Callable[[str], None]) -> None:
+    """Writes down what is going to run; a store that refuses costs no run."""
+    try:
+        store.plan(runner.planned(run) for run in runs)
+    except StoreError as error:
+        note(f"{error}; the plan is not written down, its rows will be")
 
 
 def choose_runs(

@@ -5,9 +5,10 @@ Everything but one part: the spool holds rows that no store has taken yet.
 
 from __future__ import annotations
 
-import shutil
+import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +81,12 @@ def _clean(name: str, before: float) -> Part:
         if written <= before:
             file.unlink(missing_ok=True)
             count, size = count + 1, size + bytes_
-    if path.is_dir() and not any(_files(path)):
-        shutil.rmtree(path, ignore_errors=True)
+    _drop_empty_folders(path)
     return Part(name, about, path, count, size)
+
+
+def _drop_empty_folders(path: Path) -> None:
+    """Removes folders in which nothing is; one that is being written to refuses to go."""
+    for folder, _, _ in os.walk(path, topdown=False):
+        with suppress(OSError):
+            os.rmdir(folder)

@@ -20,9 +20,6 @@ import numpy as np
 
 from harness.errors import first_line
 
-# so much less than this is lost; a run that is shorter never writes one
-EVERY_S = 60.0
-
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -43,14 +40,14 @@ class Checkpoints:
 
     Attributes:
       folder: where they are; one run at a time may use it.
-      every_s: seconds between two of them.
+      every_s: seconds between two of them; a run that is shorter never writes one.
       resume: whether one that is there already is taken up.
       note: told in one line when a checkpoint could not be written or read. That costs
         no run: training goes on without.
     """
 
     folder: Path
-    every_s: float = EVERY_S
+    every_s: float
     resume: bool = False
     note: Callable[[str], None] = print
     written_at: float = field(default_factory=time.perf_counter)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.schema import CreateColumn
@@ -144,7 +145,7 @@ def told(name: str) -> Iterator[None]:
 def _advice(reason: str) -> str:
     if "not a database" in reason or "malformed" in reason:
         return "the file is no SQLite database or is damaged, name another one"
-    if "locked" in reason:
+    if "locked" in reason or "lock timeout" in reason:
         return f"another process has held it for {BUSY_SECONDS:g} s, try again"
     if "readonly" in reason or "unable to open" in reason:
         return (
@@ -198,12 +199,21 @@ def _engine(url: URL, name: str) -> Engine:
     try:
         if url.get_backend_name() == "sqlite":
             return sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
-        return sa.create_engine(url, connect_args=PATIENCE)
+        engine = sa.create_engine(url, connect_args=PATIENCE)
+        event.listen(engine, "connect", _bound_waiting)
+        return engine
     except ImportError:
         raise StoreError(
             f"store {name}: the PostgreSQL driver is not installed; "
             "run pip install 'model-zoo-harness[postgres]'"
         ) from None
+
+
+def _bound_waiting(connection: Any, _: Any) -> None:
+    """PostgreSQL waits for another session's lock without end unless it is told to."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
+    connection.commit()
 
 
 def _prepare(engine: Engine, name: str, *, must_exist: bool) -> None:

@@ -35,13 +35,17 @@ class Patience:
 
     Attributes:
       connect_s: seconds until a connection is made.
-      read_s: seconds between two pieces of the answer.
+      read_s: seconds between two pieces of the answer, and in which `least` bytes come.
+      least: bytes; a server that sends less in `read_s` is as good as silent.
+      most: bytes that are taken of a file whose length nobody says.
       attempts: transfers that may break off before the download is given up.
       pause_s: seconds before the second attempt; twice that before the third, and so on.
     """
 
     connect_s: float = 10.0
     read_s: float = 30.0
+    least: int = 2**16
+    most: int = 2**33
     attempts: int = 4
     pause_s: float = 1.0
 
@@ -163,7 +167,7 @@ def _attempt(file: DataFile, part: Path, tell: Tell, patience: Patience) -> bool
             _check_status(response, part)
             resumed = bool(start) and _starts_at(response, start)
             total = _check_length(response, file, start if resumed else 0)
-            _receive(response, file, part, total, tell, resumed=resumed)
+            _receive(response, file, part, total, tell, patience, resumed=resumed)
             return resumed
     except requests.RequestException as error:
         raise _explain(error, file, patience, came=_length(part) > start) from None
@@ -212,23 +216,55 @@ def _receive(
     part: Path,
     total: int | None,
     tell: Tell,
+    patience: Patience,
     *,
     resumed: bool,
 ) -> None:
+    most = patience.most if total is None else total
     with part.open("ab" if resumed else "wb") as out:
         done = out.tell()
         tell(done, total)
-        for block in response.iter_content(BLOCK):
+        for block in _paced(_pieces(response), urlsplit(file.url).netloc, patience):
             out.write(block)
             done += len(block)
             tell(done, total)
-            if total is not None and done > total:
+            if done > most:
                 break
-    if total is not None and done > total:
+    if done > most:
         part.unlink()
-        raise _Refused(f"more than the published {total:,} bytes came")
+        published = "published " if total is not None else ""
+        raise _Refused(f"more than the {published}{most:,} bytes came")
     if total is not None and done < total:
         raise _BrokeOff(f"only {done:,} of {total:,} bytes came")
+
+
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    """What has come, as soon as it has; `iter_content` would wait for whole blocks."""
+    import requests
+    from urllib3 import exceptions
+
+    try:
+        while piece := response.raw.read1(BLOCK):
+            yield piece
+    except exceptions.ReadTimeoutError as error:
+        raise requests.ConnectionError(error) from error
+    except exceptions.ProtocolError as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from error
+    except exceptions.SSLError as error:
+        raise requests.exceptions.SSLError(error) from error
+
+
+def _paced(pieces: Iterator[bytes], host: str, patience: Patience) -> Iterator[bytes]:
+    """The pieces, until too little has come for too long."""
+    since, came = time.monotonic(), 0
+    for piece in pieces:
+        yield piece
+        came += len(piece)
+        passed = time.monotonic() - since
+        if came >= patience.least:
+            since, came = time.monotonic(), 0
+        elif passed > patience.read_s:
+            raise _BrokeOff(f"{host} sent only {came:,} bytes in {passed:.3g} s")
 
 
 def _explain(

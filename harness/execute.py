@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from harness import machine
 from harness.allocator import allocator
 from harness.assemble import Emit, build_model
-from harness.checkpoints import EVERY_S, Checkpoints
+from harness.checkpoints import Checkpoints
 from harness.contention import default_folder, watched
 from harness.engine import fit
 from harness.entries import Entry, Failure
@@ -57,7 +57,7 @@ class Settings:
       resume: whether a checkpoint that is there is taken up.
     """
 
-    checkpoint_s: float = EVERY_S
+    checkpoint_s: float = 0.0
     resume: bool = False
 
 

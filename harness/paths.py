@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -54,11 +56,18 @@ def _absolute(path: str) -> Path:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Writes a file that is whole or not there, whenever the process dies."""
+    with written_atomically(path) as part:
+        part.write_bytes(content)
+
+
+@contextmanager
+def written_atomically(path: Path) -> Iterator[Path]:
+    """A name to write a file under; unless something is raised it is moved to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # opened by name, not by mkstemp, so that the file has the user's usual permissions
     part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
     try:
-        part.write_bytes(content)
+        yield part
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -7,20 +7,23 @@ to another machine and taken in there; what says where a run was measured travel
 from __future__ import annotations
 
 import base64
-import io
 import json
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError, StoreError, UsageError, first_line
-from harness.paths import write_atomically
+from harness.paths import written_atomically
 from harness.rows import COLUMNS, EPOCH_COLUMNS, NAMES, Result, Type, complete
 
 FORMATS = (".jsonl", ".parquet")
+# results in memory at a time
+GROUP = 64
+Record = dict[str, Any]
 
 
-def to_record(result: Result) -> dict[str, Any]:
+def to_record(result: Result) -> Record:
     """A result as JSON values."""
     return {
         "row": dict(result.row),
@@ -81,12 +84,11 @@ def write_file(path: Path, results: Iterable[Result]) -> int:
       StoreError: it cannot be written.
     """
     write = {".jsonl": _json_lines, ".parquet": _parquet}[_format(path)]
-    records = [to_record(result) for result in results]
     try:
-        write_atomically(path, write(records))
+        with written_atomically(path) as part:
+            return write(part, map(to_record, results))
     except OSError as error:
         raise StoreError(f"{path} cannot be written ({error.strerror})") from None
-    return len(records)
 
 
 def read_file(path: Path) -> Iterator[Result]:
@@ -117,8 +119,13 @@ def _format(path: Path) -> str:
     return path.suffix
 
 
-def _json_lines(records: list[dict[str, Any]]) -> bytes:
-    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+def _json_lines(path: Path, records: Iterable[Record]) -> int:
+    count = 0
+    with open(path, "w", encoding="utf-8") as file:
+        for record in records:
+            file.write(json.dumps(record) + "\n")
+            count += 1
+    return count
 
 
 def _read_json_lines(path: Path) -> Iterator[Any]:
@@ -127,44 +134,46 @@ def _read_json_lines(path: Path) -> Iterator[Any]:
             yield json.loads(line)
 
 
-def _parquet(records: list[dict[str, Any]]) -> bytes:
+def _parquet(path: Path, records: Iterable[Record]) -> int:
     pa, parquet = _pyarrow()
     types = {
         "text": pa.string(), "json": pa.string(), "int": pa.int64(), "float": pa.float64(),
         "bool": pa.bool_(),
     }  # fmt: skip
     # rows are columns to query; epochs and arrays stay whole beside them
-    table = pa.table(
-        {
-            **{
-                column.name: pa.array(
-                    [r["row"][column.name] for r in records], types[column.type]
-                )
-                for column in COLUMNS
-            },
-            **{
-                f"{name}_json": pa.array([json.dumps(r[name]) for r in records], pa.string())
-                for name in ("epochs", "arrays")
-            },
-        }
+    schema = pa.schema(
+        [(column.name, types[column.type]) for column in COLUMNS]
+        + [("epochs_json", pa.string()), ("arrays_json", pa.string())]
     )
-    file = io.BytesIO()
-    parquet.write_table(table, file, compression="zstd")
-    return file.getvalue()
+    count = 0
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        waiting = map(_flat, records)
+        while group := list(islice(waiting, GROUP)):
+            writer.write_table(pa.Table.from_pylist(group, schema=schema))
+            count += len(group)
+    return count
+
+
+def _flat(record: Record) -> Record:
+    """A record as columns."""
+    texts = {f"{name}_json": json.dumps(record[name]) for name in ("epochs", "arrays")}
+    return record["row"] | texts
 
 
 def _read_parquet(path: Path) -> Iterator[Any]:
     pa, parquet = _pyarrow()
     try:
-        table = parquet.read_table(path)
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=GROUP):
+                yield from map(_nested, batch.to_pylist())
     except pa.ArrowException as error:
         raise ValueError(first_line(error)) from None
-    for row in table.to_pylist():
-        yield {
-            "epochs": json.loads(row.pop("epochs_json")),
-            "arrays": json.loads(row.pop("arrays_json")),
-            "row": row,
-        }
+
+
+def _nested(row: Record) -> Record:
+    """The inverse of `_flat`."""
+    epochs, arrays = (json.loads(row.pop(f"{name}_json")) for name in ("epochs", "arrays"))
+    return {"row": row, "epochs": epochs, "arrays": arrays}
 
 
 def _pyarrow() -> tuple[Any, Any]:

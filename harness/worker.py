@@ -16,6 +16,9 @@ import threading
 from contextlib import suppress
 from typing import IO, Any
 
+if sys.platform != "win32":
+    import fcntl
+
 from harness import registry
 from harness.events import Event, Phase, to_line
 from harness.paths import cache_dir
@@ -57,8 +60,21 @@ def _take_over() -> dict[str, Any]:
         if not some:
             raise SystemExit("no run on standard input; expected a line of JSON")
         line += some
+    _tie(driver)
     threading.Thread(target=_leave_with, args=(driver,), daemon=True).start()
     return json.loads(line)
+
+
+def _tie(driver: IO[bytes]) -> None:
+    """Lets the kernel kill the group at the pipe's next sign, which is its end.
+
+    A plugin may hold the interpreter for ever, so that no thread comes to read that end.
+    Only Linux can be told which signal to send.
+    """
+    if sys.platform == "linux" and os.getpgrp() == os.getpid():
+        fcntl.fcntl(driver, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(driver, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(driver, fcntl.F_SETFL, fcntl.fcntl(driver, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def _leave_with(driver: IO[bytes]) -> None:

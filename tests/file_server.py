@@ -104,3 +104,30 @@ def silent(served: Served, *, after: int) -> Reply:
         served.stop.wait(20)
 
     return reply
+
+
+def dripping(served: Served, *, every_s: float) -> Reply:
+    """Sends a byte now and then, for ever."""
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        send(handler, b"", Content_Length=len(BODY))
+        for byte in BODY:
+            if served.stop.wait(every_s):
+                return
+            try:
+                handler.wfile.write(bytes([byte]))
+                handler.wfile.flush()
+            except OSError:  # whoever asked has had enough
+                return
+
+    return reply
+
+
+def endless(handler: BaseHTTPRequestHandler) -> None:
+    """Sends without end, and says no length."""
+    send(handler, b"")
+    try:
+        while True:
+            handler.wfile.write(BODY)
+    except OSError:
+        pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ import harness
 How = Literal[
     "fine", "sleep", "sys.exit", "os._exit", "segv", "kill", "unsupported", "value",
     "multiline", "width", "memory", "child", "print", "nan", "fork", "thread", "fork and die",
-    "deaf",
+    "deaf", "greedy", "writer",
 ]  # fmt: skip
 
 
@@ -58,6 +59,14 @@ class Odd(nnx.Module):
         elif how == "deaf":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             time.sleep(60)
+        elif how == "greedy":
+            # keeps the interpreter to itself: no other thread of the process runs meanwhile
+            print("greedy now", flush=True)
+            ctypes.PyDLL(None).sleep(600)
+        elif how == "writer":
+            loop = f"while :; do date +%N >> {os.environ['ODD_FILE']}; sleep 0.05; done"
+            subprocess.Popen(["sh", "-c", loop])
+            time.sleep(600)
         elif how == "thread":
             threading.Thread(target=time.sleep, args=(600,)).start()
         elif how == "print":

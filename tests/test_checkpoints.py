@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from small import Bag, Heard, token_data
 
-from harness import assemble, checkpoints, engine
+from harness import assemble, engine
+from harness.api import Options
 from harness.checkpoints import Checkpoint, Checkpoints
 from harness.events import Note
 from harness.recipe import Recipe
@@ -37,18 +38,20 @@ def same(one: object, two: object) -> bool:
 
 
 def test_trees_come_back_to_the_bit_random_keys_included(tmp_path: Path):
-    own = Checkpoints(tmp_path / "run", resume=True)
+    own = Checkpoints(tmp_path / "run", every_s=60, resume=True)
     own.write(1, Checkpoint({"state": tree(1)}, {"x": 0.1 + 0.2}))
     own.write(2, Checkpoint({"state": tree(2), "best": tree(1)}, {"x": 0.3}))
     own.close()
-    found = Checkpoints(tmp_path / "run", resume=True).read({"state": tree(0), "best": tree(0)})
+    found = Checkpoints(tmp_path / "run", every_s=60, resume=True).read(
+        {"state": tree(0), "best": tree(0)}
+    )
     assert found is not None and found.told == {"x": 0.3}
     assert same(found.trees["state"], tree(2)) and same(found.trees["best"], tree(1))
     assert found.trees["state"]["b"][2].dtype == jax.random.key(0).dtype
 
 
 def test_only_the_last_one_is_kept_and_nothing_after_the_end(tmp_path: Path):
-    own = Checkpoints(tmp_path / "run")
+    own = Checkpoints(tmp_path / "run", every_s=60)
     for step in (1, 2, 3):
         own.write(step, Checkpoint({"state": tree(step)}, {}))
     assert [p.name for p in (tmp_path / "run").iterdir() if p.name.isdigit()] == ["3"]
@@ -57,35 +60,42 @@ def test_only_the_last_one_is_kept_and_nothing_after_the_end(tmp_path: Path):
 
 
 def test_none_is_taken_up_unless_asked_for(tmp_path: Path):
-    own = Checkpoints(tmp_path / "run")
+    own = Checkpoints(tmp_path / "run", every_s=60)
     own.write(1, Checkpoint({"state": tree(1)}, {}))
     own.close()
-    assert Checkpoints(tmp_path / "run", resume=False).read({"state": tree(0)}) is None
-    assert Checkpoints(tmp_path / "none", resume=True).read({"state": tree(0)}) is None
+    assert (
+        Checkpoints(tmp_path / "run", every_s=60, resume=False).read({"state": tree(0)}) is None
+    )
+    assert (
+        Checkpoints(tmp_path / "none", every_s=60, resume=True).read({"state": tree(0)}) is None
+    )
 
 
 def test_a_damaged_one_costs_a_line_and_no_run(tmp_path: Path):
-    own = Checkpoints(tmp_path / "run")
+    own = Checkpoints(tmp_path / "run", every_s=60)
     own.write(1, Checkpoint({"state": tree(1)}, {}))
     own.close()
     for file in (tmp_path / "run").rglob("*"):
         if file.is_file():
             file.write_bytes(b"")
     notes: list[str] = []
-    again = Checkpoints(tmp_path / "run", resume=True, note=notes.append)
+    again = Checkpoints(tmp_path / "run", every_s=60, resume=True, note=notes.append)
     assert again.read({"state": tree(0)}) is None
     assert "could not be read" in notes[0] and "\n" not in notes[0]
     again.write(1, Checkpoint({"state": tree(2)}, {}))  # and the next one is written
     again.close()
-    assert Checkpoints(tmp_path / "run", resume=True).read({"state": tree(0)}) is not None
+    assert (
+        Checkpoints(tmp_path / "run", every_s=60, resume=True).read({"state": tree(0)})
+        is not None
+    )
 
 
 def test_one_of_another_shape_is_not_taken_up(tmp_path: Path):
-    own = Checkpoints(tmp_path / "run")
+    own = Checkpoints(tmp_path / "run", every_s=60)
     own.write(1, Checkpoint({"state": {"a": jnp.zeros(3)}}, {}))
     own.close()
     notes: list[str] = []
-    again = Checkpoints(tmp_path / "run", resume=True, note=notes.append)
+    again = Checkpoints(tmp_path / "run", every_s=60, resume=True, note=notes.append)
     assert again.read({"state": {"a": jnp.zeros(4)}}) is None and notes
 
 
@@ -168,6 +178,6 @@ def test_a_checkpoint_of_another_program_is_not_taken_up(tmp_path: Path):
 
 
 def test_a_short_run_writes_none(tmp_path: Path):
-    fit(RECIPES[0], Checkpoints(tmp_path / "run"))
+    fit(RECIPES[0], Checkpoints(tmp_path / "run", every_s=60))
     assert not (tmp_path / "run").exists()
-    assert checkpoints.EVERY_S >= 30
+    assert Options().checkpoint_s >= 30  # unless the user says otherwise

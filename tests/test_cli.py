@@ -240,3 +240,20 @@ def test_light_commands_import_nothing_heavy(words: list[str], call: Call):
         [sys.executable, "-c", program, *words], capture_output=True, text=True
     )
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_parts_and_precision_are_options_of_a_run(call: Call):
+    model = "transformer[num_blocks=4,dropout=0,embed_dim=16,ff_dim=16]"
+    words = ("run", "-d", "digits", "-m", model, *QUICK)
+    for options in ((), ("--accumulate", "4"), ("--precision", "bfloat16")):
+        assert call(*words, *options).code == 0
+    rows = json.loads(call("table", "--format", "json").out)
+    assert [(r["accumulate"], r["precision"]) for r in rows] == [
+        (1, "float32"), (4, "float32"), (1, "bfloat16"),
+    ]  # fmt: skip
+    assert len({r["run_key"] for r in rows}) == len({r["hlo_hash"] for r in rows}) == 3
+    whole, parts, half = (r["train_loss"] for r in rows)
+    assert parts == pytest.approx(whole, rel=1e-3) and parts != half
+    assert half == pytest.approx(whole, rel=0.03)
+    refused = call(*words, "--accumulate", "3")
+    assert refused.code == 2 and "64" in refused.err and "3" in refused.err

@@ -1,5 +1,6 @@
 """Every download here comes from a real server on loopback that follows a script."""
 
+import dataclasses
 import hashlib
 import socket
 import subprocess
@@ -16,6 +17,8 @@ from file_server import (
     Reply,
     Served,
     busy,
+    dripping,
+    endless,
     file_server,
     half,
     rest,
@@ -335,3 +338,63 @@ def test_two_processes_download_once(served: Served, tmp_path: Path) -> None:
     assert (first.returncode, second.returncode) == (0, 0)
     assert len(served.ranges) == 1
     assert (tmp_path / "body.bin").read_bytes() == BODY
+
+
+def test_server_that_drips_is_left_and_what_came_is_kept(
+    served: Served, tmp_path: Path
+) -> None:
+    """A byte comes always before the time between two pieces is over."""
+    served.replies = [dripping(served, every_s=0.02), rest]
+    start = time.monotonic()
+    download(served.file(), tmp_path / "body.bin", patience=HASTY)
+    assert time.monotonic() - start < 20
+    assert (tmp_path / "body.bin").read_bytes() == BODY
+    again = served.ranges[1]
+    assert again is not None and int(again.removeprefix("bytes=").removesuffix("-")) > 3
+
+
+def test_server_that_only_drips_costs_bounded_time(served: Served, tmp_path: Path) -> None:
+    served.replies = [dripping(served, every_s=0.02)]
+    start = time.monotonic()
+    with pytest.raises(DataError, match=r"sent only \d+ bytes in .* bytes are kept"):
+        download(served.file(), tmp_path / "body.bin", patience=HASTY)
+    assert time.monotonic() - start < 20
+    assert left(tmp_path) == ["body.bin.part"]
+
+
+def test_body_without_end_or_length_is_cut_off(served: Served, tmp_path: Path) -> None:
+    served.replies = [endless]
+    patience = dataclasses.replace(QUICK, most=3 * len(BODY))
+    with pytest.raises(DataError, match="more than the 921,600 bytes came"):
+        download(served.file(size=None), tmp_path / "body.bin", patience=patience)
+    assert left(tmp_path) == [] and len(served.ranges) == 1
+
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+from harness.download import Patience, download
+from harness.specs import DataFile
+import requests
+
+def peak_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+before = peak_mb()
+file = DataFile(name="big.bin", url=sys.argv[1], sha256="0" * 64)
+try:
+    download(file, Path(sys.argv[2]), patience=Patience(most=300_000_000))
+except Exception as error:
+    print(error, file=sys.stderr)
+print(peak_mb() - before)
+"""
+
+
+def test_downloading_takes_no_memory_to_speak_of(served: Served, tmp_path: Path) -> None:
+    served.replies = [endless]
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, served.file().url, str(tmp_path / "big.bin")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "300,000,000 bytes came" in done.stderr
+    assert float(done.stdout) < 30

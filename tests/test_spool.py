@@ -9,9 +9,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from postgres import running_server
+from postgres import Server, running_server
 from stored import make_result, make_row
 
+from harness import database
 from harness.errors import AlreadyStored, StoreError
 from harness.rows import Result
 from harness.spool import Spool
@@ -152,6 +153,22 @@ def test_a_store_that_became_read_only_costs_no_row(cache: Path, tmp_path: Path)
     with open_store(url) as store:
         Spool(store, note=lambda text: None)
     assert ids(url) == ["a", "b"]
+
+
+def test_a_table_that_another_session_holds_is_waited_for_no_longer_than_told(
+    cache: Path, postgres: Server, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.5)
+    url = postgres.new_database()
+    with open_store(url) as store, open_store(url) as other:
+        spool = Spool(store, note=lambda text: None)
+        with other._engine.begin() as connection:
+            connection.exec_driver_sql("LOCK TABLE rows IN ACCESS EXCLUSIVE MODE")
+            spool.save(make_result(make_row(run_id="a")))
+            with pytest.raises(StoreError, match="lock timeout; another process has held it"):
+                spool.finish(patience_s=0)
+        spool.finish(patience_s=0)
+    assert ids(url) == ["a"]
 
 
 def test_two_plans_that_wait_for_one_store_lose_nothing(cache: Path):

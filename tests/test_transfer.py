@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,3 +120,37 @@ def test_any_value_in_a_record_is_stored_or_refused(
                 store.add(result)
         except HarnessError as error:
             assert "\n" not in str(error)
+
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+from harness.rows import Result
+from harness.transfer import read_file, write_file
+from stored import make_row
+
+def peak_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+def results(count):
+    for i in range(count):
+        yield Result(row=make_row(run_id=str(i)), arrays={"a": bytes([i % 256]) * 200_000})
+
+path = Path(sys.argv[1])
+write_file(path, results(1)), list(read_file(path))  # whatever is imported by then
+before = peak_mb()
+assert write_file(path, results(1000)) == 1000
+assert sum(len(result.arrays["a"]) for result in read_file(path)) == 200_000_000
+print(peak_mb() - before)
+"""
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_a_store_larger_than_memory_goes_through_a_file(tmp_path: Path, suffix: str):
+    """200 MB of arrays, 270 as text; a few of them are in memory at a time."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, str(tmp_path / f"rows{suffix}")],
+        capture_output=True, text=True, check=True, env=environment,
+    )  # fmt: skip
+    assert float(done.stdout) < 120

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from performed import PLUGIN, perform, runs_of
 
 from harness import index, plan, runner, workers
+from harness.allocator import HUGE_PAGES, SWITCH, VARIABLE
 from harness.deadlines import Limits
 from harness.events import Ended, Event, Phase
 from harness.registry import Registry
@@ -47,6 +51,18 @@ def test_every_way_to_go_wrong_is_one_row_and_the_good_ones_are_measured(known: 
     assert "second line" in Path(rows[7]["log_path"]).read_text()
     assert rows[-2]["status"] == "unavailable"
     assert "pip install no_such_package" in rows[-2]["error_message"]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+@pytest.mark.parametrize(("switch", "told"), [("1", HUGE_PAGES), ("0", "")])
+def test_a_worker_is_started_with_huge_pages_unless_they_are_switched_off(
+    known: Registry, monkeypatch: pytest.MonkeyPatch, switch: str, told: str
+):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setenv(SWITCH, switch)
+    ((row,), _) = perform(runs_of(known, "majority"), in_worker())
+    # what the worker found in its own environment, not what it was meant to get
+    assert (row["status"], row["allocator"]) == ("ok", told)
 
 
 def test_what_goes_wrong_later_says_its_phase(known: Registry):
@@ -151,28 +167,78 @@ def test_a_phase_that_takes_too_long_is_stopped_and_keeps_what_was_measured(know
 
 
 DRIVER = """
+import sys
 from harness.cli import main
-main(["run", "-d", "digits", "-m", "transformer", "--epochs", "5000"])
+main(["run", "-d", "digits", *sys.argv[1:]])
 """
+ODD = ("--plugin", str(PLUGIN), "-m")
+
+
+@contextmanager
+def driver(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A command in a process of its own, killed in the end."""
+    command = [sys.executable, "-c", DRIVER, *words]
+    with subprocess.Popen(
+        command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_until(holds: Callable[[], object], *, seconds: float, otherwise: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.05)
 
 
 def test_a_worker_ends_when_its_driver_is_killed(tmp_path: Path):
-    driver = subprocess.Popen(
-        [sys.executable, "-c", DRIVER], cwd=tmp_path, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    with driver:
-        assert driver.stderr is not None
-        for line in driver.stderr:
+    with driver(tmp_path, "-m", "transformer", "--epochs", "5000") as process:
+        assert process.stderr is not None
+        for line in process.stderr:
             if "epoch 2/" in line:
                 break
-        [worker] = children(driver.pid)
-        driver.send_signal(signal.SIGKILL)
-        driver.wait()
-    deadline = time.monotonic() + 10
-    while command(worker):
-        assert time.monotonic() < deadline, "the worker goes on"
-        time.sleep(0.05)
+        [worker] = children(process.pid)
+        process.kill()
+        wait_until(lambda: not command(worker), seconds=10, otherwise="the worker goes on")
+
+
+def log_of(cache: Path, text: str) -> bool:
+    return any(text in path.read_text() for path in (cache / "logs").rglob("*.log"))
+
+
+def test_a_worker_that_no_thread_can_end_ends_with_its_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Its plugin holds the interpreter, so nothing in it hears that the driver has gone."""
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
+    with driver(tmp_path, *ODD, "odd[how=greedy]") as process:
+        wait_until(
+            lambda: log_of(tmp_path / "cache", "greedy now"), seconds=60, otherwise="no log"
+        )
+        [worker] = children(process.pid)
+        process.kill()
+        wait_until(lambda: not command(worker), seconds=10, otherwise="the worker goes on")
+
+
+def test_nothing_is_written_any_more_when_the_driver_has_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A process that the plugin started writes a file until it is killed."""
+    written = tmp_path / "written"
+    monkeypatch.setenv("ODD_FILE", str(written))
+    with driver(tmp_path, *ODD, "odd[how=writer]") as process:
+        wait_until(written.exists, seconds=60, otherwise="it never wrote")
+        process.kill()
+        wait_until(
+            lambda: not any(str(written) in c for c in commands()), seconds=10,
+            otherwise="it goes on",
+        )  # fmt: skip
+        size = written.stat().st_size
+        time.sleep(0.5)
+        assert written.stat().st_size == size > 0
 
 
 def test_a_second_interrupt_leaves_at_once(known: Registry, monkeypatch: pytest.MonkeyPatch):

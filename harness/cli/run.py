@@ -120,10 +120,8 @@ RECIPE = tuple(vars(Recipe()))
 @click.option(
     "--checkpoint",
     type=click.FloatRange(min=0),
-    default=60.0,
-    show_default=True,
     metavar="S",
-    help="Write a checkpoint of a run every S seconds; 0 writes none.",
+    help="Write a checkpoint of a run every S seconds; 0 writes none.  [default: 60]",
 )
 @click.option(
     "--timeout",
@@ -160,8 +158,9 @@ def run_command(suite: str | None, **options: Any) -> int:
         phase_timeouts=parse_phases(options["phase_timeouts"]),
         resume=options["resume"],
         rerun=options["rerun"] or "",
-        checkpoint_s=options["checkpoint"],
     )
+    if options["checkpoint"] is not None:
+        how = replace(how, checkpoint_s=options["checkpoint"])
     check_output(options["output"])
     known = open_registry(asked.plugins)
     report_failures(known)
