@@ -187,6 +187,18 @@ def test_plugins_that_kill_their_process_cost_themselves(cache: Path, write: Wri
     assert known.failures[0].message.endswith("(exit 7) last words")
 
 
+@pytest.mark.parametrize("way", ["import time; time.sleep(600)", "while True: pass"])
+def test_a_plugin_that_never_ends_its_import_is_left(
+    cache: Path, write: Write, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr(index, "PATIENCE", 6.0)
+    first = write("first.py", GOOD.replace('"net"', '"first"'))
+    last = write("last.py", GOOD.replace('"net"', '"last"'))
+    known = index.open_registry([first, write("hangs.py", way), last])
+    assert known.names("model") == ["first", "last"]
+    assert [f.message for f in known.failures] == ["it was still importing after 6 s"]
+
+
 NOISES = {
     "prints": "print('{\"entries\": []}')",
     "prints_much": "print('x' * 1_000_000)",

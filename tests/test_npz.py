@@ -140,6 +140,12 @@ def test_rows_other_than_announced_are_refused(tmp_path: Path) -> None:
     assert "4 rows are announced, 3 are there" in refusal(path)
 
 
+def test_one_row_in_many_places_is_refused_before_it_is_written_out(tmp_path: Path) -> None:
+    """A file of a few kilobytes would unpack to billions of words."""
+    path = save(tmp_path / "a.npz", x=objects([[7] * 1000] * 1000))
+    assert "one stands in many places" in refusal(path)
+
+
 def test_truncated_archive_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "a.npz", x=objects([list(range(5000))]))
     whole = path.read_bytes()

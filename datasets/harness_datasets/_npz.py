@@ -90,13 +90,15 @@ def read_rows(path: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
         rows = _unpickle(content)
         if len(rows) != shape[0]:
             raise ValueError(f"{shape[0]} rows are announced, {len(rows)} are there")
+        lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+        if lengths.sum() > len(content):  # a word takes two bytes or more
+            raise ValueError("its rows are longer than the file: one stands in many places")
         flat = array("i")
         for row in rows:
             flat.fromlist(row)  # refuses what is no list, and in it what is no int
         values = np.frombuffer(flat, dtype=np.intc).astype(np.int32, copy=False)
         if values.size == 0 or values.min() < 0:
             raise ValueError("words are counted from 0; it has none, or negative ones")
-        lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
         return values, np.concatenate([[0], np.cumsum(lengths)])
 
 

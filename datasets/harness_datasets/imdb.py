@@ -21,7 +21,8 @@ from annotated_types import Ge, Le
 
 import harness
 from harness.hookspecs import Register
-from harness_datasets._npz import read_labels, read_rows
+from harness_datasets._apart import read_rows_apart
+from harness_datasets._npz import read_labels
 from harness_datasets._ragged import last_values, open_or_make
 
 PAD = 0
@@ -131,8 +132,9 @@ def read_reviews(path: Path) -> dict[str, np.ndarray]:
       DataError: it is not that file, or it is not whole.
     """
     arrays: dict[str, np.ndarray] = {}
-    for split in ("train", "test"):
-        values, offsets = read_rows(path, f"x_{split}")
+    splits = ("train", "test")
+    rows = read_rows_apart(path, [f"x_{split}" for split in splits])
+    for split, (values, offsets) in zip(splits, rows, strict=True):
         labels = read_labels(path, f"y_{split}", num_classes=len(CLASS_NAMES))
         if len(labels) != len(offsets) - 1:
             raise harness.DataError(
