@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,50 +90,57 @@ class Count:
     resumed: int = 0
 
 
-# a moment: waits for it, or for the process to end
-Moment = Callable[[Place, subprocess.Popen[bytes], random.Random, float], None]
+# a moment: waits for it, or for the process to end; whether it came
+Moment = Callable[[Place, subprocess.Popen[bytes], random.Random, float], bool]
 
 
-def at_random(place: Place, driver: Any, draw: random.Random, length_s: float) -> None:
+def at_random(place: Place, driver: Any, draw: random.Random, length_s: float) -> bool:
     _wait(driver, lambda: False, draw.uniform(0, length_s))
+    return True
 
 
-def in_compilation(place: Place, driver: Any, draw: random.Random, length_s: float) -> None:
-    _wait(driver, lambda: bool(children(driver.pid)), length_s)
+def in_compilation(place: Place, driver: Any, draw: random.Random, length_s: float) -> bool:
+    came = _wait(driver, lambda: bool(children(driver.pid)), length_s)
     _wait(driver, lambda: False, draw.uniform(0.5, 3.0))
+    return came
 
 
-def in_store_write(place: Place, driver: Any, draw: random.Random, length_s: float) -> None:
+def in_store_write(place: Place, driver: Any, draw: random.Random, length_s: float) -> bool:
     log = place.folder / "rows.db-wal"
 
-    def size() -> int:
-        return log.stat().st_size if log.exists() else 0
+    def written() -> tuple[int, int]:
+        # SQLite begins its log anew without making it shorter
+        return (log.stat().st_size, log.stat().st_mtime_ns) if log.exists() else (0, 0)
 
     _wait(driver, lambda: bool(children(driver.pid)), length_s)
-    before = size()
-    _wait(driver, lambda: size() not in (before, 0), length_s)
+    before = written()
+    return _wait(driver, lambda: written() not in (before, (0, 0)), length_s)
 
 
-def in_training(place: Place, driver: Any, draw: random.Random, length_s: float) -> None:
+def in_training(place: Place, driver: Any, draw: random.Random, length_s: float) -> bool:
     before = _written(place)
-    _wait(driver, lambda: bool(_written(place) - before), length_s)
+    came = _wait(driver, lambda: bool(_written(place) - before), length_s)
     _wait(driver, lambda: False, draw.uniform(0, 2.0))
+    return came
 
 
-def in_evaluation(place: Place, driver: Any, draw: random.Random, length_s: float) -> None:
+def in_evaluation(place: Place, driver: Any, draw: random.Random, length_s: float) -> bool:
     sign = place.folder / "evaluating"
+    came = True
     for _ in range(draw.randint(1, 40)):
         sign.unlink(missing_ok=True)
-        _wait(driver, sign.exists, length_s)
+        came = came and _wait(driver, sign.exists, length_s)
+    return came
 
 
-def in_checkpoint(place: Place, driver: Any, draw: random.Random, length_s: float) -> None:
+def in_checkpoint(place: Place, driver: Any, draw: random.Random, length_s: float) -> bool:
     before = _written(place)
     if draw.random() < 0.5:  # the first of a run, or one that another lies behind
         _wait(driver, lambda: bool(_written(place) - before), length_s)
     folder = place.folder / "cache" / "checkpoints"
-    _wait(driver, lambda: any(folder.glob("*/*tmp*")), length_s)
+    came = _wait(driver, lambda: any(folder.glob("*/*tmp*")), length_s)
     _wait(driver, lambda: False, draw.uniform(0, 0.02))
+    return came
 
 
 def _written(place: Place) -> set[Path]:
@@ -152,10 +159,25 @@ MOMENTS: dict[str, Moment] = {
 }
 
 
-def _wait(driver: Any, until: Callable[[], bool], seconds: float) -> None:
+def _wait(driver: Any, until: Callable[[], bool], seconds: float) -> bool:
+    """Waits for something, at most so long and while the driver lives; whether it came."""
     deadline = time.monotonic() + seconds
-    while driver.poll() is None and not until() and time.monotonic() < deadline:
+    while driver.poll() is None and time.monotonic() < deadline:
+        if until():
+            return True
         time.sleep(0.001)
+    return False
+
+
+@dataclass
+class Kinds:
+    """Which moment is next: one that was missed comes again."""
+
+    names: list[str]
+    at: int = 0
+
+    def current(self) -> str:
+        return self.names[self.at % len(self.names)]
 
 
 def children(pid: int) -> list[int]:
@@ -192,7 +214,7 @@ def _alive(pid: int) -> bool:
 
 
 def disturbed(
-    place: Place, draw: random.Random, count: Count, kinds: Iterator[str], length_s: float,
+    place: Place, draw: random.Random, count: Count, kinds: Kinds, length_s: float,
     budget: int,
 ) -> None:  # fmt: skip
     """Kills and resumes one suite until it is through, at most `budget` kills."""
@@ -200,12 +222,14 @@ def disturbed(
     kills = 0
     while True:
         driver = place.start()
-        kind = next(kinds)
+        kind, came = kinds.current(), False
         if kills < budget:
-            MOMENTS[kind](place, driver, draw, length_s)
+            came = MOMENTS[kind](place, driver, draw, length_s)
         else:
             driver.wait()
         if driver.poll() is None:
+            kinds.at += came
+            kind = kind if came else "at random"
             tree = kills % 3 != 2
             kill(driver, tree=tree, count=count)
             count.kills[kind] += 1
@@ -237,15 +261,10 @@ def judge(place: Place, whole: Place, count: Count) -> None:
     count.suites += 1
 
 
-def endlessly(kinds: list[str]) -> Iterator[str]:
-    while True:
-        yield from kinds
-
-
 def crash(kills: int, *, seed: int, words: tuple[str, ...] = SUITE) -> Count:
     """Kills suites `kills` times in all."""
     draw, count = random.Random(seed), Count()
-    kinds = endlessly(list(MOMENTS))
+    kinds = Kinds(list(MOMENTS))
     with tempfile.TemporaryDirectory() as folder:
         whole = Place(Path(folder) / "whole", words)
         whole.folder.mkdir()

@@ -155,6 +155,7 @@ TRANSFORMER = {
         "transformer", lambda: mock.patch.object(program, "train_chunk", loop_body)
     ),
     "examples gathered on the host": Variant("transformer", on_host=True),
+    "another model: no attention at all": Variant("transformer[attention=false]"),
     "none of attention, groups, dropout, conditional": Variant(
         "transformer[groups=1]", all_plain
     ),

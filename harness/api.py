@@ -146,7 +146,11 @@ def perform(
         spool = Spool(opened, note=listener.note)
         chosen, stored = choose_runs(runs, opened, options, listener.note)
         _write_plan(opened, [r for r in chosen if r.run_key not in stored], listener.note)
-        rows = _perform(chosen, stored, known, options, spool.save, listener)
+        try:
+            rows = _perform(chosen, stored, known, options, spool.save, listener)
+        except BaseException:
+            spool.abandon()
+            raise
         try:
             spool.finish()
         except StoreError as error:

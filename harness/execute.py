@@ -106,13 +106,17 @@ def _checkpoints(run: Run, settings: Settings, emit: Emit) -> Iterator[Checkpoin
         yield None
         return
     folder = cache_dir() / "checkpoints" / run.run_key[:32]
-    folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_suffix(".lock"))
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
         # a worker whose driver was killed may still be about to leave
         lock.acquire(timeout=LOCK_S if settings.resume else 0)
-    except (Timeout, OSError):
+    except Timeout:
         emit(Note("the same run goes on elsewhere: this one writes no checkpoints"))
+        yield None
+        return
+    except OSError as error:
+        emit(Note(f"no checkpoints: {folder.parent} cannot be written ({error.strerror})"))
         yield None
         return
     checkpoints = Checkpoints(

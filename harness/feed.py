@@ -20,7 +20,7 @@ from harness.specs import DataSpec, RandomAccess, Split
 
 # data above this size stays on the host where the device does not say what it has free
 RESIDENT_BYTES = 2 << 30
-# the share of a device's free memory that data may take; the rest is for the programs
+# the share of a device's memory that data may take; the rest is for the programs
 DATA_SHARE = 0.5
 
 
@@ -94,12 +94,12 @@ def as_examples(split: Split, spec: DataSpec, *, name: str, limit: int | None) -
         size = len(split)
         _check_arrays({k: np.asarray(v)[None] for k, v in split[0].items()}, spec, name)
         return Examples(None, split, np.arange(min(size, limit or size)))
-    arrays = {key: np.asarray(value) for key, value in split.items()}
+    arrays = {key: np.asarray(value)[:limit] for key, value in split.items()}
     _check_arrays(arrays, spec, name)
     if arrays["y"].dtype != np.int32:
         arrays["y"] = arrays["y"].astype(np.int32)
     size = len(arrays["y"])
-    return Examples(arrays, None, np.arange(min(size, limit or size)))
+    return Examples(arrays, None, np.arange(size))
 
 
 def _check_arrays(arrays: Mapping[str, np.ndarray], spec: DataSpec, name: str) -> None:
@@ -134,15 +134,18 @@ class _HasMemory(Protocol):
 
 
 def room(device: _HasMemory) -> int:
-    """Bytes of data that a device may be given: half of what it says it has free."""
+    """Bytes of data that a device may be given: half of its memory.
+
+    Not of what is free: the same run must make the same program every time.
+    """
     stats = device.memory_stats()
     if not stats or "bytes_limit" not in stats:
         return RESIDENT_BYTES
-    return int(DATA_SHARE * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
+    return int(DATA_SHARE * stats["bytes_limit"])
 
 
 def place_within(room: int, *splits: Examples) -> tuple[Examples, ...]:
-    """Marks splits as resident, the first ones first, as long as all of them fit."""
+    """Marks each split as resident that fits beside the resident ones before it."""
     placed: list[Examples] = []
     for examples in splits:
         size = sum(array.nbytes for array in (examples.arrays or {}).values())

@@ -230,8 +230,8 @@ def train_chunk(step: Step, length: int) -> Callable[..., Any]:
             return state, losses.at[i].set(loss)
 
         def body(i: jax.Array, carry: tuple[TrainState, jax.Array]) -> Any:
-            # always true. In a computation of its own XLA's CPU compiler orders the step's
-            # operations better than in the loop's body: docs/performance.md
+            # always true. Before a batch was cut into groups XLA's CPU compiler ordered the
+            # step's operations better in a computation of its own: docs/performance.md
             return lax.cond(i < steps, one, lambda i, carry: carry, i, carry)
 
         losses = jnp.zeros(length, jnp.float32)  # [K]

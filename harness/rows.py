@@ -74,6 +74,11 @@ COLUMNS: tuple[Column, ...] = (
 NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
 
 
+def storable(text: str) -> str:
+    """A text as every database and file takes it: no NUL, no half of a surrogate pair."""
+    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+
+
 def complete(values: Mapping[str, Any]) -> Row:
     """A row with every column, in order; what `values` lacks is None.
 

@@ -12,7 +12,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from filelock import FileLock
@@ -77,9 +77,13 @@ class Spool:
         """Adds what waits; whether nothing waits any more."""
         if not self._held and not self._files():
             return True
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / "lock"):
-            refused = self._flush()
+        refused = self._flush(map(self._held_taker, list(self._held)))
+        if not refused and self._files():
+            try:
+                with FileLock(self.folder / "lock"):
+                    refused = self._flush(map(self._taker, self._files()))
+            except OSError as error:  # a full disk has no room for a lock either
+                refused = [StoreError(f"{self.folder} cannot be written ({error.strerror})")]
         if refused:
             self._reason = self._reason or str(refused[-1])
             return False
@@ -87,13 +91,10 @@ class Spool:
         self._reason = ""
         return True
 
-    def _flush(self) -> list[StoreError]:
+    def _flush(self, takers: Iterable[Callable[[], None]]) -> list[StoreError]:
         """Why the store refused what still waits; two refusals are enough to know."""
         refused: list[StoreError] = []
-        for take in [
-            *map(self._held_taker, list(self._held)),
-            *map(self._taker, self._files()),
-        ]:
+        for take in takers:
             try:
                 take()
             except StoreError as error:
@@ -128,6 +129,10 @@ class Spool:
         except AlreadyStored:  # another process was faster, or this one died behind it
             pass
 
+    def abandon(self) -> None:
+        """The plan ends by a fault of ours: what no file holds is printed."""
+        self._print_held()
+
     def finish(self, *, patience_s: float = PATIENCE_S) -> None:
         """Waits for the store to take what waits.
 
@@ -147,6 +152,7 @@ class Spool:
             f"{len(self._files())} rows are kept in {self.folder}, and "
             f"`{shlex.join(command)}` loads them"
         )
+        text += " (with the password in place of ***)" if "***" in self._store.name else ""
         return f"{text}; {len(self._held)} more are printed above" if self._held else text
 
     def _print_held(self) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from harness.database import ARRAYS, EPOCHS, PLANNED, ROWS, connect, told, writing
 from harness.errors import AlreadyStored, StoreError, UsageError, first_line
-from harness.rows import COLUMNS, EPOCH_COLUMNS, NAMES, Result, Row, Type, complete
+from harness.rows import COLUMNS, EPOCH_COLUMNS, NAMES, Result, Row, Type, complete, storable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -245,7 +245,7 @@ def _plain(value: Any, kind: Type) -> Any:
         return float(value)
     if kind == "int":
         return int(value)
-    return str(value).replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+    return storable(str(value))
 
 
 def _listing(rows: list[Row]) -> str:

@@ -12,6 +12,7 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import get_ident
 
 import jax.monitoring
 import numpy as np
@@ -83,7 +84,8 @@ class CompileCounter(logging.Handler):
         self.compiled: list[str] = []
         self.hits = 0
         self.misses = 0
-        self._shapes: dict[str, str] = {}
+        # by thread too: two of them may compile functions of one name
+        self._shapes: dict[tuple[int, str], str] = {}
 
     @property
     def compilations(self) -> int:
@@ -93,11 +95,11 @@ class CompileCounter(logging.Handler):
         """Remembers the shapes that the compilation now beginning is for."""
         found = COMPILING.match(record.getMessage())
         if found:
-            self._shapes[found["name"]] = ",".join(SHAPE.findall(found["shapes"]))
+            self._shapes[get_ident(), found["name"]] = ",".join(SHAPE.findall(found["shapes"]))
 
     def finished(self, name: str) -> None:
         bare = name.removeprefix("jit(").removesuffix(")")
-        self.compiled.append(f"{bare}({self._shapes.pop(name, '')})")
+        self.compiled.append(f"{bare}({self._shapes.pop((get_ident(), name), '')})")
 
 
 def named(compiled: Sequence[str]) -> str:

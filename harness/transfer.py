@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.errors import DataError, StoreError, UsageError, first_line
 from harness.paths import written_atomically
-from harness.rows import COLUMNS, EPOCH_COLUMNS, NAMES, Result, Type, complete
+from harness.rows import COLUMNS, EPOCH_COLUMNS, NAMES, Result, Type, complete, storable
 
 FORMATS = (".jsonl", ".parquet")
 # results in memory at a time
@@ -26,7 +26,7 @@ Record = dict[str, Any]
 def to_record(result: Result) -> Record:
     """A result as JSON values."""
     return {
-        "row": dict(result.row),
+        "row": {k: storable(v) if isinstance(v, str) else v for k, v in result.row.items()},
         "epochs": list(result.epochs),
         "arrays": {n: base64.b64encode(npy).decode() for n, npy in result.arrays.items()},
     }
@@ -87,8 +87,10 @@ def write_file(path: Path, results: Iterable[Result]) -> int:
     try:
         with written_atomically(path) as part:
             return write(part, map(to_record, results))
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written ({error.strerror})") from None
+    except OSError as error:  # pyarrow's errors of the disk are some too
+        raise StoreError(
+            f"{path} cannot be written ({error.strerror or first_line(error)})"
+        ) from None
 
 
 def read_file(path: Path) -> Iterator[Result]:
@@ -97,6 +99,7 @@ def read_file(path: Path) -> Iterator[Result]:
     Raises:
       UsageError: there is no such file, or its name ends in no known format.
       DataError: it is damaged; says in which record.
+      StoreError: it cannot be read now.
     """
     read = {".jsonl": _read_json_lines, ".parquet": _read_parquet}[_format(path)]
     if not path.is_file():
@@ -106,7 +109,9 @@ def read_file(path: Path) -> Iterator[Result]:
         for record in read(path):
             yield from_record(record)
             number += 1
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError, OSError) as error:
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read ({error.strerror}); try again") from None
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DataError(
             f"{path}, record {number + 1}: {first_line(error)}; expected what "
             "`harness store export` writes"

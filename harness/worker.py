@@ -31,6 +31,8 @@ def main() -> None:
     os.dup2(2, 1)
     # a run that is told to stop still says what it has measured
     signal.signal(signal.SIGTERM, _stop)
+    for tie in sys.argv[1:]:
+        _tie(int(tie))
     asked = _take_over()
     run = run_from_json(asked["run"])
     use_compilation_cache()
@@ -60,21 +62,22 @@ def _take_over() -> dict[str, Any]:
         if not some:
             raise SystemExit("no run on standard input; expected a line of JSON")
         line += some
-    _tie(driver)
     threading.Thread(target=_leave_with, args=(driver,), daemon=True).start()
     return json.loads(line)
 
 
-def _tie(driver: IO[bytes]) -> None:
-    """Lets the kernel kill the group at the pipe's next sign, which is its end.
+def _tie(pipe: int) -> None:
+    """Lets the kernel kill the group at the first sign on a pipe, which is its end.
 
-    A plugin may hold the interpreter for ever, so that no thread comes to read that end.
-    Only Linux can be told which signal to send.
+    A plugin may hold the interpreter for ever, so that no thread comes to hear that the
+    driver has gone. Only Linux can be told which signal to send, and not every sandbox.
     """
-    if sys.platform == "linux" and os.getpgrp() == os.getpid():
-        fcntl.fcntl(driver, fcntl.F_SETOWN, -os.getpgrp())
-        fcntl.fcntl(driver, fcntl.F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(driver, fcntl.F_SETFL, fcntl.fcntl(driver, fcntl.F_GETFL) | os.O_ASYNC)
+    if sys.platform != "linux" or os.getpgrp() != os.getpid():
+        return
+    with suppress(OSError):
+        fcntl.fcntl(pipe, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def _leave_with(driver: IO[bytes]) -> None:

@@ -130,17 +130,26 @@ def _hear_out(worker: Worker, heard: Callable[[Event], None]) -> None:
 @contextmanager
 def _started(output: int) -> Iterator[Worker]:
     """A worker in a process group of its own, ended with all its children on the way out."""
-    process = subprocess.Popen(
-        # -P: a file in the user's folder must not stand in for a library
-        [sys.executable, "-P", "-m", "harness.worker"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output,
-        encoding="utf-8", errors="replace", start_new_session=True,
-        env=worker_environment(os.environ),
-    )  # fmt: skip
+    # nothing is ever written to it: its end is the sign that this process has gone
+    theirs, ours = os.pipe()
+    # -P: a file in the user's folder must not stand in for a library
+    command = [sys.executable, "-P", "-m", "harness.worker", str(theirs)]
+    try:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output,
+            encoding="utf-8", errors="replace", start_new_session=True,
+            env=worker_environment(os.environ), pass_fds=(theirs,),
+        )  # fmt: skip
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
     try:
         yield Worker(process, _lines(process))
     finally:
         _stop(process)
+        os.close(ours)
         assert process.stdin is not None
         with suppress(BrokenPipeError):
             process.stdin.close()

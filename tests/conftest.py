@@ -6,12 +6,16 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from postgres import Server, running_server
 
 from harness import hookspecs, index, plugins, registry
 from harness.entries import Source
 
+# a slow machine is no fault of a property
+hypothesis.settings.register_profile("harness", deadline=None)
+hypothesis.settings.load_profile("harness")
 # before JAX is imported: tests run where no accelerator is, and say so
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # compiling is most of the tests' time, and none of them measures speed

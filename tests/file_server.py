@@ -123,11 +123,68 @@ def dripping(served: Served, *, every_s: float) -> Reply:
     return reply
 
 
-def endless(handler: BaseHTTPRequestHandler) -> None:
+def endless(handler: BaseHTTPRequestHandler, *, status: int = 200, **headers: object) -> None:
     """Sends without end, and says no length."""
-    send(handler, b"")
+    send(handler, b"", status=status, **headers)
+    repeated(handler, BODY)
+
+
+def repeated(
+    handler: BaseHTTPRequestHandler, text: bytes, *, served: Served | None = None
+) -> None:
+    """Writes the same again and again, without a pause or ten times a second."""
     try:
-        while True:
-            handler.wfile.write(BODY)
-    except OSError:
+        while served is None or not served.stop.wait(0.1):
+            handler.wfile.write(text)
+            handler.wfile.flush()
+    except OSError:  # whoever asked has had enough
         pass
+
+
+def chunked(*, upto: int = len(BODY)) -> Reply:
+    """The file in chunks; without its end if it is cut off."""
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        start_chunks(handler)
+        for at in range(0, upto, 50_000):
+            piece = BODY[at : min(at + 50_000, upto)]
+            handler.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+        if upto == len(BODY):
+            handler.wfile.write(b"0\r\n\r\n")
+        handler.wfile.flush()
+
+    return reply
+
+
+def start_chunks(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+
+
+def endless_head(served: Served) -> Reply:
+    """A line of the head now and then, and never a body."""
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        repeated(handler, b"x", served=served)
+
+    return reply
+
+
+def endless_continue(served: Served) -> Reply:
+    """One `100 Continue` after the other."""
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        repeated(handler, b"HTTP/1.1 100 Continue\r\n\r\n", served=served)
+
+    return reply
+
+
+def endless_trailer(served: Served) -> Reply:
+    """A whole body in chunks, and behind it lines that never end."""
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        start_chunks(handler)
+        handler.wfile.write(b"1\r\nx\r\n0\r\n")
+        repeated(handler, b"X-Line: x\r\n", served=served)
+
+    return reply

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Literal
 
 import jax.numpy as jnp
@@ -31,7 +32,7 @@ class Odd(nnx.Module):
         self.how = how
         if how in ("sleep", "child"):
             if how == "child":
-                subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+                subprocess.Popen([sys.executable, "-c", "import time; time.sleep(61)"])
             time.sleep(60)
         elif how == "sys.exit":
             sys.exit(3)
@@ -58,6 +59,8 @@ class Odd(nnx.Module):
                 os._exit(5)
         elif how == "deaf":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            if "ODD_FILE" in os.environ:
+                Path(os.environ["ODD_FILE"]).touch()
             time.sleep(60)
         elif how == "greedy":
             # keeps the interpreter to itself: no other thread of the process runs meanwhile

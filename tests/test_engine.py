@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import resource
+import os
 import subprocess
 import sys
 import time
@@ -236,24 +236,23 @@ class Sleepy(nnx.Module):
 
 
 class Sleepier(Sleepy):
-    wait_ms = 60.0
+    wait_ms = 150.0
 
 
 class Sleeping(Sleepy):
-    wait_ms = 20.0
+    wait_ms = 50.0
 
 
 def test_known_extra_work_moves_the_step_times_by_its_ratio():
     # waiting dominates: nothing here depends on how fast the machine is. Six blocks each,
     # so that one that was held up moves no median
-    recipe = Recipe(epochs=6, batch_size=10, eval_batch_size=100)
+    recipe = Recipe(epochs=6, batch_size=20, eval_batch_size=100)
     short, long = (train(recipe, factory=f)[1].measured for f in (Sleeping, Sleepier))
     for name in ("step_ms_p50", "step_ms_p90", "step_ms_mean"):
-        assert short[name] >= 20 and long[name] >= 60
-    # 3 is what waiting alone would give; the model's own work is the same in both
-    assert 2.4 < long["step_ms_p50"] / short["step_ms_p50"] < 3.2
-    # by the difference of what they wait, whatever else a step does
-    assert 36 < long["step_ms_p50"] - short["step_ms_p50"] < 50
+        assert short[name] >= 50 and long[name] >= 150
+        # 3 is what waiting alone would give; whatever else a step does is the same in both
+        assert 2.2 < long[name] / short[name] < 3.4
+    assert 2.6 < long["step_ms_p50"] / short["step_ms_p50"] < 3.1
 
 
 def test_compiling_again_every_twentieth_step_shows():
@@ -276,7 +275,7 @@ def test_compiling_again_every_twentieth_step_shows():
 
 
 class Reading(Source):
-    """A plugin that compiles whenever an example is read for the first time."""
+    """A plugin that compiles whenever an example is read."""
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         jax.jit(lambda x: x + 1)(np.ones(1000 + index, np.float32))
@@ -289,21 +288,22 @@ def test_what_a_source_compiles_while_steps_are_taken_shows(monkeypatch):
     data = harness.Dataset(Reading(data.train), data.test, data.spec)
     _, heard = train(Recipe(epochs=1, batch_size=5, eval_batch_size=37), data=data)
     # 20 chunks of 5 examples, of which a handful are read ahead of the first step
-    assert 30 < heard.measured["recompiles"] < 100
+    assert 20 < heard.measured["recompiles"] <= 100
 
 
 class Slow(Source):
-    """Takes a millisecond for an example."""
+    """Takes 20 milliseconds for every tenth example, 200 an epoch."""
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        time.sleep(1e-3)
+        if index % 10 == 0:
+            time.sleep(0.02)
         return super().__getitem__(index)
 
 
 @pytest.mark.parametrize(
     ("source", "factory", "low", "high"),
     [
-        # 100 ms of reading against 200 of steps an epoch, read ahead while they are taken
+        # 200 ms of reading against 500 of steps an epoch, read ahead while they are taken
         (Slow, Sleeping, 0, 25),
         # the same reading against next to no steps: two threads cannot hide it
         (Slow, Bag, 60, 100),
@@ -351,6 +351,7 @@ def test_memory_does_not_grow_with_epochs():
     assert len(alive) == 6 and len(set(alive[1:])) == 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc/self/statm")
 def test_resident_memory_does_not_grow_with_epochs():
     resident_mb: list[float] = []
     # 2 MB of examples: a copy kept every epoch would be 50 MB at the end
@@ -359,7 +360,7 @@ def test_resident_memory_does_not_grow_with_epochs():
     def emit(event) -> None:
         if isinstance(event, EpochEnd):
             pages = int(Path("/proc/self/statm").read_text().split()[1])
-            resident_mb.append(pages * resource.getpagesize() / 1e6)
+            resident_mb.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
 
     model = build_model(Bag, data.spec, {}, seed=0)
     recipe = Recipe(epochs=30, batch_size=2000, eval_batch_size=37)

@@ -38,8 +38,8 @@ class Device:
         return self.stats
 
 
-def test_half_of_what_a_device_has_free_is_for_data():
-    assert feed.room(Device({"bytes_limit": 1000, "bytes_in_use": 200})) == 400
+def test_half_of_a_devices_memory_is_for_data_whatever_is_in_use():
+    assert feed.room(Device({"bytes_limit": 1000, "bytes_in_use": 200})) == 500
     assert feed.room(Device(None)) == feed.room(Device({})) == feed.RESIDENT_BYTES
 
 
@@ -73,6 +73,8 @@ def test_limit_keeps_the_first_examples():
     data = token_data()
     first = feed.as_examples(data.train, data.spec, name="train", limit=7)
     assert (arrays(first.split())["x"] == arrays(data.train)["x"][:7]).all()
+    # and only they take memory on the device
+    assert feed.place_within(7 * 52, first)[0].resident
 
 
 def test_a_subset_of_a_source_is_a_source():

@@ -51,5 +51,5 @@ def test_one_that_fails_or_dies_is_none_and_costs_no_other(tmp_path: Path):
 
 
 def test_one_that_hangs_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(fingerprints, "PATIENCE", 8.0)
+    monkeypatch.setattr(fingerprints, "PATIENCE", 20.0)
     assert now_of(choices(tmp_path, "hang", "fine")) == [None, Now("print of fine", "cpu")]

@@ -18,7 +18,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "contract": ("errors", "specs", "entries", "hookspecs"),
     "plugins": (
         "paths", "parameters", "sources", "plugins", "registry", "describe", "index",
-        "progress", "logs", "digests", "download", "files",
+        "progress", "logs", "digests", "arriving", "download", "files",
     ),
     "plan": ("grammar", "recipe", "suites", "plan", "rows", "events"),
     "compute": (

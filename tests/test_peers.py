@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,8 @@ def record(arm: str, number: int, epoch: float, step: float, **extra: Any) -> di
 
 
 def harness_record(number: int, epoch: float, step: float) -> dict[str, Any]:
-    cost = {"flops_per_step": 2e9, "bytes_per_step": 1e9, "scan_s": [9.0, epoch / 2, epoch]}
+    cost = {"flops_per_step": 2e9, "bytes_per_step": 1e9, "scan_s": [9.0, epoch / 2, epoch],
+            "host_overhead_pct": 0.25}  # fmt: skip
     return record("harness", number, epoch, step, **cost)
 
 
@@ -92,7 +94,7 @@ def test_the_roofline_is_the_higher_of_two_floors():
     table = summary.roofline_table([MACHINE, harness_record(0, 1.0, 100.0)])
     cells = [cell.strip() for cell in table.splitlines()[-1].strip("|").split("|")]
     # 2 GFLOP at 100 GFLOP/s take 20 ms, 1 GB at 20 GB/s takes 50 ms
-    assert cells == ["transformer", "100.00", "2.000", "1.000", "20.00", "50.00", "2.0"]
+    assert cells == ["transformer", "100.00", "2.000", "1.000", "20.00", "50.00", "2.0", "0.25"]
 
 
 def test_overhead_pairs_an_epoch_with_the_scan_behind_it():
@@ -113,7 +115,8 @@ def test_kept_measurements_give_the_same_page(tmp_path: Path):
 
 def test_a_rate_is_an_amount_over_the_shortest_time(monkeypatch: pytest.MonkeyPatch):
     ticks = iter([0.0, 4.0, 10.0, 12.0, 20.0, 25.0, 30.0, 33.0, 40.0, 48.0])
-    monkeypatch.setattr("benchmarks.peers.machine_rates.time.perf_counter", lambda: next(ticks))
+    clock = SimpleNamespace(perf_counter=lambda: next(ticks))
+    monkeypatch.setattr("benchmarks.peers.machine_rates.time", clock)
     assert rate(lambda x: x, np.zeros(1), 6.0) == 3.0
 
 
@@ -153,7 +156,21 @@ def test_without_imdb_the_tokens_are_random_and_that_is_said_loudly(
 
 def test_without_imdb_loading_is_not_measured_and_says_so(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HARNESS_DATA_DIR", "/nowhere")
-    assert rounds.starts() == {"error": "no /nowhere/imdb/imdb.npz: set HARNESS_DATA_DIR"}
+    assert rounds.starts(arms.MODELS) == {
+        "error": "no /nowhere/imdb/imdb.npz: set HARNESS_DATA_DIR"
+    }
+
+
+def test_an_arm_or_a_start_that_fails_costs_its_own_figures(monkeypatch: pytest.MonkeyPatch):
+    def fail(models: object) -> dict[str, Any]:
+        raise SystemExit("Timeout: no")
+
+    monkeypatch.setattr(rounds.start, "measure", fail)
+    monkeypatch.setattr(rounds.start, "source", lambda: Path(__file__))
+    assert rounds.starts(arms.MODELS) == {"error": "SystemExit: Timeout: no"}
+    monkeypatch.setattr(rounds, "PATIENCE", 0.01)
+    answer = rounds.run_arm(BY_NAME["harness"], "mean_pool", "/nowhere")
+    assert answer["error"] == "it was still running after 0.01 s"
 
 
 def test_only_arms_with_huge_pages_are_started_as_a_worker_is():

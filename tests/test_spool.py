@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -138,6 +139,77 @@ def test_a_full_disk_costs_no_row(cache: Path, tmp_path: Path, kind: str):
     assert int(count[1 if kind == "disk" else 3]) > 0, said
     assert "rows wait in" in said[0] and "are in store" in said[-1]
     assert sorted(ids(url)) == list("abcdef")
+
+
+def test_a_disk_without_room_for_a_folder_costs_no_row(
+    cache: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Neither the store nor the cache takes anything, not even an empty file."""
+
+    def full(*words: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with open_store(store_url) as store:
+        spool = Spool(store, note=lambda text: None)
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                store, "add", lambda result: (_ for _ in ()).throw(StoreError("full"))
+            )
+            patch.setattr(Path, "mkdir", full)
+            patch.setattr(os, "open", full)
+            for name in "abc":
+                spool.save(make_result(make_row(run_id=name)))
+        spool.finish(patience_s=0)
+    assert ids(store_url) == ["a", "b", "c"]
+
+
+def test_rows_that_wait_in_files_stay_there_while_the_disk_is_full(
+    cache: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    with open_store(store_url) as store:
+        spool = Spool(store, note=lambda text: None)
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                store, "add", lambda result: (_ for _ in ()).throw(StoreError("away"))
+            )
+            spool.save(make_result(make_row(run_id="a")))
+
+        def full(self: object, *words: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("harness.spool.FileLock.acquire", full)
+            spool.save(make_result(make_row(run_id="b")))
+        spool.finish(patience_s=0)
+    assert sorted(ids(store_url)) == ["a", "b"]
+
+
+def test_text_that_no_file_takes_waits_and_arrives(cache: Path, store_url: str):
+    odd = make_row(run_id="a", error_message="no file 'bad \udcff' and \0")
+    with open_store(store_url) as store:
+        spool, add = Spool(store, note=lambda text: None), store.add
+
+        def refuse(result: Result) -> None:
+            raise StoreError("away")
+
+        store.add = refuse  # type: ignore[method-assign]
+        spool.save(make_result(odd))
+        store.add = add  # type: ignore[method-assign]
+        spool.finish(patience_s=0)
+        (row,) = store.rows()
+    assert row["error_message"] == "no file 'bad \\udcff' and \\0"
+    assert not list(spool.folder.glob("*.damaged"))
+
+
+def test_a_plan_that_ends_by_our_own_fault_prints_what_no_file_holds(
+    cache: Path, store_url: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):  # fmt: skip
+    with open_store(store_url) as store:
+        spool = Spool(store, note=lambda text: None)
+        spool._held.append(make_result(make_row(run_id="held")))
+        spool.abandon()
+    assert '"run_id": "held"' in capsys.readouterr().err
 
 
 def test_a_store_that_became_read_only_costs_no_row(cache: Path, tmp_path: Path):

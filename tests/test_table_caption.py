@@ -43,8 +43,17 @@ def test_times_that_say_less_than_they_seem_to_are_marked():
         make_row(seed=3, timing_comparable=True, recompiles=1, recompiled="eval(f32[4])"),
     ]
     last = caption(frame_of(rows)).splitlines()[-1]
-    assert "* times of 1 are not comparable: another run went on beside" in last
+    assert "‡ times of 1 are not comparable: another run went on beside" in last
     assert "† 2 compiled again while training: step(f32[3]) and eval(f32[4])" in last
+
+
+def test_of_many_recompilations_two_are_named_and_a_missing_name_is_left_out():
+    rows = [make_row(seed=i, recompiles=1, recompiled=f"step(f32[{i}])") for i in range(4)]
+    last = caption(frame_of(rows)).splitlines()[-1]
+    assert last.endswith("† 4 compiled again while training: step(f32[0]) and step(f32[1]) "
+                         "and 2 others")  # fmt: skip
+    last = caption(frame_of([make_row(recompiles=1, recompiled=None)])).splitlines()[-1]
+    assert last.endswith("† 1 compiled again while training")
 
 
 def test_nothing_measured_needs_no_caption():

@@ -56,7 +56,7 @@ def test_times_that_are_hard_to_believe_carry_a_mark():
     marks = {line.split()[1]: [w for w in line.split() if w.startswith("2.50")]
              for line in lines[2:]}  # fmt: skip
     assert marks == {
-        "quiet": ["2.50"], "again": ["2.50†"], "beside": ["2.50*"], "both": ["2.50*†"],
+        "quiet": ["2.50"], "again": ["2.50†"], "beside": ["2.50‡"], "both": ["2.50‡†"],
     }  # fmt: skip
 
 

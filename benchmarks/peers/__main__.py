@@ -49,7 +49,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="6,400 examples a split, one round.")
+@click.option("--quick", is_flag=True, help="3,200 examples a split, one round.")
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
 @click.option("--arm", "arms", multiple=True, type=click.Choice(list(BY_NAME)))
 @click.option("--model", "models", multiple=True, type=click.Choice(MODELS))
@@ -64,7 +64,7 @@ def main(
         click.echo(page(read_records(show)))
         return
     kept: list[Record] = []
-    with data_folder(6_400 if quick else None) as (folder, data):
+    with data_folder(3_200 if quick else None) as (folder, data):
         wanted = (1 if quick else rounds, models or MODELS, arms, folder, data)
         for record in run_rounds(*wanted):
             kept.append(record)

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -68,12 +68,15 @@ def run_arm(
     """One process: what it answered, or "error" with the last line it said."""
     job = Job(arm.name, model, epochs or EPOCHS[model], blocks, folder, arm.options)
     environment = worker_environment(os.environ) if arm.huge_pages else os.environ
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.peers.process"],
-        input=json.dumps(asdict(job)), capture_output=True, text=True, cwd=ROOT,
-        env=environment, timeout=PATIENCE,
-    )  # fmt: skip
     record: Record = {"arm": arm.name, "model": model}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.peers.process"],
+            input=json.dumps(asdict(job)), capture_output=True, text=True, cwd=ROOT,
+            env=environment, timeout=PATIENCE,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return {**record, "error": f"it was still running after {PATIENCE:g} s"}
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         return {**record, "error": lines[-1]}
@@ -86,11 +89,14 @@ def machine_rates() -> dict[str, float]:
     return json.loads(done.stdout)
 
 
-def starts() -> Record:
+def starts(models: Sequence[str]) -> Record:
     """Seconds to load IMDB and to start a worker, first and second time."""
     if not start.source().is_file():
         return {"error": f"no {start.source()}: set HARNESS_DATA_DIR"}
-    return {"start": start.measure()}
+    try:
+        return {"start": start.measure(models)}
+    except (Exception, SystemExit) as error:  # an hour's other figures are not lost for it
+        return {"error": f"{type(error).__name__}: {error}"}
 
 
 def run_rounds(
@@ -102,7 +108,7 @@ def run_rounds(
     for number in range(rounds):
         yield {"round": number, "arm": "machine", "data": data, **machine_rates()}
         if not names:
-            yield {"round": number, "arm": "start", **starts()}
+            yield {"round": number, "arm": "start", **starts(models)}
         for model in models:
             # the order turns, so that no arm always follows the same one
             for arm in [*chosen[number:], *chosen[:number]]:

@@ -88,7 +88,8 @@ def roofline_table(records: Sequence[Record]) -> str:
         f"The machine: {gflop_s:.0f} GFLOP/s in a 2048 x 2048 float32 product, "
         f"{gb_s:.0f} GB/s read and written.\n",
         "| model | step ms | GFLOP | GB | floor ms: FLOPs | floor ms: bytes "
-        "| step over the higher floor |\n|---|---:|---:|---:|---:|---:|---:|",
+        "| step over the higher floor | host overhead % |\n"
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for model in MODELS:
         own = list(of_arm(records, "harness", model).values())
@@ -98,9 +99,10 @@ def roofline_table(records: Sequence[Record]) -> str:
         gb = own[0]["extra"]["bytes_per_step"] / 1e9
         floors = (1e3 * gflop / gflop_s, 1e3 * gb / gb_s)
         took = median(map(step_ms, own))
+        host = median(record["extra"]["host_overhead_pct"] for record in own)
         lines.append(
             f"| {model} | {took:.2f} | {gflop:.3f} | {gb:.3f} | {floors[0]:.2f} "
-            f"| {floors[1]:.2f} | {took / max(floors):.1f} |"
+            f"| {floors[1]:.2f} | {took / max(floors):.1f} | {host:.2f} |"
         )
     return "\n".join(lines)
 

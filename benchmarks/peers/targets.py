@@ -87,7 +87,7 @@ def _starts(records: Sequence[Record]) -> list[Target]:
     again = "process start to first training step, second time over the first"
     return [
         Target(f"{model}, {again}", 0.6, 0.4,
-               [start[model]["second"] / start[model]["first"] for start in found])
+               [s[model]["second"] / s[model]["first"] for s in found if model in s])
         for model in MODELS
     ] + [
         Target("loading IMDB the first time over the tutorial's preparation", 0.5, 0.2,

@@ -21,8 +21,7 @@ from annotated_types import Ge, Le
 
 import harness
 from harness.hookspecs import Register
-from harness_datasets._apart import read_rows_apart
-from harness_datasets._npz import read_labels
+from harness_datasets._apart import read_splits
 from harness_datasets._ragged import last_values, open_or_make
 
 PAD = 0
@@ -133,9 +132,8 @@ def read_reviews(path: Path) -> dict[str, np.ndarray]:
     """
     arrays: dict[str, np.ndarray] = {}
     splits = ("train", "test")
-    rows = read_rows_apart(path, [f"x_{split}" for split in splits])
-    for split, (values, offsets) in zip(splits, rows, strict=True):
-        labels = read_labels(path, f"y_{split}", num_classes=len(CLASS_NAMES))
+    found = read_splits(path, splits, num_classes=len(CLASS_NAMES))
+    for split, (values, offsets, labels) in zip(splits, found, strict=True):
         if len(labels) != len(offsets) - 1:
             raise harness.DataError(
                 f"{path} has {len(offsets) - 1} reviews in x_{split} and {len(labels)} "

@@ -18,6 +18,9 @@ PLACE = {
     "allocator": "allocator",
 }
 
+# so many different texts on what was compiled again are printed
+SHOWN = 2
+
 
 def caption(frame: pd.DataFrame) -> str:
     """One or two lines on the rows of a table, "" where none was measured.
@@ -38,11 +41,10 @@ def caption(frame: pd.DataFrame) -> str:
         notes.append("compile s leaves out programs that came from the cache")
     shared = int((~ok["timing_comparable"].fillna(True).astype(bool)).sum())
     if shared:
-        notes.append(f"* times of {shared} are not comparable: another run went on beside")
+        notes.append(f"‡ times of {shared} are not comparable: another run went on beside")
     again = ok.loc[ok["recompiles"].fillna(0) > 0]
     if len(again):
-        shapes = " and ".join(dict.fromkeys(again["recompiled"].dropna()))
-        notes.append(f"† {len(again)} compiled again while training: {shapes}")
+        notes.append(f"† {len(again)} compiled again while training{_some(again)}")
     return "\n".join([*lines, "; ".join(notes)]).strip()
 
 
@@ -55,6 +57,13 @@ def _recipe(ok: pd.DataFrame) -> str:
             value = f"{values[0]:g}" if isinstance(values[0], float) else values[0]
             shown.append(f"{name.replace('_', ' ')} {value}")
     return ", ".join(shown)
+
+
+def _some(again: pd.DataFrame) -> str:
+    """What was compiled, of the first rows that differ."""
+    named = list(dict.fromkeys(text for text in again["recompiled"].dropna() if text))
+    more = f" and {len(named) - SHOWN} others" if len(named) > SHOWN else ""
+    return f": {' and '.join(named[:SHOWN])}{more}" if named else ""
 
 
 def _all(values: pd.Series) -> str:

@@ -151,28 +151,36 @@ def _three_digits(value: float, _: Mapping[Any, Any]) -> str:
 
 
 def _time(value: float, line: Mapping[Any, Any]) -> str:
-    """A time, with marks for what makes it hard to believe."""
+    return _three_digits(value, line) + _marks(line)
+
+
+def _compile_time(value: float, line: Mapping[Any, Any]) -> str:
+    # what was compiled again later is no part of it
+    return _three_digits(value, line) + _marks({**line, "compiled_again": 0})
+
+
+def _marks(line: Mapping[Any, Any]) -> str:
+    """Signs for what makes a line's times hard to believe."""
     counts: dict[str, Any] = {mark: line.get(name, 0) for name, mark in MARKS.items()}
-    marks = [mark for mark, count in counts.items() if not pd.isna(count) and count > 0]
-    return _three_digits(value, line) + "".join(marks)
+    return "".join(m for m, count in counts.items() if not pd.isna(count) and count > 0)
 
 
 def _reason(value: str, _: Mapping[Any, Any]) -> str:
     return value if len(value) <= LONGEST else value[: LONGEST - 1].rstrip() + "…"
 
 
-# marks behind step times; `caption` says what they mean
-MARKS = {"shared": "*", "compiled_again": "†"}
+# marks behind times; `caption` says what they mean
+MARKS = {"shared": "‡", "compiled_again": "†"}
 # columns that are written behind another one
 JOINED = ("accuracy_sd", "vs_parent_sd", "vs_parent_n", *MARKS)
 SHOWN: dict[str, Callable[[Any, Mapping[Any, Any]], str]] = {
     "accuracy": _accuracy,
     "loss": lambda value, _: f"{value:.4f}",
     "param_count": lambda value, _: f"{value:,}",
-    "compile_s": _three_digits,
+    "compile_s": _compile_time,
     "step_ms_p50": _time,
     "step_ms_p90": _time,
-    "examples_per_s": lambda value, _: f"{value:,.0f}",
+    "examples_per_s": lambda value, line: f"{value:,.0f}{_marks(line)}",
     "vs_parent": _difference,
     "status": _reason,
 }
