@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import platform
 import statistics
+import sys
 import time
 from typing import Any
 
@@ -28,6 +29,8 @@ STEPS, BATCH, PAIRS = 15, 128, 10
 
 
 def main() -> None:
+    if sys.argv[1:]:
+        sys.exit(f"{__doc__}\nIt takes no arguments.")
     spec = harness.DataSpec(
         kind="tokens", shape=(200,), vocab_size=20_000, num_classes=2, pad_id=0
     )

@@ -141,6 +141,8 @@ def main() -> None:
     if sys.argv[1:] == ["here"]:
         measure()
         return
+    if sys.argv[1:]:
+        sys.exit(f"{__doc__}\nIt takes no arguments.")
     # as a worker is started: with huge pages
     command = [sys.executable, "-m", "benchmarks.embedding", "here"]
     sys.exit(subprocess.run(command, env=worker_environment(os.environ)).returncode)

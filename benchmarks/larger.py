@@ -82,6 +82,8 @@ def measure(name: str) -> dict[str, Any]:
 
 
 def main() -> None:
+    if sys.argv[1:] and sys.argv[1] not in VARIANTS:
+        sys.exit(f"{__doc__}\nIt takes no arguments.")
     if len(sys.argv) > 1:
         print(json.dumps(measure(sys.argv[1])))
         return

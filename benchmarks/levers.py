@@ -306,6 +306,8 @@ def main() -> None:
     if words[:1] == ["turns"]:
         print(json.dumps(turns(words[1])))
         return
+    if words:
+        sys.exit(f"{__doc__}\nIt takes no arguments.")
     for model in VARIANTS:
         in_one_process(model)
     between_processes()

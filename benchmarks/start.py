@@ -150,6 +150,8 @@ def page(rounds: list[dict[str, dict[str, float]]]) -> str:
 
 
 def main() -> None:
+    if sys.argv[1:]:
+        sys.exit(f"{__doc__}\nIt takes no arguments.")
     if not source().is_file():
         sys.exit(f"no {source()}: set HARNESS_DATA_DIR to a folder with imdb/imdb.npz")
     print(page([measure() for _ in range(PAIRS)]))
