@@ -147,9 +147,12 @@ def _advice(reason: str) -> str:
         return "the file is no SQLite database or is damaged, name another one"
     if "locked" in reason or "lock timeout" in reason:
         return f"another process has held it for {BUSY_SECONDS:g} s, try again"
-    if "readonly" in reason or "unable to open" in reason:
+    if "readonly" in reason:
+        return "make the file and its folder writable (chmod u+w), or name another store"
+    if "unable to open" in reason:
         return (
-            "SQLite writes beside the file even to read it, copy it to a folder you may write"
+            "SQLite writes beside the file even to read it: make its folder writable, copy "
+            "the file to one that is, or name another store"
         )
     return "check the address, the permissions and the space left, or name another store"
 

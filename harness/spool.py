@@ -139,6 +139,8 @@ class Spool:
         Raises:
           StoreError: it did not; names the files and the command that loads them.
         """
+        if "readonly" in self._reason:  # nobody makes a file writable by waiting
+            patience_s = 0.0
         deadline = time.monotonic() + patience_s
         while not self.flush():
             if time.monotonic() >= deadline or not _slept():

@@ -8,6 +8,7 @@ driver has gone, and so does the worker.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
@@ -29,6 +30,8 @@ def main() -> None:
     # a print in a plugin, or in a C library, must not break into the events
     pipe = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
+    # where a plugin crashes the process, the log says in which line
+    faulthandler.enable()
     # a run that is told to stop still says what it has measured
     signal.signal(signal.SIGTERM, _stop)
     for tie in sys.argv[1:]:

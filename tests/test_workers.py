@@ -49,6 +49,8 @@ def test_every_way_to_go_wrong_is_one_row_and_the_good_ones_are_measured(known: 
         assert "\n" not in row["error_message"]
         assert row["data_s"] is not None  # what was measured before is kept
     assert "second line" in Path(rows[7]["log_path"]).read_text()
+    # where a crash happened is in the log
+    assert "plugins_for_tests.py" in Path(rows[3]["log_path"]).read_text()
     assert rows[-2]["status"] == "unavailable"
     assert "pip install no_such_package" in rows[-2]["error_message"]
 

@@ -54,7 +54,11 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--arm", "arms", multiple=True, type=click.Choice(list(BY_NAME)))
 @click.option("--model", "models", multiple=True, type=click.Choice(MODELS))
 @click.option("--records", type=FILE, help="Keep every measurement in this file.")
-@click.option("--show", type=FILE, help="Measure nothing: the tables of a kept file.")
+@click.option(
+    "--show",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Measure nothing: the tables of a kept file.",
+)
 def main(
     quick: bool, rounds: int, arms: tuple[str, ...], models: tuple[str, ...],
     records: Path | None, show: Path | None,

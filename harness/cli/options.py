@@ -72,9 +72,10 @@ def write_output(text: str, output: str | None) -> None:
 def report_failures(known: Registry) -> None:
     """One line on standard error for each plugin that failed to load."""
     for failure in known.failures:
+        file = f" --plugin {failure.source.target}" if failure.source.origin == "file" else ""
         print(
             f"note: plugin {failure.source.name} ({failure.source.place}) failed to load: "
-            f"{failure.error_type}: {failure.message}; see `harness plugins --verbose`",
+            f"{failure.error_type}: {failure.message}; see `harness plugins --verbose{file}`",
             file=sys.stderr,
         )
 
