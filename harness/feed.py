@@ -18,7 +18,7 @@ from harness.errors import ContractError, UsageError
 from harness.orders import EvalOrder, TrainingOrder
 from harness.specs import DataSpec, RandomAccess, Split
 
-# data above this size stays on the host where the device does not say what it has free
+# data above this size stays on the host where the device does not say how much it holds
 RESIDENT_BYTES = 2 << 30
 # the share of a device's memory that data may take; the rest is for the programs
 DATA_SHARE = 0.5

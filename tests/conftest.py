@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from file_server import Served, file_server
 from postgres import Server, running_server
 
 from harness import hookspecs, index, plugins, registry
@@ -100,3 +101,12 @@ def known(shared_cache: Path) -> Iterator[registry.Registry]:
         patch.setenv("HARNESS_CACHE_DIR", str(shared_cache))
         patch.setenv("HARNESS_PLUGINS", "")
         yield index.open_registry([Path(__file__).parent / "plugins_for_tests.py"])
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """A server on loopback that follows a script."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    with file_server() as state:
+        yield state

@@ -8,11 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+from harness.arriving import Patience
 from harness.specs import DataFile
 
 BODY = bytes(range(256)) * 1200  # several blocks of a transfer
 HALF = len(BODY) // 2
+
+# a server that works is waited for, one that does not is left soon
+QUICK = Patience(connect_s=5, read_s=5, attempts=3, pause_s=0.01)
+HASTY = Patience(connect_s=5, read_s=1.0, attempts=3, pause_s=0.01)
 
 Reply = Callable[[BaseHTTPRequestHandler], None]
 
@@ -188,3 +194,12 @@ def endless_trailer(served: Served) -> Reply:
         repeated(handler, b"X-Line: x\r\n", served=served)
 
     return reply
+
+
+def redirect(handler: BaseHTTPRequestHandler) -> None:
+    send(handler, b"", status=302, Location="/login?next=body.bin", Content_Length=0)
+
+
+def left(folder: Path) -> list[str]:
+    """What a download leaves besides its lock."""
+    return sorted(p.name for p in folder.iterdir() if p.suffix != ".lock")
