@@ -12,6 +12,7 @@ import sys
 
 from harness import plugins
 from harness.entries import Failure, Source, entry_to_json
+from harness.tie import take_over
 
 
 def main() -> None:
@@ -19,7 +20,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     manager = plugins.new_manager()
-    for values in json.load(sys.stdin):
+    for values in json.loads(take_over(sys.argv[1:])):
         result = plugins.load(manager, Source(**values))
         if isinstance(result, Failure):
             failure = {k: v for k, v in vars(result).items() if k not in ("source", "names")}

@@ -16,9 +16,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from harness import machine, registry
+from harness.children import ask
 from harness.entries import Source
 from harness.plan import Choice
 from harness.progress import notes_to, report_to
+from harness.tie import take_over
 
 # seconds that a child may take to load the data sets it is given
 PATIENCE = 900.0
@@ -46,17 +48,9 @@ def now_of(datasets: Sequence[Choice]) -> list[Now | None]:
 
 def _ask(datasets: Sequence[Choice]) -> list[Now | None]:
     """What a child said, up to the data set during which it died or took too long."""
-    command = [sys.executable, "-P", "-m", "harness.fingerprints"]
-    asked = json.dumps([asdict(choice) for choice in datasets]).encode()
-    try:
-        done = subprocess.run(
-            command, input=asked, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            timeout=PATIENCE,
-        )  # fmt: skip
-        said = done.stdout
-    except subprocess.TimeoutExpired as late:
-        said = late.stdout or b""
-    lines = [json.loads(x) for x in said.splitlines(keepends=True) if x.endswith(b"\n")]
+    asked = json.dumps([asdict(choice) for choice in datasets])
+    answer = ask("harness.fingerprints", asked, patience_s=PATIENCE, stderr=subprocess.DEVNULL)
+    lines = [json.loads(line) for line in answer.lines]
     if not lines:
         return []
     device, *prints = lines
@@ -79,8 +73,9 @@ def main() -> None:
     # what a plugin prints must not stand between the answers
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    asked = take_over(sys.argv[1:])
     print(json.dumps(machine.devices()["device_kind"]), file=answers, flush=True)
-    for values in json.load(sys.stdin):
+    for values in json.loads(asked):
         choice = Choice(**{**values, "source": Source(**values["source"])})
         print(json.dumps(fingerprint(choice)), file=answers, flush=True)
 

@@ -10,7 +10,6 @@ not remembered: the next command tries again.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import logs, plugins, registry
+from harness.children import ask
 from harness.entries import Entry, Failure, Source, entry_from_json, entry_to_json
 from harness.paths import cache_dir, write_atomically
 from harness.sources import allowed_from_environment, find_sources
@@ -118,27 +118,17 @@ def describe(sources: list[Source]) -> dict[Source, list[Entry] | Failure]:
 
 def _ask_child(sources: list[Source]) -> tuple[list[dict[str, Any]], str]:
     """What a child said, a line each source, and how it ended if it left some out."""
-    # -P: a file in the user's folder must not stand in for a library
-    command = [sys.executable, "-P", "-m", "harness.describe"]
-    asked = json.dumps([asdict(source) for source in sources]).encode()
+    asked = json.dumps([asdict(source) for source in sources])
     # a plugin may print anything, and without end
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        try:
-            with logs.kept(log) as stderr:
-                child = subprocess.run(
-                    command, input=asked, stdout=subprocess.PIPE, stderr=stderr,
-                    timeout=PATIENCE,
-                )  # fmt: skip
-        except subprocess.TimeoutExpired as late:
-            return _lines(late.stdout or b""), f"it was still importing after {PATIENCE:g} s"
+        with logs.kept(log) as stderr:
+            answer = ask("harness.describe", asked, patience_s=PATIENCE, stderr=stderr)
         said = logs.last_line(log)
-    died = f"the process that imported it died (exit {child.returncode}) {said}"
-    return _lines(child.stdout), died
-
-
-def _lines(said: bytes) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in said.splitlines(keepends=True) if line.endswith(b"\n")]
+    lines = [json.loads(line) for line in answer.lines]
+    if answer.code is None:
+        return lines, f"it was still importing after {PATIENCE:g} s"
+    return lines, f"the process that imported it died (exit {answer.code}) {said}"
 
 
 def _from_line(line: dict[str, Any], source: Source) -> list[Entry] | Failure:

@@ -13,17 +13,12 @@ import json
 import os
 import signal
 import sys
-import threading
-from contextlib import suppress
-from typing import IO, Any
-
-if sys.platform != "win32":
-    import fcntl
 
 from harness import registry
 from harness.events import Event, Phase, to_line
 from harness.paths import cache_dir
 from harness.plan import run_from_json
+from harness.tie import take_over
 
 
 def main() -> None:
@@ -34,9 +29,7 @@ def main() -> None:
     faulthandler.enable()
     # a run that is told to stop still says what it has measured
     signal.signal(signal.SIGTERM, _stop)
-    for tie in sys.argv[1:]:
-        _tie(int(tie))
-    asked = _take_over()
+    asked = json.loads(take_over(sys.argv[1:]))
     run = run_from_json(asked["run"])
     use_compilation_cache()
     # imported late: JAX reads its configuration when it is first imported
@@ -50,48 +43,6 @@ def main() -> None:
     sources = dict.fromkeys((run.dataset.source, run.model.source))
     execute(run, registry.load(sources), emit, settings=Settings(**asked["settings"]))
     pipe.flush()
-
-
-def _take_over() -> dict[str, Any]:
-    """What the driver asks for; from now on its end of the pipe is watched."""
-    driver = os.fdopen(os.dup(0), "rb", buffering=0)
-    # a plugin that reads standard input finds nothing there, and takes nothing away
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    line = b""
-    while not line.endswith(b"\n"):
-        some = driver.read(1 << 16)
-        if not some:
-            raise SystemExit("no run on standard input; expected a line of JSON")
-        line += some
-    threading.Thread(target=_leave_with, args=(driver,), daemon=True).start()
-    return json.loads(line)
-
-
-def _tie(pipe: int) -> None:
-    """Lets the kernel kill the group at the first sign on a pipe, which is its end.
-
-    A plugin may hold the interpreter for ever, so that no thread comes to hear that the
-    driver has gone. Only Linux can be told which signal to send, and not every sandbox.
-    """
-    if sys.platform != "linux" or os.getpgrp() != os.getpid():
-        return
-    with suppress(OSError):
-        fcntl.fcntl(pipe, fcntl.F_SETOWN, -os.getpgrp())
-        fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
-
-
-def _leave_with(driver: IO[bytes]) -> None:
-    """Ends this process and all that it started when the driver has gone."""
-    with suppress(OSError):  # closed by a plugin: there is no tie any more
-        while driver.read(1 << 16):
-            pass
-    # the leader of a group of its own, as the driver starts it
-    if sys.platform != "win32" and os.getpgrp() == os.getpid():
-        os.killpg(os.getpgrp(), signal.SIGKILL)
-    os._exit(1)
 
 
 def _stop(number: int, frame: object) -> None:

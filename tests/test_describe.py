@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from harness import children
 from harness.entries import entry_from_json
 from harness.sources import file_source
 
@@ -25,22 +24,24 @@ def register_models(register):
 """
 
 
-def ask(folder: Path, *texts: str) -> tuple[list[dict[str, Any]], subprocess.CompletedProcess]:
+def ask(folder: Path, *texts: str) -> tuple[list[dict[str, Any]], int | None, str]:
+    """What it answers, its exit code, and what else it prints."""
     sources = []
     for i, text in enumerate(texts):
         path = folder / f"plugin{i}.py"
         path.write_text(text)
         sources.append(asdict(file_source(path)))
-    done = subprocess.run(
-        [sys.executable, "-m", "harness.describe"],
-        input=json.dumps(sources), capture_output=True, text=True,
-    )  # fmt: skip
-    return [json.loads(line) for line in done.stdout.splitlines()], done
+    log = folder / "log"
+    with open(log, "w") as stderr:
+        answer = children.ask(
+            "harness.describe", json.dumps(sources), patience_s=120.0, stderr=stderr.fileno()
+        )
+    return [json.loads(line) for line in answer.lines], answer.code, log.read_text()
 
 
 def test_one_line_a_source_in_order(tmp_path: Path) -> None:
-    lines, done = ask(tmp_path, GOOD, "raise OSError('no\\nluck')", GOOD)
-    assert done.returncode == 0
+    lines, code, _ = ask(tmp_path, GOOD, "raise OSError('no\\nluck')", GOOD)
+    assert code == 0
     assert [list(line) for line in lines] == [["entries"], ["failure"], ["entries"]]
     (values,) = lines[0]["entries"]
     entry = entry_from_json(values)
@@ -49,12 +50,12 @@ def test_one_line_a_source_in_order(tmp_path: Path) -> None:
 
 
 def test_a_package_that_is_missing_is_named(tmp_path: Path) -> None:
-    lines, _ = ask(tmp_path, "import no_such_package.part")
+    lines, *_ = ask(tmp_path, "import no_such_package.part")
     assert [line["failure"]["missing"] for line in lines] == ["no_such_package"]
 
 
 def test_a_failure_is_type_message_and_traceback(tmp_path: Path) -> None:
-    ((line,), _) = ask(tmp_path, "raise OSError('no\\nluck')")
+    ((line,), *_) = ask(tmp_path, "raise OSError('no\\nluck')")
     failure = line["failure"]
     assert sorted(failure) == ["error_type", "message", "missing", "traceback"]
     assert (failure["error_type"], failure["message"]) == ("OSError", "no")
@@ -63,17 +64,16 @@ def test_a_failure_is_type_message_and_traceback(tmp_path: Path) -> None:
 
 
 def test_answers_given_before_a_death_are_not_lost(tmp_path: Path) -> None:
-    lines, done = ask(tmp_path, GOOD, "import os; os._exit(7)", GOOD)
-    assert done.returncode == 7
+    lines, code, _ = ask(tmp_path, GOOD, "import os; os._exit(7)", GOOD)
+    assert code == 7
     assert [list(line) for line in lines] == [["entries"]]
 
 
 def test_what_plugins_print_goes_to_stderr(tmp_path: Path) -> None:
-    lines, done = ask(tmp_path, GOOD)
+    lines, _, said = ask(tmp_path, GOOD)
     assert len(lines) == 1
-    assert "to whom it may concern" in done.stderr
+    assert "to whom it may concern" in said
 
 
 def test_no_sources_no_answers(tmp_path: Path) -> None:
-    lines, done = ask(tmp_path)
-    assert (lines, done.returncode, done.stderr) == ([], 0, "")
+    assert ask(tmp_path) == ([], 0, "")

@@ -17,8 +17,8 @@ HARNESS = ROOT / "harness"
 LAYERS: dict[str, tuple[str, ...]] = {
     "contract": ("errors", "specs", "entries", "hookspecs"),
     "plugins": (
-        "paths", "parameters", "sources", "plugins", "registry", "describe", "index",
-        "progress", "logs", "digests", "arriving", "download", "files",
+        "paths", "parameters", "sources", "plugins", "registry", "tie", "children", "describe",
+        "index", "progress", "logs", "digests", "arriving", "download", "files",
     ),
     "plan": ("grammar", "recipe", "suites", "plan", "rows", "events"),
     "compute": (

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from performed import PLUGIN, perform, runs_of
 
+import harness.children
 from harness import index, plan, runner, workers
 from harness.allocator import HUGE_PAGES, SWITCH, VARIABLE
 from harness.deadlines import Limits
@@ -249,7 +250,8 @@ def test_a_second_interrupt_leaves_at_once(
     known: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """The worker does not listen to SIGTERM, so that one interrupt would take `GRACE`."""
-    monkeypatch.setattr(workers, "GRACE", 120.0)
+    for module in (workers, harness.children):
+        monkeypatch.setattr(module, "GRACE", 120.0)
 
     deaf = tmp_path / "deaf"
     monkeypatch.setenv("ODD_FILE", str(deaf))
