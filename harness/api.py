@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness import index, machine, plugins, registry, runner
 from harness.deadlines import Limits, is_duration
 from harness.entries import Entry, Kind, Scalar, Source
-from harness.errors import RowsKept, StoreError, Unavailable, UsageError
+from harness.errors import RowsKept, StoreError, Unavailable, UsageError, counted
 from harness.plan import Choice, Run, expand, resolve
 from harness.registry import Registry
 from harness.rows import Result, Row
@@ -181,8 +181,8 @@ def choose_runs(
     chosen = [r for r, s in found if s.word == "stored" or (s.row and s.row["status"] != "ok")]
     if len(chosen) < len(runs):
         note(
-            f"{len(runs) - len(chosen)} runs of the plan are left out: they have not failed "
-            "but are missing or stale; --resume performs them"
+            f"{counted(len(runs) - len(chosen), 'run')} of the plan left out: not failed, but "
+            "missing or stale; --resume performs what is"
         )
     return chosen, stored
 

@@ -42,7 +42,8 @@ def parts() -> list[Part]:
     found = []
     for name, (place, about) in PARTS.items():
         path = cache_dir() / place
-        sizes = [size for _, size, _ in _files(path)]
+        # what says only that something is in use is nothing that the cache holds
+        sizes = [size for file, size, _ in _files(path) if file.suffix != ".lock"]
         found.append(Part(name, about, path, len(sizes), sum(sizes)))
     return found
 

@@ -10,9 +10,12 @@ older harness would misread.
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +150,8 @@ def _advice(reason: str) -> str:
         return "the file is no SQLite database or is damaged, name another one"
     if "locked" in reason or "lock timeout" in reason:
         return f"another process has held it for {BUSY_SECONDS:g} s, try again"
+    if "closed the connection" in reason:
+        return f"the server has gone, or did not answer for {2 * BUSY_SECONDS:g} s; see its log"
     if "readonly" in reason:
         return "make the file and its folder writable (chmod u+w), or name another store"
     if "unable to open" in reason:
@@ -204,6 +209,7 @@ def _engine(url: URL, name: str) -> Engine:
             return sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
         engine = sa.create_engine(url, connect_args=PATIENCE)
         event.listen(engine, "connect", _bound_waiting)
+        _bound_silence(engine)
         return engine
     except ImportError:
         raise StoreError(
@@ -217,6 +223,38 @@ def _bound_waiting(connection: Any, _: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
     connection.commit()
+
+
+def _bound_silence(engine: Engine) -> None:
+    """Hangs up on a server that is reached and does not answer, as one that is frozen.
+
+    The network's own timeouts do not see that: the server's kernel goes on answering. A
+    transaction of the store is short, or waits for a lock for `BUSY_SECONDS`.
+    """
+
+    def watch(connection: Any, record: Any, *_: Any) -> None:
+        unwatch(connection, record)
+        timer = threading.Timer(2 * BUSY_SECONDS, _hang_up, (connection,))
+        timer.daemon = True
+        record.info["watch"] = timer
+        timer.start()
+
+    def unwatch(_: Any, record: Any) -> None:
+        timer = record.info.pop("watch", None)
+        if timer is not None:
+            timer.cancel()
+
+    # before the first questions, which SQLAlchemy asks as soon as it is connected
+    event.listen(engine, "connect", watch, insert=True)
+    event.listen(engine, "checkout", watch)
+    event.listen(engine, "checkin", unwatch)
+
+
+def _hang_up(connection: Any) -> None:
+    """Ends the conversation from this side; whoever waits for the answer is told at once."""
+    if not connection.closed:
+        with socket.socket(fileno=os.dup(connection.fileno())) as wire, suppress(OSError):
+            wire.shutdown(socket.SHUT_RDWR)
 
 
 def _prepare(engine: Engine, name: str, *, must_exist: bool) -> None:

@@ -91,9 +91,9 @@ def _begin(
     training.ledger.resumed += 1
     training.state = found.trees["state"]
     training.best = found.trees.get("best")
+    emit(Note(f"goes on from a checkpoint, {training.ledger.steps} steps in"))
     for epoch in training.ledger.history:
         training.tell(epoch)
-    emit(Note(f"goes on from a checkpoint, {training.ledger.steps} steps in"))
     return training
 
 

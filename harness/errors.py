@@ -98,6 +98,15 @@ def did_you_mean(name: str, known: Iterable[str], *, what: str) -> str:
     return f"{guess}known {what}: {', '.join(names) or 'none'}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "run"), counted(2, "run")
+    ('1 run', '2 runs')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def pip_line(names: Iterable[str]) -> str:
     """What installs the packages that hold these modules."""
     return f"pip install {' '.join(names)}"

@@ -37,7 +37,7 @@ from harness.errors import (
     pip_line,
 )
 from harness.events import Ended, Measured, Note, Phase, Transfer
-from harness.paths import cache_dir
+from harness.paths import checkpoint_folder
 from harness.plan import Run
 from harness.progress import notes_to, report_to
 from harness.registry import Registry, missing_requirements
@@ -105,7 +105,7 @@ def _checkpoints(run: Run, settings: Settings, emit: Emit) -> Iterator[Checkpoin
     if settings.checkpoint_s == 0:
         yield None
         return
-    folder = cache_dir() / "checkpoints" / run.run_key[:32]
+    folder = checkpoint_folder(run.run_key)
     lock = FileLock(folder.with_suffix(".lock"))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

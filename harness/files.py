@@ -61,6 +61,9 @@ def locate_files(dataset_name: str, files: Sequence[DataFile]) -> dict[str, Loca
 
 def _locate(dataset_name: str, file: DataFile) -> LocatedFile:
     path, origin = _find(dataset_name, file)
+    own_folder = data_dir()
+    if own_folder is not None and not own_folder.is_dir():
+        note(f"{dataset_name}: HARNESS_DATA_DIR is {own_folder}, and there is no such folder")
     if origin == "download":
         advice = f"put the file at HARNESS_DATA_DIR/{dataset_name}/{file.name}, or run "
         download(file, path, what_else=f"{advice}`harness data import {dataset_name} PATH`")

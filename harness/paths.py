@@ -43,6 +43,11 @@ def cache_dir() -> Path:
     return folder
 
 
+def checkpoint_folder(run_key: str) -> Path:
+    """Where the checkpoints of a run are, if it has left any."""
+    return cache_dir() / "checkpoints" / run_key[:32]
+
+
 def data_dir() -> Path | None:
     """`HARNESS_DATA_DIR`, the data the user has; it is only ever read."""
     named = os.environ.get("HARNESS_DATA_DIR")

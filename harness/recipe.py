@@ -61,6 +61,12 @@ class Recipe:
     precision: Literal["float32", "bfloat16"] = "float32"
     accumulate: int = 1
 
+    @property
+    def changes(self) -> str:
+        """What is not at its default, such as `epochs=3 precision=bfloat16`."""
+        defaults = vars(Recipe())
+        return " ".join(f"{k}={v}" for k, v in vars(self).items() if v != defaults[k])
+
     def to_row(self) -> dict[str, Any]:
         """The columns of the group "recipe"."""
         values = asdict(self)
@@ -116,7 +122,7 @@ def make_recipe(values: Mapping[str, Scalar]) -> Recipe:
     if recipe.batch_size % recipe.accumulate:
         raise UsageError(
             f"accumulate={recipe.accumulate} does not divide batch_size={recipe.batch_size}; "
-            "a batch goes through in equal parts"
+            "a batch goes through in equal parts: choose a divisor, or another batch size"
         )
     if recipe.select == "best" and recipe.validation == 0:
         raise UsageError(

@@ -1,15 +1,16 @@
 """What the store says of planned runs: stored, missing or stale, and why.
 
 A run is stored if an `ok` row has its key and was measured on the data and the kind of
-device that are here now. A failure is never taken for a result. Where another version of
-the same cell is stored, the run is stale, and the parts of the key that differ say why.
+device that are here now: these two are the parts of the key that only a process of its own
+can tell. A failure is never taken for a result. Where another version of the same cell is
+stored, the run is stale, and the parts of the key that differ say why.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from harness.fingerprints import Now, now_of
@@ -33,12 +34,15 @@ class State:
         "missing" a run that was not ok, of "stale" one that another key made.
       reasons: why it is not stored.
       estimate_s: seconds that performing it takes, as the store has it; None for unknown.
+      now: what it would be measured on; None where no result made it worth a look, or
+        where the data set cannot be loaded.
     """
 
     word: Literal["stored", "missing", "stale"]
     row: Row | None = None
     reasons: tuple[str, ...] = ()
     estimate_s: float | None = None
+    now: Now | None = None
 
 
 def states(runs: Sequence[Run], store: Store) -> list[State]:
@@ -49,10 +53,12 @@ def states(runs: Sequence[Run], store: Store) -> list[State]:
     now = _now(runs, by_key)
     kin = _Kin(store.of_entries(dict.fromkeys((r.dataset.name, r.model.name) for r in runs)))
     lost = {planned["run_key"]: planned["planned_at"] for planned in store.lost()}
-    return [
-        _state(run, by_key.get(run.run_key, []), kin, now.get(_data_key(run)), lost)
-        for run in runs
-    ]
+    found = []
+    for run in runs:
+        here = now.get(_data_key(run))
+        state = _state(run, by_key.get(run.run_key, []), kin, here, lost)
+        found.append(replace(state, now=here))
+    return found
 
 
 def _now(runs: Sequence[Run], by_key: Mapping[str, Sequence[Row]]) -> Mapping[str, Now | None]:

@@ -38,10 +38,6 @@ class Listener(Protocol):
     def note(self, text: str) -> None: ...
 
 
-STOPPED = Ended("interrupted", "KeyboardInterrupt", "stopped by Ctrl-C")
-NOT_STARTED = Ended("interrupted", "KeyboardInterrupt", "not started: stopped by Ctrl-C")
-
-
 class Silent:
     """A listener that shows nothing."""
 
@@ -87,6 +83,8 @@ def run_plan(
             rows.append(plan.stored[run.run_key])
             continue
         planned = _planned(run, place, executor_name)
+        if stopped is None:  # what is not started has no log
+            planned["log_path"] = str(log_path(run))
         collector = Collector(planned, phase="planned")
         if stopped is None:
             stopped = _perform(run, collector, execute, listener, number, len(plan.runs))
@@ -103,11 +101,17 @@ def _save(result: Result, save: Callable[[Result], None]) -> Ended | None:
     """Saves a result, also if Ctrl-C comes meanwhile; returns how that stopped the plan."""
     try:
         save(result)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         with suppress(AlreadyStored):
             save(result)
-        return NOT_STARTED
+        return _interrupted(stop, "not started: ")
     return None
+
+
+def _interrupted(stop: KeyboardInterrupt, before: str = "") -> Ended:
+    """How a run ends that the user, or whoever sent the signal it names, has stopped."""
+    text = f"{before}stopped by {str(stop) or 'Ctrl-C'}"
+    return Ended("interrupted", "KeyboardInterrupt", text)
 
 
 def _planned(run: Run, place: Mapping[str, Any], executor_name: str) -> dict[str, Any]:
@@ -116,7 +120,6 @@ def _planned(run: Run, place: Mapping[str, Any], executor_name: str) -> dict[str
         **place,
         "executor": executor_name,
         "started_at": _utc(),
-        "log_path": str(log_path(run)),
     }
 
 
@@ -140,11 +143,11 @@ def _perform(
     try:
         listener.started(run, number, total)
         ended = execute(run, log_path(run), heard)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         # a run that was through has not been interrupted; one that was told to stop has
         if collector.ended is None or collector.ended.status != "ok":
-            collector.ended = STOPPED
-        return NOT_STARTED
+            collector.ended = _interrupted(stop)
+        return _interrupted(stop, "not started: ")
     except Exception as error:  # no process, no pipe: it costs this run
         traceback.print_exc()
         ended = Ended("failed", type(error).__name__, f"not started: {first_line(error)}")
@@ -160,8 +163,9 @@ def log_path(run: Run) -> Path:
 
 def planned(run: Run) -> dict[str, str]:
     """What the store is told of a run before it begins."""
+    label = f"{run.label}, {run.recipe.changes}" if run.recipe.changes else run.label
     return {
-        "run_id": run.run_id, "run_key": run.run_key, "label": run.label,
+        "run_id": run.run_id, "run_key": run.run_key, "label": label,
         "host": socket.gethostname(), "planned_at": _utc(),
     }  # fmt: skip
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from harness.errors import AlreadyStored, DataError, StoreError
+from harness.errors import AlreadyStored, DataError, StoreError, counted
 from harness.paths import cache_dir, write_atomically
 from harness.rows import Result
 from harness.store import Store
@@ -26,6 +26,8 @@ from harness.transfer import read_file, to_record
 # seconds that the end of a plan waits for a store that has gone
 PATIENCE_S = 60.0
 PAUSE_S = 2.0
+# a store that takes long to refuse is not asked again at once: it costs the plan a fifth
+PAUSES = 4.0
 
 
 class Spool:
@@ -42,12 +44,14 @@ class Spool:
         self._note = note
         self._held: list[Result] = []  # what even the folder did not take
         self._reason = ""
+        self._down = False  # it took nothing when it was last asked
+        self._ask_at = 0.0
         self._note_earlier()
 
     def _note_earlier(self) -> None:
         waiting = self._files()
         if waiting:
-            self._note(f"{len(waiting)} rows of earlier runs wait in {self.folder}")
+            self._note(f"{counted(len(waiting), 'row')} of earlier runs wait in {self.folder}")
             self.flush()
 
     def _files(self) -> list[Path]:
@@ -55,28 +59,42 @@ class Spool:
 
     def save(self, result: Result) -> None:
         """Adds a result, or lets it wait; only a run that is stored already is an error."""
-        self.flush()
+        if time.monotonic() >= self._ask_at:
+            self.flush()
+        if self._down:
+            self._wait(result, self._reason)
+            return
+        asked = time.monotonic()
         try:
             self._store.add(result)
         except AlreadyStored:
             raise
         except StoreError as error:
-            self._wait(result, error)
+            self._refused(asked, taken=0)
+            self._wait(result, str(error))
 
-    def _wait(self, result: Result, error: StoreError) -> None:
+    def _refused(self, asked: float, *, taken: int) -> None:
+        """The store has refused since `asked`; when it is asked again."""
+        now = time.monotonic()
+        self._down = taken == 0
+        self._ask_at = now + PAUSES * (now - asked)
+
+    def _wait(self, result: Result, reason: str) -> None:
         path = self.folder / f"{result.row['run_id']}.jsonl"
         try:
             write_atomically(path, json.dumps(to_record(result)).encode() + b"\n")
         except OSError:
             self._held.append(result)
         if not self._reason:
-            self._note(f"{error}; until then rows wait in {self.folder}")
-        self._reason = str(error)
+            self._note(f"{reason}; until then rows wait in {self.folder}")
+        self._reason = reason
 
     def flush(self) -> bool:
         """Adds what waits; whether nothing waits any more."""
         if not self._held and not self._files():
+            self._down = False
             return True
+        asked, before = time.monotonic(), len(self._held) + len(self._files())
         refused = self._flush(map(self._held_taker, list(self._held)))
         if not refused and self._files():
             try:
@@ -85,10 +103,11 @@ class Spool:
             except OSError as error:  # a full disk has no room for a lock either
                 refused = [StoreError(f"{self.folder} cannot be written ({error.strerror})")]
         if refused:
+            self._refused(asked, taken=before - len(self._held) - len(self._files()))
             self._reason = self._reason or str(refused[-1])
             return False
         self._note(f"the rows that waited are in store {self._store.name}")
-        self._reason = ""
+        self._reason, self._down = "", False
         return True
 
     def _flush(self, takers: Iterable[Callable[[], None]]) -> list[StoreError]:
@@ -151,7 +170,7 @@ class Spool:
         """What waits, and what brings it in."""
         command = ["harness", "store", "import", str(self.folder), "--store", self._store.name]
         text = (
-            f"{len(self._files())} rows are kept in {self.folder}, and "
+            f"{counted(len(self._files()), 'row')} kept in {self.folder}, and "
             f"`{shlex.join(command)}` loads them"
         )
         text += " (with the password in place of ***)" if "***" in self._store.name else ""

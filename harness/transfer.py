@@ -80,10 +80,12 @@ def write_file(path: Path, results: Iterable[Result]) -> int:
     """Writes results to a new file; returns how many.
 
     Raises:
-      UsageError: the file's name ends in no known format.
+      UsageError: the file's name ends in no known format, or there is no folder for it.
       StoreError: it cannot be written.
     """
     write = {".jsonl": _json_lines, ".parquet": _parquet}[_format(path)]
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"cannot write {str(path)!r}: there is no folder {path.parent}")
     try:
         with written_atomically(path) as part:
             return write(part, map(to_record, results))

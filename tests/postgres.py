@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -61,6 +62,19 @@ class Server:
     def stop(self) -> None:
         self._call("pg_ctl", "-w", "-m", "immediate", "stop")
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """A server that is reached, and answers nothing."""
+        first = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        processes = [first, *_children(first)]
+        for pid in processes:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in processes:
+                os.kill(pid, signal.SIGCONT)
+
     def init(self) -> None:
         self._call("initdb", "-A", "trust", "-U", USER, "--no-sync")
 
@@ -74,6 +88,10 @@ class Server:
                 command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=self.folder
             )
         assert done.returncode == 0, (self.folder / "said").read_text()
+
+
+def _children(pid: int) -> list[int]:
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
 @contextmanager

@@ -57,3 +57,12 @@ def test_an_unknown_part_is_refused_before_anything_goes(cache: Path):
     with pytest.raises(UsageError, match="did you mean 'compiled'"):
         clean(["logs", "compile"])
     assert (cache / "logs/run.log").exists()
+
+
+def test_a_lock_is_nothing_that_the_cache_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "abc.lock").touch()
+    assert {part.name: part.files for part in parts()}["checkpoints"] == 0

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from harness.cli import cli
 from harness.cli.plan import clock, to_text
+from harness.paths import checkpoint_folder
 
 Call = Callable[..., Result]
 WORDS = ("run", "-d", "digits", "-m", "majority", "-m", "mean_pool", "--epochs", "1",
@@ -47,10 +48,31 @@ def test_explain_gives_each_reason_and_the_key(call: Call):
     assert "2 runs, 2 to perform; of 2 the store does not tell the time" in text
 
 
+def test_the_key_names_the_data_and_the_device_that_a_result_was_held_against(call: Call):
+    assert [r["key_parts"]["device_kind"] for r in records(call)] == [None, None]
+    assert call("-m", "majority").exit_code == 0
+    keys = [r["key_parts"] for r in records(call, "--explain")]
+    assert [key["device_kind"] for key in keys] == ["cpu", "cpu"]
+    assert keys[0]["data_fingerprint"] and "jax_version" in keys[0]["machine"]
+
+
+def test_a_checkpoint_that_would_be_taken_up_is_told(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
+    first, second = records(call, "--resume")
+    (checkpoint_folder(first["run_key"]) / "40").mkdir(parents=True)
+    (checkpoint_folder(second["run_key"]) / "40.tmp").mkdir(parents=True)
+    assert [r["checkpoint"] for r in records(call, "--resume")] == [True, False]
+    assert call("--resume", "--dry-run").stdout.count("goes on at its checkpoint") == 1
+    # a plan that reuses nothing throws it away
+    assert [r["checkpoint"] for r in records(call)] == [False, False]
+
+
 def record(**values) -> dict:
     usual = {"state": "stale", "action": "perform", "run": "digits x mlp, seed 0",
              "recipe": "defaults", "why": ["a 1 -> 2", "b 1 -> 2"], "estimate_s": 90.0,
-             "key_parts": {}}  # fmt: skip
+             "checkpoint": False, "key_parts": {}}  # fmt: skip
     return usual | values
 
 

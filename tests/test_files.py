@@ -98,6 +98,17 @@ def test_data_folder_comes_before_the_cache(
     assert [p.name for p in own.parent.iterdir()] == ["words.json"]
 
 
+def test_data_folder_that_does_not_exist_is_told(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, notes: list[str]
+) -> None:
+    put(cache, "words.json", WORDS)
+    monkeypatch.setenv("HARNESS_DATA_DIR", str(tmp_path / "nowhere"))
+    assert harness.locate_files("toy", [words()])["words.json"].origin == "cache"
+    assert notes == [
+        f"toy: HARNESS_DATA_DIR is {tmp_path / 'nowhere'}, and there is no such folder"
+    ]
+
+
 def test_published_file_in_the_data_folder_is_told_by_its_hash_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notes: list[str]
 ) -> None:

@@ -127,6 +127,24 @@ def test_a_planned_run_that_left_no_row_says_when_it_was_planned(store: Store):
     assert word == "missing" and why.startswith("planned 20") and "left no row" in why
 
 
+def test_a_lost_run_stays_lost_when_another_recipe_is_planned(store: Store):
+    store.plan([runner.planned(runs()[0])])
+    store.plan([runner.planned(runs(learning_rate=0.5)[0])])
+    assert [x["run_key"] for x in store.lost()] == [
+        runs()[0].run_key, runs(learning_rate=0.5)[0].run_key,
+    ]  # fmt: skip
+    store.plan([runner.planned(runs()[0])])  # anew: that is what it takes
+    assert len(store.lost()) == 2
+
+
+def test_what_it_would_be_measured_on_is_told_where_a_result_made_it_worth_a_look(store: Store):
+    first, second = runs()
+    assert [s.now for s in resume.states([first, second], store)] == [None, None]
+    store.add(row(first))
+    # both runs are of one data set
+    assert [s.now for s in resume.states([first, second], store)] == [Now("print", "cpu")] * 2
+
+
 def test_time_is_estimated_from_the_same_entries_by_epochs(store: Store):
     first, _ = runs(epochs=8)
     store.add(row(first))

@@ -44,6 +44,11 @@ def test_a_stopped_plan_keeps_what_the_worker_had_measured(tmp_path: Path, numbe
     assert rows[0]["step_ms_p50"] > 0 and rows[0]["train_s"] > 0
     assert rows[0]["test_accuracy"] is not None
     assert (rows[1]["phase"], rows[1]["step_ms_p50"]) == ("planned", None)
+    by = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}[number]
+    assert [r["error_message"] for r in rows] == [
+        f"stopped by {by}", f"not started: stopped by {by}",
+    ]  # fmt: skip
+    assert Path(rows[0]["log_path"]).exists() and rows[1]["log_path"] is None
 
 
 def test_ctrl_c_ends_the_run_and_leaves_a_row_for_each_of_the_others(known: Registry):

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from postgres import Server, running_server
 from stored import make_result, make_row
 
@@ -87,7 +88,7 @@ def test_the_next_command_takes_in_what_an_earlier_one_left(cache: Path):
         with open_store(url) as store:
             Spool(store, note=notes.append)
         assert ids(url) == ["a"]
-    assert "1 rows of earlier runs wait" in notes[1]
+    assert "1 row of earlier runs wait" in notes[1]
 
 
 def test_a_damaged_file_is_set_aside(cache: Path, store_url: str):
@@ -220,7 +221,7 @@ def test_a_store_that_became_read_only_costs_no_row(cache: Path, tmp_path: Path)
         with store._engine.connect() as connection:  # the one that the pool gives again
             connection.exec_driver_sql("PRAGMA query_only = ON")
         spool.save(make_result(make_row(run_id="b")))
-        with pytest.raises(StoreError, match="readonly.* 1 rows are kept"):
+        with pytest.raises(StoreError, match="readonly.* 1 row kept"):
             spool.finish(patience_s=0)
     with open_store(url) as store:
         Spool(store, note=lambda text: None)
@@ -232,14 +233,16 @@ def test_a_table_that_another_session_holds_is_waited_for_no_longer_than_told(
 ):
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.5)
     url = postgres.new_database()
-    with open_store(url) as store, open_store(url) as other:
+    other = sa.create_engine(url.replace("postgresql", "postgresql+psycopg"))
+    with open_store(url) as store:
         spool = Spool(store, note=lambda text: None)
-        with other._engine.begin() as connection:
+        with other.begin() as connection:
             connection.exec_driver_sql("LOCK TABLE rows IN ACCESS EXCLUSIVE MODE")
             spool.save(make_result(make_row(run_id="a")))
             with pytest.raises(StoreError, match="lock timeout; another process has held it"):
                 spool.finish(patience_s=0)
         spool.finish(patience_s=0)
+    other.dispose()
     assert ids(url) == ["a"]
 
 
@@ -275,7 +278,7 @@ def test_a_row_that_the_store_always_refuses_holds_no_other_up(cache: Path, stor
         store.add = refuse  # type: ignore[method-assign]
         spool.save(make_result(make_row(run_id="bad")))
         spool.save(make_result(make_row(run_id="good")))
-        with pytest.raises(StoreError, match="never; 1 rows are kept"):
+        with pytest.raises(StoreError, match="never; 1 row kept"):
             spool.finish(patience_s=0)
     assert ids(store_url) == ["good"]
 
@@ -290,3 +293,48 @@ def test_a_relative_name_is_another_store_in_another_folder(
         with open_store("sqlite:///harness.db") as store:
             folders.append(Spool(store, note=lambda text: None).folder)
     assert folders[0] != folders[1]
+
+
+def test_a_store_that_takes_long_to_refuse_is_not_asked_for_every_row(
+    cache: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    clock, asked = [0.0], []
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+
+    def refuse(result: Result) -> None:
+        asked.append(result.row["run_id"])
+        clock[0] += 60.0
+        raise StoreError("locked")
+
+    with open_store(store_url) as store:
+        spool = Spool(store, note=lambda text: None)
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "add", refuse)
+            for name in "abcd":
+                spool.save(make_result(make_row(run_id=name)))
+            assert asked == ["a"]
+            clock[0] += 1000.0
+            spool.save(make_result(make_row(run_id="e")))
+            assert asked == ["a", "a", "b"]  # two refusals are enough to know
+        clock[0] += 1000.0
+        spool.save(make_result(make_row(run_id="f")))
+    assert ids(store_url) == list("abcdef")
+
+
+def test_a_server_that_is_reached_and_does_not_answer_is_hung_up_on(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(database, "BUSY_SECONDS", 1.0)
+    notes: list[str] = []
+    with running_server() as server:
+        url = server.new_database()
+        with open_store(url) as store:
+            spool = Spool(store, note=notes.append)
+            spool.save(make_result(make_row(run_id="a")))
+            with server.frozen():
+                spool.save(make_result(make_row(run_id="b")))
+                with pytest.raises(StoreError, match="1 row kept in"):
+                    spool.finish(patience_s=0)
+            spool.finish(patience_s=30)
+        assert ids(url) == ["a", "b"]
+    assert "did not answer for 2 s" in notes[0], notes

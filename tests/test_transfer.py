@@ -154,3 +154,10 @@ def test_a_store_larger_than_memory_goes_through_a_file(tmp_path: Path, suffix: 
         capture_output=True, text=True, check=True, env=environment,
     )  # fmt: skip
     assert float(done.stdout) < 120
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_no_folder_is_made_for_an_export(tmp_path: Path, kind: str):
+    with pytest.raises(UsageError, match="there is no folder"):
+        write_file(tmp_path / "absent" / f"x.{kind}", [make_result()])
+    assert not (tmp_path / "absent").exists()

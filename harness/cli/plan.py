@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.api import Options
-from harness.errors import NoStore
+from harness.errors import NoStore, counted
+from harness.paths import checkpoint_folder
 from harness.plan import Run
-from harness.recipe import Recipe
 from harness.resume import State, states
 
 
@@ -34,19 +34,29 @@ def _states(runs: Sequence[Run], url: str) -> list[State]:
 
 
 def _record(run: Run, state: State, options: Options) -> dict[str, Any]:
-    defaults = vars(Recipe())
-    recipe = {k: v for k, v in vars(run.recipe).items() if v != defaults[k]}
     return {
         "state": state.word,
         "action": _action(state, options),
         "run": run.label,
-        "recipe": " ".join(f"{k}={v}" for k, v in recipe.items()) or "defaults",
+        "recipe": run.recipe.changes or "defaults",
         "why": list(state.reasons),
         "estimate_s": state.estimate_s,
         "run_id": state.row["run_id"] if state.row else None,
         "run_key": run.run_key,
-        "key_parts": run.key_parts,
+        "checkpoint": _goes_on(run, state, options),
+        "key_parts": {
+            **run.key_parts,
+            "data_fingerprint": state.now.fingerprint if state.now else None,
+            "device_kind": state.now.device_kind if state.now else None,
+        },
     }
+
+
+def _goes_on(run: Run, state: State, options: Options) -> bool:
+    """Whether a killed run has left a checkpoint that would be taken up."""
+    written = checkpoint_folder(run.run_key).glob("*")
+    performed = _action(state, options) == "perform"
+    return options.reuses and performed and any(path.name.isdigit() for path in written)
 
 
 def _action(state: State, options: Options) -> str:
@@ -67,7 +77,9 @@ def to_text(records: Sequence[dict[str, Any]], *, explain: bool) -> str:
             [f"{why[0]}{f' and {len(why) - 1} more' if len(why) > 1 else ''}"] if why else []
         )
         words = (record["state"], record["action"], record["run"], record["recipe"])
-        lines.append("  ".join([*words, *([] if explain else short), _duration(record)]))
+        from_there = ["goes on at its checkpoint"] if record["checkpoint"] else []
+        short = [] if explain else short
+        lines.append("  ".join([*words, *short, *from_there, _duration(record)]))
         if explain:
             lines += [f"    {reason}" for reason in why]
             lines.append(f"    key {json.dumps(record['key_parts'], sort_keys=True)}")
@@ -82,7 +94,7 @@ def _duration(record: dict[str, Any]) -> str:
 def _sum(records: Sequence[dict[str, Any]]) -> str:
     todo = [r for r in records if r["action"] == "perform"]
     known = [r["estimate_s"] for r in todo if r["estimate_s"] is not None]
-    text = f"{len(records)} runs, {len(todo)} to perform"
+    text = f"{counted(len(records), 'run')}, {len(todo)} to perform"
     if known:
         text += f", about {clock(sum(known))}"
     if len(known) < len(todo):

@@ -168,7 +168,7 @@ def run_command(suite: str | None, **options: Any) -> int:
         _print_plan(asked, known, options, how)
         return 0
     # what a batch system sends before it kills is handled like Ctrl-C
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminated)
     url, listener = store_url(options["store"]), make_listener(sys.stderr)
     try:
         rows = perform(asked, known, options=how, store=url, listener=listener)
@@ -177,6 +177,10 @@ def run_command(suite: str | None, **options: Any) -> int:
         raise
     _print_rows(rows, options)
     return 0 if options["allow_failures"] or all(r["status"] == "ok" for r in rows) else 3
+
+
+def _terminated(number: int, frame: object) -> None:
+    raise KeyboardInterrupt("SIGTERM")
 
 
 def _print_rows(rows: list[Row], options: Mapping[str, Any]) -> None:
@@ -236,7 +240,7 @@ def _explain_failures(rows: list[Row]) -> None:
             name = f"{row['model']}:{row['variant']}" if row["variant"] else row["model"]
             print(
                 f"{row['status']}: {row['dataset']} x {name}, seed {row['seed']}, "
-                f"{row['phase']}: {row['error_type']}: {row['error_message']} "
-                f"(log {row['log_path']})",
+                f"{row['phase']}: {row['error_type']}: {row['error_message']}"
+                + (f" (log {row['log_path']})" if row["log_path"] else ""),
                 file=sys.stderr,
             )

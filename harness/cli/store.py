@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import store_option, store_url
-from harness.errors import UsageError
+from harness.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from harness.rows import Result
@@ -34,7 +34,7 @@ def export_command(file: Path, store: str | None) -> None:
 
     with open_store(store_url(store), must_exist=True) as opened:
         count = write_file(file, opened.results())
-    click.echo(f"{count} results written to {file}")
+    click.echo(f"{counted(count, 'result')} written to {file}")
 
 
 @store.command("import")
@@ -88,4 +88,4 @@ def _add(opened: Store, results: Iterable[Result]) -> None:
             added += 1
         except AlreadyStored:
             known += 1
-    click.echo(f"{added} results added to {opened.name}, {known} were there already")
+    click.echo(f"{counted(added, 'result')} added to {opened.name}, {known} there already")

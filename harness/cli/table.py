@@ -14,7 +14,7 @@ from harness.cli.options import (
     table_text,
     write_output,
 )
-from harness.errors import UsageError
+from harness.errors import UsageError, counted
 
 
 @click.command("table")
@@ -51,8 +51,8 @@ def table_command(
         lost = opened.lost()
     if lost:
         print(
-            f"note: {len(lost)} runs planned since {lost[0]['planned_at']} have no row; unless "
-            "they are going on, `harness run --resume` performs them",
+            f"note: {counted(len(lost), 'run')} planned since {lost[0]['planned_at']} without "
+            "a row; what is not going on, `harness run --resume` performs",
             file=sys.stderr,
         )
     columns = [c.strip() for c in by.split(",")] if by else None
