@@ -75,16 +75,42 @@ def answer(
 
     with Session() as session:
         for _ in range(REDIRECTIONS + 1):
-            with session.get(
-                url, headers=headers, stream=True,
-                timeout=(patience.connect_s, patience.read_s),
-            ) as response:  # fmt: skip
+            with _get(session, url, headers, patience) as response:
                 if not response.is_redirect:
                     yield response
                     yield from _pieces(response)
                     return
-                url = urljoin(url, response.headers["Location"])
+                url = _joined(url, response.headers["Location"])
     raise requests.TooManyRedirects(f"more than {REDIRECTIONS} redirections")
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise Refused(f"it redirects to {location!r:.80}, which is no address") from None
+
+
+def _get(
+    session: requests.Session, url: str, headers: dict[str, str], patience: Patience
+) -> requests.Response:
+    """Asks one address.
+
+    Raises:
+      Refused: it is none, which only a redirection can bring about.
+    """
+    import requests
+    from urllib3.exceptions import HTTPError
+
+    try:
+        return session.get(
+            url, headers=headers, stream=True,
+            timeout=(patience.connect_s, patience.read_s),
+        )  # fmt: skip
+    except requests.RequestException:
+        raise
+    except (ValueError, HTTPError):
+        raise Refused(f"it redirects to {url!r:.80}, which is no address") from None
 
 
 def arriving(

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -47,7 +47,11 @@ class Answer:
 
 
 def ask(module: str, asked: str, *, patience_s: float, stderr: int) -> Answer:
-    """Starts a child, asks it one line and hears it out, for at most `patience_s` seconds."""
+    """Starts a child, asks it one line and hears it out.
+
+    Args:
+      patience_s: seconds that it may take for each line of its answer.
+    """
     with started(module, stderr=stderr, environment=os.environ) as child:
         late = threading.Event()
 
@@ -55,15 +59,30 @@ def ask(module: str, asked: str, *, patience_s: float, stderr: int) -> Answer:
             late.set()
             kill(child.process)
 
-        timer = threading.Timer(patience_s, give_up)
-        timer.start()
-        try:
-            hand_over(child, asked)
-            lines = tuple(line for line in child.lines if line.endswith("\n"))
-        finally:
-            timer.cancel()
-        code = child.process.wait()
-    return Answer(lines, None if late.is_set() else code)
+        lines: list[str] = []
+        hand_over(child, asked)
+        while True:
+            with _timer(patience_s, give_up):
+                line = next(child.lines, None)
+            if line is None:
+                break
+            lines.append(line)
+        with suppress(subprocess.TimeoutExpired):  # a thread of a plugin goes on
+            child.process.wait(GRACE)
+    # by now it has ended, or has been made to
+    whole = tuple(line for line in lines if line.endswith("\n"))
+    return Answer(whole, None if late.is_set() else child.process.returncode)
+
+
+@contextmanager
+def _timer(seconds: float, then: Callable[[], None]) -> Iterator[None]:
+    timer = threading.Timer(seconds, then)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextmanager

@@ -30,7 +30,11 @@ from harness.rows import COLUMNS, EPOCH_COLUMNS, Type
 
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 60.0  # how long a process waits for another one that writes
+# how long a statement waits for its server, its arguments' way there included
+SILENCE_S = 300.0
 LOCK = 0x6861726E  # any number that everyone who changes the tables agrees on
+# of that, SQLite's own waiting, in which Python cannot hear Ctrl-C
+SQLITE_S = 0.5
 # a server that the network no longer reaches must not hold a plan up for long
 PATIENCE = {
     "connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10,
@@ -128,7 +132,7 @@ def writing(engine: Engine, *, alone: bool = False) -> Iterator[Connection]:
     with engine.begin() as connection:
         if engine.dialect.name == "sqlite":
             # a transaction that starts as a reader could not wait for its turn to write
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            _patiently(connection, "BEGIN IMMEDIATE")
         elif alone:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
         yield connection
@@ -151,7 +155,7 @@ def _advice(reason: str) -> str:
     if "locked" in reason or "lock timeout" in reason:
         return f"another process has held it for {BUSY_SECONDS:g} s, try again"
     if "closed the connection" in reason:
-        return f"the server has gone, or did not answer for {2 * BUSY_SECONDS:g} s; see its log"
+        return f"the server has gone, or did not answer for {SILENCE_S:g} s; see its log"
     if "readonly" in reason:
         return "make the file and its folder writable (chmod u+w), or name another store"
     if "unable to open" in reason:
@@ -206,7 +210,7 @@ def _check_file(database: str | None, name: str, *, must_exist: bool) -> None:
 def _engine(url: URL, name: str) -> Engine:
     try:
         if url.get_backend_name() == "sqlite":
-            return sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+            return sa.create_engine(url, connect_args={"timeout": SQLITE_S})
         engine = sa.create_engine(url, connect_args=PATIENCE)
         event.listen(engine, "connect", _bound_waiting)
         _bound_silence(engine)
@@ -228,32 +232,38 @@ def _bound_waiting(connection: Any, _: Any) -> None:
 def _bound_silence(engine: Engine) -> None:
     """Hangs up on a server that is reached and does not answer, as one that is frozen.
 
-    The network's own timeouts do not see that: the server's kernel goes on answering. A
-    transaction of the store is short, or waits for a lock for `BUSY_SECONDS`.
+    The network's own timeouts do not see that: the server's kernel goes on answering.
     """
 
-    def watch(connection: Any, record: Any, *_: Any) -> None:
-        unwatch(connection, record)
-        timer = threading.Timer(2 * BUSY_SECONDS, _hang_up, (connection,))
-        timer.daemon = True
-        record.info["watch"] = timer
-        timer.start()
-
-    def unwatch(_: Any, record: Any) -> None:
-        timer = record.info.pop("watch", None)
+    def unwatch(info: dict[Any, Any]) -> None:
+        timer = info.pop("watch", None)
         if timer is not None:
             timer.cancel()
 
+    def watch(wire: Any, info: dict[Any, Any]) -> None:
+        unwatch(info)
+        info["watch"] = timer = threading.Timer(SILENCE_S, _hang_up, (wire,))
+        timer.daemon = True
+        timer.start()
+
+    def connected(wire: Any, record: Any, *_: Any) -> None:
+        watch(wire, record.info)
+
+    def next_statement(connection: Connection, *_: Any) -> None:
+        watch(connection.connection.dbapi_connection, connection.info)
+
     # before the first questions, which SQLAlchemy asks as soon as it is connected
-    event.listen(engine, "connect", watch, insert=True)
-    event.listen(engine, "checkout", watch)
-    event.listen(engine, "checkin", unwatch)
+    event.listen(engine, "connect", connected, insert=True)
+    event.listen(engine, "checkout", connected)
+    event.listen(engine, "before_cursor_execute", next_statement)
+    event.listen(engine, "commit", next_statement)
+    event.listen(engine, "checkin", lambda wire, record: unwatch(record.info))
 
 
 def _hang_up(connection: Any) -> None:
     """Ends the conversation from this side; whoever waits for the answer is told at once."""
-    if not connection.closed:
-        with socket.socket(fileno=os.dup(connection.fileno())) as wire, suppress(OSError):
+    with suppress(Exception):  # it may have ended in this moment
+        with socket.socket(fileno=os.dup(connection.fileno())) as wire:
             wire.shutdown(socket.SHUT_RDWR)
 
 
@@ -287,22 +297,23 @@ def _version(connection: Connection) -> int | None:
 def _create(engine: Engine) -> None:
     if engine.dialect.name == "sqlite":
         with engine.connect() as connection:
-            _use_wal(connection)
+            _patiently(connection, "PRAGMA journal_mode=WAL")
     with writing(engine, alone=True) as connection:
         METADATA.create_all(connection)
         if _version(connection) is None:
             connection.execute(sa.insert(META), {"schema_version": SCHEMA_VERSION})
 
 
-def _use_wal(connection: Connection) -> None:
-    """Switches the file to write-ahead mode, in which it then stays.
+def _patiently(connection: Connection, statement: str) -> None:
+    """Waits for another process that has the file, without holding up Ctrl-C.
 
-    SQLite does not wait by itself when two processes switch the same new file.
+    Nor does SQLite wait by itself when two processes switch a new file to write-ahead mode,
+    in which it then stays.
     """
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            connection.exec_driver_sql(statement)
             return
         except OperationalError as error:
             if "locked" not in str(error.orig) or time.monotonic() > deadline:

@@ -232,7 +232,8 @@ def _explain(
     import requests
     from urllib3.exceptions import MaxRetryError, NewConnectionError, ReadTimeoutError
 
-    host = urlsplit(file.url).netloc
+    asked = error.request.url if error.request is not None else None
+    host = urlsplit(asked or file.url).netloc  # a redirection may have led elsewhere
     # requests hands on what urllib3 raised, as its only argument
     cause = error.args[0] if error.args else None
     if isinstance(error, requests.ReadTimeout) or isinstance(cause, ReadTimeoutError):

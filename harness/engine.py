@@ -212,7 +212,10 @@ class _Training:
         seconds = time.perf_counter() - start
         self.ledger.eval_s += seconds
         if not np.isfinite(judged.loss):
-            raise Diverged(f"evaluation loss {judged.loss}; try a smaller --learning-rate")
+            raise Diverged(
+                f"evaluation loss {judged.loss} after step {self.ledger.steps}; "
+                "try a smaller --learning-rate"
+            )
         return judged, seconds
 
     def _show_progress(self, epoch: int) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from harness.rows import Result, complete
+from harness.rows import EPOCH_TYPES, TYPES, Result, check_value, complete
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,14 @@ class Ended:
 
 
 Event = Phase | Measured | Progress | EpochEnd | Array | Transfer | Note | Ended
-TYPES: dict[str, type[Any]] = {
+KINDS: dict[str, type[Any]] = {
     t.__name__: t for t in (Phase, Measured, Progress, EpochEnd, Array, Transfer, Note, Ended)
 }
+
+# the types of fields that hold one plain value
+PLAIN: dict[str, Any] = {
+    "str": str, "int": int, "float": (int, float), "int | None": (int, type(None)),
+}  # fmt: skip
 
 
 def to_line(event: Event) -> str:
@@ -100,10 +105,30 @@ def from_line(line: str) -> Event:
     values = json.loads(line)
     if not isinstance(values, dict) or not isinstance(values.get("values", {}), dict):
         raise ValueError("no event")
-    kind = TYPES[values.pop("event")]
+    kind = KINDS[values.pop("event")]
     if kind is Array:
         values["npy"] = base64.b64decode(values["npy"])
-    return kind(**values)
+    event = kind(**values)
+    _check(event)
+    return event
+
+
+def _check(event: Event) -> None:
+    """Refuses what only a plugin that writes to its worker's pipe could have said.
+
+    Raises:
+      ValueError: a value is of another type than its field or its column.
+    """
+    columns = {Measured: TYPES, EpochEnd: EPOCH_TYPES}.get(type(event))
+    if columns is not None:
+        for name, value in event.values.items():  # type: ignore[union-attr]
+            if name not in columns:
+                raise ValueError(f"no column {name!r}")
+            check_value(name, value, columns[name])
+    for field_ in fields(event):
+        wanted = PLAIN.get(str(field_.type))
+        if wanted is not None and not isinstance(getattr(event, field_.name), wanted):
+            raise ValueError(f"{field_.name} is no {field_.type}")
 
 
 @dataclass

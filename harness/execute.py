@@ -7,6 +7,7 @@ ended. Nothing is raised except what must end the process (Ctrl-C).
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import sys
 import time
@@ -53,7 +54,7 @@ class Settings:
     """How a run is performed; nothing here changes its result.
 
     Attributes:
-      checkpoint_s: seconds between two checkpoints, 0 for none.
+      checkpoint_s: seconds between two checkpoints, 0 to write none.
       resume: whether a checkpoint that is there is taken up.
     """
 
@@ -102,7 +103,7 @@ def _execute(run: Run, registry: Registry, emit: Emit, settings: Settings) -> No
 @contextmanager
 def _checkpoints(run: Run, settings: Settings, emit: Emit) -> Iterator[Checkpoints | None]:
     """The run's checkpoints; thrown away when it ends, kept when it is made to end."""
-    if settings.checkpoint_s == 0:
+    if settings.checkpoint_s == 0 and not settings.resume:
         yield None
         return
     folder = checkpoint_folder(run.run_key)
@@ -120,7 +121,7 @@ def _checkpoints(run: Run, settings: Settings, emit: Emit) -> Iterator[Checkpoin
         yield None
         return
     checkpoints = Checkpoints(
-        folder, every_s=settings.checkpoint_s, resume=settings.resume,
+        folder, every_s=settings.checkpoint_s or math.inf, resume=settings.resume,
         note=lambda text: emit(Note(text)),
     )  # fmt: skip
     try:
@@ -128,8 +129,10 @@ def _checkpoints(run: Run, settings: Settings, emit: Emit) -> Iterator[Checkpoin
             checkpoints.clear()
         yield checkpoints
         checkpoints.clear()
-    except Exception:
-        checkpoints.clear()  # a failure would only come again
+    except Exception as error:
+        # a failure would only come again, but for what the machine could not give this time
+        if ended(error).status != "oom" and not isinstance(error, OSError):
+            checkpoints.clear()
         raise
     finally:
         checkpoints.close()

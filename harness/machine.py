@@ -16,6 +16,8 @@ from harness.sources import package_hash
 # what JAX reads from the environment and what moves a result
 SETTINGS = (
     "JAX_PLATFORMS", "XLA_FLAGS", "JAX_ENABLE_X64", "JAX_DEFAULT_MATMUL_PRECISION",
+    "JAX_DEFAULT_PRNG_IMPL", "JAX_RANDOM_SEED_OFFSET", "JAX_THREEFRY_PARTITIONABLE",
+    "JAX_DEFAULT_DTYPE_BITS", "JAX_NUMPY_DTYPE_PROMOTION", "JAX_DISABLE_JIT",
 )  # fmt: skip
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "grain", "numpy")
 

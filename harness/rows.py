@@ -6,6 +6,7 @@ apply is None. Units stand in the names; `docs/columns.md` says how each is meas
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -72,11 +73,33 @@ COLUMNS: tuple[Column, ...] = (
     ),
 )
 NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
+TYPES: Mapping[str, Type] = {column.name: column.type for column in COLUMNS}
 
 
 def storable(text: str) -> str:
     """A text as every database and file takes it: no NUL, no half of a surrogate pair."""
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+
+
+def check_value(name: str, value: Any, kind: Type) -> None:
+    """Refuses what no store could hold as a value of a type.
+
+    Raises:
+      ValueError: names the value and the type.
+    """
+    if value is None:
+        return
+    types = {"text": str, "json": str, "int": int, "float": int | float, "bool": bool}
+    fits = isinstance(value, types[kind]) and (kind == "bool" or not isinstance(value, bool))
+    if not fits or (kind == "int" and not -(2**63) <= value < 2**63):
+        raise ValueError(f"{name} is {value!r:.40}, expected {kind}")
+    if kind == "float":
+        float(value)
+    elif kind == "json":
+        if not isinstance(json.loads(str(value)), dict):
+            raise ValueError(f"{name} is {value!r:.40}, expected an object")
+    elif kind == "text":
+        str(value).encode()  # half a surrogate pair cannot be
 
 
 def complete(values: Mapping[str, Any]) -> Row:
@@ -112,3 +135,6 @@ EPOCH_COLUMNS: tuple[str, ...] = (
     "epoch", "train_loss", "test_loss", "test_accuracy", "val_loss", "val_accuracy",
     "train_s", "eval_s",
 )  # fmt: skip
+EPOCH_TYPES: Mapping[str, Type] = {
+    name: "int" if name == "epoch" else "float" for name in EPOCH_COLUMNS
+}

@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from harness import machine
-from harness.errors import AlreadyStored, first_line
-from harness.events import Collector, Ended, Event
+from harness.errors import first_line
+from harness.events import Collector, Ended, Event, Measured
 from harness.paths import cache_dir
 from harness.plan import Run
 from harness.registry import Registry
@@ -82,30 +83,25 @@ def run_plan(
         if run.run_key in plan.stored:
             rows.append(plan.stored[run.run_key])
             continue
-        planned = _planned(run, place, executor_name)
-        if stopped is None:  # what is not started has no log
-            planned["log_path"] = str(log_path(run))
-        collector = Collector(planned, phase="planned")
+        collector = Collector(_planned(run, place, executor_name), phase="planned")
         if stopped is None:
             stopped = _perform(run, collector, execute, listener, number, len(plan.runs))
         else:
             collector.ended = stopped
         result = collector.result()
-        stopped = _save(result, save) or stopped
         rows.append(result.row)
-        listener.ended(run, result.row)
+        for then in (partial(save, result), partial(_told, listener.ended, run, result.row)):
+            try:
+                then()
+            except KeyboardInterrupt as stop:  # what is being saved is kept
+                stopped = stopped or _interrupted(stop, "not started: ")
     return rows
 
 
-def _save(result: Result, save: Callable[[Result], None]) -> Ended | None:
-    """Saves a result, also if Ctrl-C comes meanwhile; returns how that stopped the plan."""
-    try:
-        save(result)
-    except KeyboardInterrupt as stop:
-        with suppress(AlreadyStored):
-            save(result)
-        return _interrupted(stop, "not started: ")
-    return None
+def _told(tell: Callable[..., None], *what: Any) -> None:
+    """Tells a listener. A terminal that has gone, or cannot show something, costs no run."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        tell(*what)
 
 
 def _interrupted(stop: KeyboardInterrupt, before: str = "") -> Ended:
@@ -138,15 +134,16 @@ def _perform(
     def heard(event: Event) -> None:
         collector.add(event)
         with redirect_stderr(shown):  # an in-process run's own output goes to its log
-            listener.event(run, event)
+            _told(listener.event, run, event)
 
     try:
-        listener.started(run, number, total)
-        ended = execute(run, log_path(run), heard)
+        _told(listener.started, run, number, total)
+        log = log_path(run)
+        collector.add(Measured({"log_path": str(log)}))  # what is not started has none
+        ended = execute(run, log, heard)
     except KeyboardInterrupt as stop:
-        # a run that was through has not been interrupted; one that was told to stop has
-        if collector.ended is None or collector.ended.status != "ok":
-            collector.ended = _interrupted(stop)
+        # a run that had come to its end before has not been interrupted
+        collector.ended = collector.ended or _interrupted(stop)
         return _interrupted(stop, "not started: ")
     except Exception as error:  # no process, no pipe: it costs this run
         traceback.print_exc()

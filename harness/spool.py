@@ -1,8 +1,10 @@
 """Keeps results while the store does not take them.
 
-A full disk, a read-only file or a database that has gone for a minute costs no row: what
-the store refuses waits in a folder of the cache, a file a run, and arrives with the next
-result, at the end of the plan, or with the next command that writes to the same store.
+A result is a file in a folder of the cache before the store is asked, and goes away when
+the store has it. So a full disk, a read-only file, a database that has gone for a minute,
+or a kill while one waits for any of them, costs no row: what the store does not take waits
+there, and arrives with the next result, at the end of the plan, or with the next command
+that writes to the same store.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from harness.errors import AlreadyStored, DataError, StoreError, counted
 from harness.paths import cache_dir, write_atomically
@@ -26,8 +28,12 @@ from harness.transfer import read_file, to_record
 # seconds that the end of a plan waits for a store that has gone
 PATIENCE_S = 60.0
 PAUSE_S = 2.0
-# a store that takes long to refuse is not asked again at once: it costs the plan a fifth
+# seconds after which a store is slow to refuse: two refusals are then enough to know
+SLOW_S = 5.0
+# nor is it then asked again at once: waiting for it costs the plan a fifth
 PAUSES = 4.0
+# seconds that one process waits for another one that brings rows in
+LOCK_S = 60.0
 
 
 class Spool:
@@ -43,84 +49,90 @@ class Spool:
         self._store = store
         self._note = note
         self._held: list[Result] = []  # what even the folder did not take
+        self._fresh: dict[str, Result] = {}  # in the folder since a moment ago, by file name
         self._reason = ""
-        self._down = False  # it took nothing when it was last asked
         self._ask_at = 0.0
-        self._note_earlier()
-
-    def _note_earlier(self) -> None:
-        waiting = self._files()
-        if waiting:
-            self._note(f"{counted(len(waiting), 'row')} of earlier runs wait in {self.folder}")
-            self.flush()
+        if self._files():
+            self.flush(earlier=True)
 
     def _files(self) -> list[Path]:
-        return sorted(self.folder.glob("*.jsonl"))
+        """What waits in the folder, the oldest first."""
+        found: list[tuple[int, str]] = []
+        for path in self.folder.glob("*.jsonl"):
+            try:
+                found.append((path.stat().st_mtime_ns, path.name))
+            except FileNotFoundError:  # another process has brought it in
+                continue
+        return [self.folder / name for _, name in sorted(found)]
 
     def save(self, result: Result) -> None:
-        """Adds a result, or lets it wait; only a run that is stored already is an error."""
+        """Adds a result, or lets it wait; a run that is stored already is left as it is."""
+        try:
+            path = self.folder / f"{result.row['run_id']}.jsonl"
+            write_atomically(path, json.dumps(to_record(result)).encode() + b"\n")
+            self._fresh[path.name] = result
+        except BaseException as error:
+            self._held.append(result)
+            if not isinstance(error, OSError):  # a full disk has no room for it either
+                raise
         if time.monotonic() >= self._ask_at:
             self.flush()
-        if self._down:
-            self._wait(result, self._reason)
-            return
+
+    def flush(self, *, earlier: bool = False) -> bool:
+        """Adds what waits; whether nothing waits any more.
+
+        Args:
+          earlier: what waits is of commands that ended before.
+        """
         asked = time.monotonic()
-        try:
-            self._store.add(result)
-        except AlreadyStored:
-            raise
-        except StoreError as error:
-            self._refused(asked, taken=0)
-            self._wait(result, str(error))
-
-    def _refused(self, asked: float, *, taken: int) -> None:
-        """The store has refused since `asked`; when it is asked again."""
-        now = time.monotonic()
-        self._down = taken == 0
-        self._ask_at = now + PAUSES * (now - asked)
-
-    def _wait(self, result: Result, reason: str) -> None:
-        path = self.folder / f"{result.row['run_id']}.jsonl"
-        try:
-            write_atomically(path, json.dumps(to_record(result)).encode() + b"\n")
-        except OSError:
-            self._held.append(result)
-        if not self._reason:
-            self._note(f"{reason}; until then rows wait in {self.folder}")
-        self._reason = reason
-
-    def flush(self) -> bool:
-        """Adds what waits; whether nothing waits any more."""
-        if not self._held and not self._files():
-            self._down = False
-            return True
-        asked, before = time.monotonic(), len(self._held) + len(self._files())
-        refused = self._flush(map(self._held_taker, list(self._held)))
-        if not refused and self._files():
-            try:
-                with FileLock(self.folder / "lock"):
-                    refused = self._flush(map(self._taker, self._files()))
-            except OSError as error:  # a full disk has no room for a lock either
-                refused = [StoreError(f"{self.folder} cannot be written ({error.strerror})")]
-        if refused:
-            self._refused(asked, taken=before - len(self._held) - len(self._files()))
-            self._reason = self._reason or str(refused[-1])
-            return False
-        self._note(f"the rows that waited are in store {self._store.name}")
-        self._reason, self._down = "", False
-        return True
-
-    def _flush(self, takers: Iterable[Callable[[], None]]) -> list[StoreError]:
-        """Why the store refused what still waits; two refusals are enough to know."""
         refused: list[StoreError] = []
+        taken = self._take(map(self._held_taker, list(self._held)), refused)
+        if self._files():
+            taken += self._take_files(refused, earlier=earlier)
+        self._fresh.clear()
+        now = time.monotonic()
+        slow = bool(refused) and not taken and now - asked > SLOW_S
+        self._ask_at = now + PAUSES * (now - asked) if slow else 0.0
+        self._tell(refused)
+        return not refused
+
+    def _take_files(self, refused: list[StoreError], *, earlier: bool) -> int:
+        try:
+            # two processes must not bring in the same file
+            with FileLock(self.folder / "lock", timeout=LOCK_S):
+                files = self._files()
+                if earlier and files:
+                    count = counted(len(files), "row")
+                    self._note(f"{count} of earlier runs waited in {self.folder}")
+                    self._reason = "rows of earlier runs waited"
+                return self._take(map(self._taker, files), refused)
+        except Timeout:
+            text = f"another process has been bringing in what is in {self.folder}"
+            refused.append(StoreError(f"{text} for {LOCK_S:g} s"))
+        except OSError as error:  # a full disk has no room for a lock either
+            refused.append(StoreError(f"{self.folder} cannot be written ({error.strerror})"))
+        return 0
+
+    def _take(self, takers: Iterable[Callable[[], None]], refused: list[StoreError]) -> int:
+        """How many the store took; of a store that is slow to refuse two are enough."""
+        asked, taken = time.monotonic(), 0
         for take in takers:
             try:
                 take()
+                taken += 1
             except StoreError as error:
                 refused.append(error)
-                if len(refused) == 2:
+                if len(refused) > 1 and time.monotonic() - asked > SLOW_S:
                     break
-        return refused
+        return taken
+
+    def _tell(self, refused: list[StoreError]) -> None:
+        """Notes when rows begin to wait, and when they have arrived."""
+        if refused and not self._reason:
+            self._note(f"{refused[-1]}; until then rows wait in {self.folder}")
+        elif not refused and self._reason:
+            self._note(f"the rows that waited are in store {self._store.name}")
+        self._reason = str(refused[-1]) if refused else ""
 
     def _held_taker(self, result: Result) -> Callable[[], None]:
         def take() -> None:
@@ -131,8 +143,9 @@ class Spool:
 
     def _taker(self, path: Path) -> Callable[[], None]:
         def take() -> None:
+            fresh = self._fresh.get(path.name)
             try:
-                for result in read_file(path):
+                for result in read_file(path) if fresh is None else [fresh]:
                     self._add(result)
             except DataError as error:
                 path.rename(path.with_suffix(".damaged"))
@@ -153,7 +166,7 @@ class Spool:
         self._print_held()
 
     def finish(self, *, patience_s: float = PATIENCE_S) -> None:
-        """Waits for the store to take what waits.
+        """Waits for the store to take what waits; Ctrl-C ends the waiting.
 
         Raises:
           StoreError: it did not; names the files and the command that loads them.
@@ -161,10 +174,15 @@ class Spool:
         if "readonly" in self._reason:  # nobody makes a file writable by waiting
             patience_s = 0.0
         deadline = time.monotonic() + patience_s
-        while not self.flush():
-            if time.monotonic() >= deadline or not _slept():
-                self._print_held()
-                raise StoreError(f"{self._reason}; {self._where()}")
+        arrived = False
+        try:
+            while not (arrived := self.flush()) and time.monotonic() < deadline:
+                time.sleep(PAUSE_S)
+        except KeyboardInterrupt:
+            self._reason = self._reason or "stopped by Ctrl-C"
+        if not arrived:
+            self._print_held()
+            raise StoreError(f"{self._reason}; {self._where()}")
 
     def _where(self) -> str:
         """What waits, and what brings it in."""
@@ -180,12 +198,3 @@ class Spool:
         """The last resort, where neither the store nor the cache can be written."""
         for result in self._held:
             print(json.dumps(to_record(result)), file=sys.stderr)
-
-
-def _slept() -> bool:
-    """Waits a little; whoever presses Ctrl-C meanwhile has waited enough."""
-    try:
-        time.sleep(PAUSE_S)
-    except KeyboardInterrupt:
-        return False
-    return True

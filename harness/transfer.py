@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.errors import DataError, StoreError, UsageError, first_line
 from harness.paths import written_atomically
-from harness.rows import COLUMNS, EPOCH_COLUMNS, NAMES, Result, Type, complete, storable
+from harness.rows import COLUMNS, EPOCH_COLUMNS, NAMES, Result, check_value, complete, storable
 
 FORMATS = (".jsonl", ".parquet")
 # results in memory at a time
@@ -49,31 +49,14 @@ def from_record(record: Any) -> Result:
         raise ValueError("its arrays are no object")
     kept = complete({k: v for k, v in row.items() if k in NAMES})
     for column in COLUMNS:
-        _check(column.name, kept[column.name], column.type)
+        check_value(column.name, kept[column.name], column.type)
     history = tuple({k: v for k, v in e.items() if k in EPOCH_COLUMNS} for e in epochs)
     for name, value in ((name, value) for epoch in history for name, value in epoch.items()):
-        _check(name, value, "int" if name == "epoch" else "float")
+        check_value(name, value, "int" if name == "epoch" else "float")
     for name in arrays:
-        _check("an array's name", name, "text")
+        check_value("an array's name", name, "text")
     decoded = {n: base64.b64decode(text, validate=True) for n, text in arrays.items()}
     return Result(row=kept, epochs=history, arrays=decoded)
-
-
-def _check(name: str, value: Any, kind: Type) -> None:
-    """Refuses a value that a store could not hold, with a ValueError."""
-    if value is None:
-        return
-    types = {"text": str, "json": str, "int": int, "float": int | float, "bool": bool}
-    fits = isinstance(value, types[kind]) and (kind == "bool" or not isinstance(value, bool))
-    if not fits or (kind == "int" and not -(2**63) <= value < 2**63):
-        raise ValueError(f"{name} is {value!r:.40}, expected {kind}")
-    if kind == "float":
-        float(value)
-    elif kind == "json":
-        if not isinstance(json.loads(str(value)), dict):
-            raise ValueError(f"{name} is {value!r:.40}, expected an object")
-    elif kind == "text":
-        str(value).encode()  # half a surrogate pair cannot be
 
 
 def write_file(path: Path, results: Iterable[Result]) -> int:

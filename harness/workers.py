@@ -61,7 +61,7 @@ def in_worker(
                 try:
                     said_end = _listen(worker, timed)
                 except KeyboardInterrupt:
-                    _hear_out(worker, heard)
+                    _hear_out(worker, lambda event: _unless_failed(event, heard))
                     raise
         # here the log is whole
         if deadlines.reason:
@@ -106,6 +106,12 @@ def _hear_out(worker: Child, heard: Callable[[Event], None]) -> None:
         raise
     finally:
         timer.cancel()
+
+
+def _unless_failed(event: Event, heard: Callable[[Event], None]) -> None:
+    """Passes on what a run says that was told to stop: that it failed is no news then."""
+    if not isinstance(event, Ended) or event.status == "ok":
+        heard(event)
 
 
 def _death(code: int, log: Path) -> Ended:

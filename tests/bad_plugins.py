@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TEMPLATE = """\
-import atexit, os, signal, subprocess, sys, threading, time
+import atexit, json, os, signal, stat, subprocess, sys, threading, time
 import jax, jax.numpy as jnp, numpy as np
 from flax import nnx
 import harness
@@ -21,6 +21,16 @@ def boom(*_):
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGSEGV)
+
+def forge():  # says what no column can hold on every pipe that it finds
+    lines = [json.dumps(dict(event="Measured", values=dict(nope=1))),
+             json.dumps(dict(event="Measured", values=dict(train_s="long")))]
+    for fd in range(3, 20):
+        try:
+            if stat.S_ISFIFO(os.fstat(fd).st_mode):
+                os.write(fd, "".join(line + chr(10) for line in lines).encode())
+        except OSError:
+            pass
 
 class Model(nnx.Module):
     def __init__(self, data, *, rngs: nnx.Rngs):
@@ -178,6 +188,7 @@ BAD: tuple[Bad, ...] = (
     _fine("closes_output", "os.close(1); os.close(2)"),
     _fine("goes_elsewhere", "os.chdir('/')"),
     _fine("forges_events", "os.write(1, b'{\"event\": \"Ended\", \"status\": \"oom\"}\\n')"),
+    _fine("forges_columns", "forge()"),
     _fine("slow_to_leave", "atexit.register(time.sleep, 600)"),
 )  # fmt: skip
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -174,3 +175,27 @@ def test_plugin_files_serve_python_too():
     plugin = Path(__file__).parent / "plugins_for_tests.py"
     frame = harness.run("digits", "odd", plugins=[plugin], **QUICK)
     assert list(frame["status"]) == ["ok"]
+
+
+def test_rerun_failed_performs_what_failed_and_nothing_else(tmp_path: Path):
+    plugin = Path(__file__).parent / "plugins_for_tests.py"
+    url = f"sqlite:///{tmp_path}/rows.db"
+    known = index.open_registry([plugin])
+    suite = suites.Suite(
+        datasets=("digits",), models=("majority", "odd[how=value]"),
+        recipe={"epochs": 1, "limit": 200, "batch_size": 64},
+    )  # fmt: skip
+
+    def perform(seeds: tuple[int, ...], **options: Any) -> list[tuple[str, int, str]]:
+        rows = api.perform(
+            replace(suite, seeds=seeds), known, options=api.Options(**options), store=url,
+            listener=api.runner.Silent(),
+        )  # fmt: skip
+        return [(r["status"], r["seed"], r["run_id"]) for r in rows]
+
+    first = perform((0,))
+    assert [status for status, *_ in first] == ["ok", "failed"]
+    # seed 1 is missing, not failed: it is left out
+    again = perform((0, 1), rerun="failed")
+    assert [(status, seed) for status, seed, _ in again] == [("ok", 0), ("failed", 0)]
+    assert again[0] == first[0] and again[1][2] != first[1][2]

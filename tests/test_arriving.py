@@ -142,3 +142,28 @@ def test_downloading_takes_no_memory_to_speak_of(served: Served, tmp_path: Path)
     )  # fmt: skip
     assert "300,000,000 bytes came" in done.stderr
     assert float(done.stdout) < 30
+
+
+@pytest.mark.parametrize(
+    "target", ["http://[", f"http://{'a' * 64}.example/", "http:///x", "mailto:x"]
+)
+def test_redirection_to_no_address_is_refused(
+    served: Served, tmp_path: Path, target: str
+) -> None:
+    served.replies = [
+        lambda handler: send(handler, b"", status=302, Location=target, Content_Length=0)
+    ]
+    with pytest.raises(DataError, match="cannot be downloaded") as caught:
+        download(served.file(), tmp_path / "body.bin", patience=QUICK)
+    assert "\n" not in str(caught.value) and left(tmp_path) == []
+
+
+def test_redirection_to_a_host_that_is_not_there_names_it(
+    served: Served, tmp_path: Path
+) -> None:
+    target = "http://127.0.0.1:9/body.bin"
+    served.replies = [
+        lambda handler: send(handler, b"", status=302, Location=target, Content_Length=0)
+    ]
+    with pytest.raises(DataError, match="no connection to 127.0.0.1:9"):
+        download(served.file(), tmp_path / "body.bin", patience=QUICK)

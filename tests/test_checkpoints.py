@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -174,6 +175,21 @@ def test_a_checkpoint_of_another_program_is_not_taken_up(tmp_path: Path):
     own = Checkpoints(tmp_path / "run", every_s=1e9, resume=True)
     _, heard = fit(Recipe(epochs=3, batch_size=8, learning_rate=0.5), own)
     assert any("another program" in e.text for e in heard.events if isinstance(e, Note))
+    assert heard.measured["resumed"] == 0
+
+
+def test_a_checkpoint_of_other_data_is_not_taken_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    dying = Dies(tmp_path / "run", every_s=0, resume=True)
+    dying.left = 1
+    with pytest.raises(Killed):
+        fit(RECIPES[0], dying)
+    dataset = token_data()
+    other = replace(dataset, spec=replace(dataset.spec, fingerprint="other"))
+    monkeypatch.setattr(f"{__name__}.token_data", lambda: other)
+    _, heard = fit(RECIPES[0], Checkpoints(tmp_path / "run", every_s=1e9, resume=True))
+    assert any("other data" in e.text for e in heard.events if isinstance(e, Note))
     assert heard.measured["resumed"] == 0
 
 

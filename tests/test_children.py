@@ -14,7 +14,7 @@ import pytest
 from harness.children import Answer, ask
 
 MODULE = """
-import os, subprocess, sys, time
+import atexit, os, subprocess, sys, threading, time
 from harness.tie import take_over
 
 how = take_over(sys.argv[1:]).strip()
@@ -29,7 +29,17 @@ if how == "fork":
     # holds the pipe of answers open, in a session of its own
     sleep = [sys.executable, "-c", "import time; time.sleep(20)"]
     subprocess.Popen(sleep, start_new_session=True)
+if how == "slow":
+    for _ in range(4):
+        time.sleep(3)
+        print("first", flush=True)
 print("second", flush=True)
+sys.stdout.close()
+os.close(1)
+if how == "thread":
+    threading.Thread(target=time.sleep, args=(600,)).start()
+if how == "atexit":
+    atexit.register(time.sleep, 600)
 """
 
 
@@ -53,6 +63,17 @@ def test_of_a_child_that_dies_whole_lines_are_kept():
 
 def test_a_child_that_takes_too_long_is_killed_and_what_it_said_is_kept():
     assert answer("hang", patience_s=5.0) == Answer(("first\n",), None)
+
+
+@pytest.mark.parametrize("how", ["thread", "atexit"])
+def test_a_child_that_has_answered_and_does_not_leave_is_not_waited_for(how: str):
+    start = time.monotonic()
+    assert answer(how).lines == ("first\n", "second\n")
+    assert time.monotonic() - start < 30
+
+
+def test_patience_is_for_each_line():
+    assert answer("slow", patience_s=10.0) == Answer(("first\n",) * 5 + ("second\n",), 0)
 
 
 def test_what_a_child_leaves_behind_holds_nothing_up():

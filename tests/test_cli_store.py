@@ -7,9 +7,10 @@ import pytest
 from click.testing import CliRunner, Result
 from stored import make_result, make_row
 
+import harness.rows
 from harness.cli import cli
 from harness.errors import StoreError, UsageError
-from harness.store import open_store
+from harness.store import Store, open_store
 
 Call = Callable[..., Result]
 
@@ -67,6 +68,25 @@ def test_a_folder_of_files_is_taken_in(call: Call, tmp_path: Path):
     with pytest.raises(UsageError, match="no \\*.jsonl"):
         (folder / "x.jsonl").unlink()
         call("import", folder, "--store", other)
+
+
+def test_a_result_that_is_refused_costs_no_other(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "x.jsonl"
+    call("export", file, "--store", make(f"sqlite:///{tmp_path}/1.db", "bad", "a", "b"))
+    add = Store.add
+
+    def refuse(self: Store, result: harness.rows.Result) -> None:
+        if result.row["run_id"] == "bad":
+            raise StoreError("too large")
+        add(self, result)
+
+    monkeypatch.setattr(Store, "add", refuse)
+    other = f"sqlite:///{tmp_path}/2.db"
+    with pytest.raises(StoreError, match="1 result refused, the first with: too large"):
+        call("import", file, "--store", other)
+    assert ids(other) == ["a", "b"]
 
 
 def test_an_absent_store_is_not_made_by_reading_it(call: Call, tmp_path: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import pytest
@@ -24,20 +25,27 @@ from harness.events import (
     from_line,
     to_line,
 )
-from harness.rows import NAMES
+from harness.rows import EPOCH_TYPES, NAMES, TYPES, Type
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
-    max_leaves=4,
-)
-VALUES = st.dictionaries(st.text(), JSON, max_size=3)
 COUNTS, FLOATS = st.integers(0, 10**6), st.floats(allow_nan=False)
+BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
+    "text": st.text(), "json": st.just("{}"), "int": COUNTS, "float": FLOATS,
+    "bool": st.booleans(),
+}  # fmt: skip
+
+
+def columns(types: Mapping[str, Type]) -> st.SearchStrategy[dict[str, Any]]:
+    """Some columns, each with a value of its type or none."""
+    return st.fixed_dictionaries(
+        {}, optional={name: st.none() | BY_TYPE[kind] for name, kind in types.items()}
+    )
+
+
 EVENTS: dict[type[Any], st.SearchStrategy[Event]] = {
     Phase: st.builds(Phase, st.text()),
-    Measured: st.builds(Measured, VALUES),
+    Measured: st.builds(Measured, columns(TYPES)),
     Progress: st.builds(Progress, COUNTS, COUNTS, COUNTS, COUNTS, FLOATS, FLOATS),
-    EpochEnd: st.builds(EpochEnd, VALUES),
+    EpochEnd: st.builds(EpochEnd, columns(EPOCH_TYPES)),
     Array: st.builds(Array, st.text(), st.binary()),
     Transfer: st.builds(Transfer, st.text(), COUNTS, st.none() | COUNTS),
     Note: st.builds(Note, st.text()),
@@ -46,7 +54,7 @@ EVENTS: dict[type[Any], st.SearchStrategy[Event]] = {
 
 
 def test_every_type_of_event_travels() -> None:
-    assert set(EVENTS) == set(get_args(Event)) == set(events.TYPES.values())
+    assert set(EVENTS) == set(get_args(Event)) == set(events.KINDS.values())
 
 
 @pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
@@ -64,6 +72,24 @@ def test_a_loss_that_is_no_number_travels_too(value: float) -> None:
     back = from_line(to_line(EpochEnd({"train_loss": value})))
     assert isinstance(back, EpochEnd)
     assert repr(back.values["train_loss"]) == repr(value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"event": "Measured", "values": {"nope": 1}}',
+        '{"event": "Measured", "values": {"train_s": "long"}}',
+        '{"event": "Measured", "values": {"param_count": 1.5}}',
+        '{"event": "EpochEnd", "values": {"epoch": "first"}}',
+        '{"event": "Progress", "epoch": 1, "epochs": 1, "step": 1, "steps": 1, "loss": "x", '
+        '"examples_per_s": 1}',
+        '{"event": "Ended", "status": ["ok"]}',
+        '{"event": "Note", "text": null}',
+    ],
+)
+def test_what_no_run_says_is_no_event(line: str) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        from_line(line)
 
 
 PLANNED = {"run_id": "ab", "model": "net", "seed": 0}

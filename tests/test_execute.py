@@ -1,19 +1,23 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import jax
 import pytest
 from flax import nnx
 from small import Heard, token_data
 
 import harness
 from harness import plan, plugins, registry, suites
+from harness.checkpoints import Checkpoint
 from harness.contention import watched
 from harness.entries import Failure, Source
 from harness.errors import Diverged, Unavailable
 from harness.events import Ended, Note
-from harness.execute import ended, execute
+from harness.execute import Settings, _checkpoints, ended, execute
+from harness.paths import checkpoint_folder
 from harness.progress import note
 from harness.recipe import Recipe
 
@@ -93,6 +97,44 @@ def test_an_unusable_batch_size_is_a_failure_of_one_line(capsys):
     execute(replace(run, recipe=Recipe(batch_size=1000)), known, heard)
     assert last(heard).status == "failed"
     assert "use at most 100" in last(heard).error_message
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (None, False),
+        (ValueError("no"), False),
+        (MemoryError(), True),
+        (OSError(28, "No space left on device"), True),
+        (KeyboardInterrupt(), True),
+    ],
+)
+def test_a_checkpoint_is_thrown_away_at_an_end_that_would_only_come_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException | None, kept: bool
+):
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
+    run, _ = make()
+    with (
+        suppress(Exception, KeyboardInterrupt),
+        _checkpoints(run, Settings(1e-9), lambda event: None) as own,
+    ):
+        assert own is not None
+        own.write(1, Checkpoint({"state": {"a": jax.numpy.ones(3)}}, {}))
+        if error is not None:
+            raise error
+    folder = checkpoint_folder(run.run_key)
+    assert any(path.name.isdigit() for path in folder.glob("*")) == kept
+
+
+def test_a_checkpoint_is_taken_up_also_by_a_run_that_writes_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
+    run, _ = make()
+    with _checkpoints(run, Settings(0.0, resume=True), lambda event: None) as own:
+        assert own is not None and own.resume and not own.due()
+    with _checkpoints(run, Settings(0.0), lambda event: None) as own:
+        assert own is None
 
 
 @pytest.mark.parametrize(

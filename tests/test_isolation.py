@@ -85,6 +85,7 @@ def test_what_was_measured_before_a_fault_is_kept(suite):
     _, rows, _ = suite
     assert rows["construct_segv"]["data_s"] > 0
     assert rows["step_error"]["compile_s"] > 0
+    assert rows["step_hangs"]["compile_s"] > 0 and rows["step_hangs"]["data_s"] > 0
     assert rows["eval_error"]["train_s"] > 0 and rows["eval_error"]["step_ms_p50"] > 0
 
 

@@ -40,11 +40,18 @@ def test_the_commit_and_whether_files_were_changed(
     assert machine.commit()["dirty"] is True
 
 
-def test_another_platform_makes_another_key(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+@pytest.mark.parametrize("name", machine.SETTINGS)
+def test_a_setting_that_moves_results_makes_another_key(
+    monkeypatch: pytest.MonkeyPatch, name: str
+):
+    monkeypatch.delenv(name, raising=False)
     here = machine.key_parts()
-    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    monkeypatch.setenv(name, "other")
     assert machine.key_parts() != here
+
+
+def test_random_numbers_are_of_the_key():
+    assert {"JAX_DEFAULT_PRNG_IMPL", "JAX_RANDOM_SEED_OFFSET"} <= set(machine.SETTINGS)
 
 
 def test_peak_memory_grows_with_what_is_used():

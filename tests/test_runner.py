@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from performed import perform, runs_of
 
-from harness import plan
+from harness import plan, runner
 from harness.events import Ended, Event, Measured, Phase
 from harness.registry import Registry
 from harness.rows import Row
@@ -44,7 +44,7 @@ def test_a_stopped_plan_keeps_what_the_worker_had_measured(tmp_path: Path, numbe
     assert rows[0]["step_ms_p50"] > 0 and rows[0]["train_s"] > 0
     assert rows[0]["test_accuracy"] is not None
     assert (rows[1]["phase"], rows[1]["step_ms_p50"]) == ("planned", None)
-    by = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}[number]
+    by = "SIGTERM" if number == signal.SIGTERM else "Ctrl-C"
     assert [r["error_message"] for r in rows] == [
         f"stopped by {by}", f"not started: stopped by {by}",
     ]  # fmt: skip
@@ -112,3 +112,76 @@ def test_the_listener_hears_each_run_from_start_to_end(known: Registry):
 
     perform(runs_of(known, "mean_pool"), execute, listener=Listener())
     assert heard == ["started 1/1", "Phase", "Ended", "ended ok"]
+
+
+class Broken:
+    """A listener whose terminal has gone."""
+
+    def started(self, run: plan.Run, number: int, total: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    def event(self, run: plan.Run, event: Event) -> None:
+        raise ValueError("no number")
+
+    def ended(self, run: plan.Run, row: Row) -> None:
+        raise OSError(5, "Input/output error")
+
+    def note(self, text: str) -> None:
+        raise OSError(5, "Input/output error")
+
+
+def ok(run: plan.Run, log: Path, heard) -> Ended | None:
+    heard(Ended("ok"))
+    return None
+
+
+def test_a_terminal_that_has_gone_costs_no_run(known: Registry):
+    rows, saved = perform(runs_of(known, "mean_pool", seeds=3), ok, listener=Broken())
+    assert [r["status"] for r in rows] == ["ok"] * 3 and len(saved) == 3
+
+
+def test_a_cache_that_can_no_longer_be_used_costs_its_runs(
+    known: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    runs = runs_of(known, "mean_pool", seeds=2)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "file"))
+    rows, saved = perform(runs, ok)
+    assert [r["status"] for r in rows] == ["failed"] * 2 and len(saved) == 2
+    assert "not started: the cache folder" in rows[0]["error_message"]
+
+
+def test_ctrl_c_between_two_runs_leaves_a_row_for_the_others(known: Registry):
+    class Listener(runner.Silent):
+        def ended(self, run: plan.Run, row: Row) -> None:
+            if run.seed == 0:
+                raise KeyboardInterrupt
+
+    rows, saved = perform(runs_of(known, "mean_pool", seeds=3), ok, listener=Listener())
+    assert [r["status"] for r in rows] == ["ok", "interrupted", "interrupted"]
+    assert len(saved) == 3
+
+
+def test_ctrl_c_while_a_row_is_saved_does_not_save_it_again(known: Registry):
+    saved: list[str] = []
+
+    def save(result) -> None:
+        saved.append(result.row["status"])
+        if len(saved) == 1:
+            raise KeyboardInterrupt
+
+    runs = runs_of(known, "mean_pool", seeds=2)
+    rows = runner.run_plan(
+        runner.Plan(runs, {}), execute=ok, executor_name="process", save=save,
+        listener=runner.Silent(),
+    )  # fmt: skip
+    assert [r["status"] for r in rows] == saved == ["ok", "interrupted"]
+
+
+def test_a_run_that_had_failed_before_ctrl_c_keeps_its_failure(known: Registry):
+    def execute(run: plan.Run, log: Path, heard) -> Ended | None:
+        heard(Ended("diverged", "Diverged", "at step 3"))
+        raise KeyboardInterrupt
+
+    (row,), _ = perform(runs_of(known, "mean_pool"), execute)
+    assert (row["status"], row["error_message"]) == ("diverged", "at step 3")

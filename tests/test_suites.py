@@ -199,3 +199,32 @@ def test_any_text_is_a_suite_or_a_usage_error(text: str) -> None:
         assert len(str(error).splitlines()) == 1
     else:
         assert isinstance(suite, Suite)
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6)
+VALUES = SCALARS.filter(lambda value: value is not None) | st.lists(st.integers() | st.text())
+TABLES = ("", "[grid]\n", "[recipe]\n", "[suite]\n")
+LINES = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["name", "datasets", "models", "seeds", "plugins", "epochs", "batch_size", "limit",
+             "optimizer", "learning_rate", "validation", "select", "precision", "anything"]
+        ),
+        VALUES,
+    ),
+    max_size=6,
+)  # fmt: skip
+
+
+@given(table=st.sampled_from(TABLES), lines=LINES)
+def test_any_file_of_keys_that_suites_know_is_a_suite_or_a_usage_error(
+    tmp_path_factory: pytest.TempPathFactory, table: str, lines: list[tuple[str, Any]]
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "suite.toml"
+    said = dict(lines)  # a key twice is no TOML
+    texts = [f"{key} = {json.dumps(value).lower()}" for key, value in said.items()]
+    path.write_text(table + "\n".join(texts), encoding="utf-8")
+    try:
+        assert isinstance(suites.load_suite(path), Suite)
+    except UsageError as error:
+        assert len(str(error).splitlines()) == 1

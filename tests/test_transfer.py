@@ -100,6 +100,29 @@ def test_any_bytes_are_results_or_an_error_of_one_line(
         assert "\n" not in str(error)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A file of Parquet that can be read."""
+    path = tmp_path_factory.mktemp("whole") / "rows.parquet"
+    write_file(path, RESULTS)
+    return path.read_bytes()
+
+
+@given(data=st.data())
+def test_a_parquet_file_damaged_anywhere_is_results_or_an_error_of_one_line(
+    tmp_path_factory: pytest.TempPathFactory, whole: bytes, data: st.DataObject
+):
+    damaged = bytearray(whole[: data.draw(st.integers(len(whole) - 2000, len(whole)))])
+    for _ in range(data.draw(st.integers(0, 4))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("any") / "rows.parquet"
+    path.write_bytes(damaged)
+    try:
+        list(read_file(path))
+    except HarnessError as error:
+        assert "\n" not in str(error)
+
+
 VALUES = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.none())
 )
@@ -123,14 +146,16 @@ def test_any_value_in_a_record_is_stored_or_refused(
 
 
 MEMORY = """
-import resource, sys
+import sys
 from pathlib import Path
 from harness.rows import Result
 from harness.transfer import read_file, write_file
 from stored import make_row
 
 def peak_mb():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    # of this program alone; the resource usage begins with that of the one that started it
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1e3
 
 def results(count):
     for i in range(count):
@@ -153,7 +178,7 @@ def test_a_store_larger_than_memory_goes_through_a_file(tmp_path: Path, suffix: 
         [sys.executable, "-c", MEMORY, str(tmp_path / f"rows{suffix}")],
         capture_output=True, text=True, check=True, env=environment,
     )  # fmt: skip
-    assert float(done.stdout) < 120
+    assert 0 < float(done.stdout) < 200
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from harness.store import Store
 
 
+# so many, and nothing else is to be expected
+REFUSALS = 5
+
+
 @click.group("store")
 def store() -> None:
     """Export, import and merge results."""
@@ -79,13 +83,22 @@ def _files(path: Path) -> list[Path]:
 
 
 def _add(opened: Store, results: Iterable[Result]) -> None:
-    from harness.errors import AlreadyStored
+    """Adds results; one that the store refuses costs no other."""
+    from harness.errors import AlreadyStored, StoreError
 
     added = known = 0
+    refused: list[StoreError] = []
     for result in results:
         try:
             opened.add(result)
             added += 1
         except AlreadyStored:
             known += 1
+        except StoreError as error:
+            refused.append(error)
+            if len(refused) == REFUSALS:
+                break
     click.echo(f"{counted(added, 'result')} added to {opened.name}, {known} there already")
+    if refused:
+        first = f"{counted(len(refused), 'result')} refused, the first with: {refused[0]}"
+        raise StoreError(f"{first}; what is added stays, import the rest again")
