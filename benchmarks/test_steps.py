@@ -1,11 +1,13 @@
 """Times a chunk of training steps and one of evaluation batches, every model on digits.
 
 The unit of a round is one execution of the compiled chunk; `extra_info` says how many
-steps that is and what the program costs. Data and programs are ready before the clock
-starts, and every round ends with `block_until_ready`.
+steps that is, what the program costs, and the signals that `harness gate` compares. Data and
+programs are ready before the clock starts, and every round ends with `block_until_ready`.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import jax
 import pytest
@@ -14,7 +16,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 import harness
 from harness import cost, orders
 from harness.assemble import Prepared, prepare
+from harness.gate import probe
+from harness.gate.signals import program_signals
 from harness.index import open_registry
+from harness.program import Compiled
 from harness.recipe import Recipe
 
 ROUNDS, WARM_UP = 20, 3
@@ -31,6 +36,13 @@ def prepared(request: pytest.FixtureRequest, digits: harness.Dataset) -> Prepare
     return prepare(model, digits, Recipe(), seed=0, emit=lambda event: None)
 
 
+def _signals(program: Compiled) -> dict[str, Any]:
+    """The columns on a program's cost, and what the gate reads besides."""
+    found = program_signals(probe.facts(program))
+    gate = {"gate_signals": dict(found.numbers), "gate_operations": dict(found.operations)}
+    return {**cost.program_cost(program), **gate}
+
+
 def test_train_steps(benchmark: BenchmarkFixture, prepared: Prepared):
     trainer = prepared.trainer
     chunk = next(trainer.chunks())
@@ -42,14 +54,14 @@ def test_train_steps(benchmark: BenchmarkFixture, prepared: Prepared):
         assert len(losses) == chunk.steps
 
     benchmark.extra_info["steps"] = chunk.steps
-    benchmark.extra_info.update(cost.program_cost(trainer.compiled))
+    benchmark.extra_info.update(_signals(trainer.compiled))
     benchmark.pedantic(steps, rounds=ROUNDS, warmup_rounds=WARM_UP)
 
 
 def test_eval_steps(benchmark: BenchmarkFixture, prepared: Prepared):
     evaluate = prepared.final
     benchmark.extra_info["steps"] = evaluate.order.batches
-    benchmark.extra_info.update(cost.program_cost(evaluate.compiled))
+    benchmark.extra_info.update(_signals(evaluate.compiled))
     judged = benchmark.pedantic(
         evaluate, args=(prepared.state,), rounds=ROUNDS, warmup_rounds=WARM_UP
     )

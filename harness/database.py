@@ -2,10 +2,12 @@
 
 Four tables hang on a run's identity: `planned` (runs that were going to be performed), `rows`
 (the columns of `harness.rows`), `epochs` (one line an epoch) and `arrays` (whole .npy
-files). A SQLite file is kept in write-ahead mode, in which readers and a writer do not
-block each other. A table or a column that a later version of the harness knows is added to
-an existing database when it is opened, so `SCHEMA_VERSION` counts only changes that an
-older harness would misread.
+files). A fifth, `gates`, has a line for each cell of each `harness gate`.
+
+A SQLite file is kept in write-ahead mode, in which readers and a writer do not block each
+other. A table or a column that a later version of the harness knows is added to an existing
+database when it is opened, so `SCHEMA_VERSION` counts only changes that an older harness
+would misread.
 """
 
 from __future__ import annotations
@@ -90,6 +92,24 @@ EPOCHS = sa.Table(
     sa.Column("epoch", sa.BigInteger),
     *(sa.Column(name, sa.Double) for name in EPOCH_COLUMNS if name != "epoch"),
 )
+GATES = sa.Table(
+    "gates",
+    METADATA,
+    _sequence(),
+    sa.Column("gate_id", sa.Text, nullable=False, index=True),
+    sa.Column("cell", sa.Text, nullable=False),
+    sa.Column("started_at", sa.Text),
+    sa.Column("base", sa.Text),
+    sa.Column("head", sa.Text),
+    sa.Column("verdict", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("profile", sa.Text),
+    sa.Column("pairs", sa.BigInteger),
+    *(sa.Column(name, sa.Double) for name in
+      ("ratio", "ratio_low", "ratio_high", "visible", "base_ms", "head_ms")),
+    *(sa.Column(name, sa.Text) for name in
+      ("host", "cpu_model", "device_kind", "harness_version", "jax_version")),
+)  # fmt: skip
 ARRAYS = sa.Table(
     "arrays",
     METADATA,

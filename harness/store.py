@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError
 
-from harness.database import ARRAYS, EPOCHS, PLANNED, ROWS, connect, told, writing
+from harness.database import ARRAYS, EPOCHS, GATES, PLANNED, ROWS, connect, told, writing
 from harness.errors import AlreadyStored, StoreError, UsageError, first_line
 from harness.rows import COLUMNS, EPOCH_COLUMNS, NAMES, Result, Row, Type, complete, storable
 
@@ -114,6 +114,25 @@ class Store:
         columns = [c for c in PLANNED.columns if c.name != "sequence"]
         query = sa.select(*columns).where(_without_row())
         return self._fetch(query.order_by(PLANNED.c.sequence))
+
+    def add_gate(self, cells: Iterable[Mapping[str, Any]]) -> None:
+        """Writes down what a gate found, a line a cell, all of them or none.
+
+        Args:
+          cells: values for the columns of `harness.database.GATES`, all but the first.
+        """
+        listed = [
+            {name: None if value != value else value for name, value in cell.items()}
+            for cell in cells
+        ]
+        if listed:
+            with told(self.name), writing(self._engine) as connection:
+                connection.execute(sa.insert(GATES), listed)
+
+    def gates(self) -> list[dict[str, Any]]:
+        """Every cell of every gate, in the order in which the gates ended."""
+        columns = [c for c in GATES.columns if c.name != "sequence"]
+        return self._fetch(sa.select(*columns).order_by(GATES.c.sequence))
 
     def results(self) -> Iterator[Result]:
         """Every run with its epochs and arrays, one after the other, in order."""

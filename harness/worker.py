@@ -49,14 +49,18 @@ def _stop(number: int, frame: object) -> None:
     raise SystemExit("told to stop")
 
 
-def use_compilation_cache() -> None:
-    """Lets JAX keep compiled programs in the cache folder, unless the user says otherwise."""
-    defaults = {
+def compilation_cache() -> dict[str, str]:
+    """The variables that let JAX keep compiled programs in the cache folder."""
+    return {
         "JAX_COMPILATION_CACHE_DIR": str(cache_dir() / "xla"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
-    for name, value in defaults.items():
+
+
+def use_compilation_cache() -> None:
+    """Lets JAX keep compiled programs, unless the user says otherwise."""
+    for name, value in compilation_cache().items():
         os.environ.setdefault(name, value)
 
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from gate_repository import git
 
 from harness.hookspecs import Hooks, Register
 from harness.rows import COLUMNS
@@ -44,14 +45,18 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the README's files, as a reader would have made them."""
+    """A repository with the README's files, as a reader would have made them."""
     folder = tmp_path_factory.mktemp("readme")
+    git(folder, "init", "--quiet")
+    git(folder, "commit", "--quiet", "--allow-empty", "-m", "first")
     for language in ("python", "toml"):
         for block in blocks("README.md", language):
             name = named(block)
             if name:
                 (folder / name).write_text(block)
-    assert {path.name for path in folder.iterdir()} == {"bag.py", "suite.toml"}
+    assert {path.name for path in folder.iterdir()} == {".git", "bag.py", "suite.toml"}
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", "plugin")
     return folder
 
 
@@ -72,7 +77,7 @@ def test_the_readmes_commands_run(folder: Path, real_imdb: bool):
         done = shell(small, folder)
         assert done.returncode == 0, f"{small}\n{done.stderr}"
         ran.append(command.split()[1])
-    assert {"list", "run", "table", "report", "inspect"} <= set(ran)
+    assert {"list", "run", "table", "report", "inspect", "gate"} <= set(ran)
     assert (folder / "rows.json").exists()
     assert len(list((folder / "figures").glob("*.png"))) == 2
 

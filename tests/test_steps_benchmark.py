@@ -36,5 +36,15 @@ def test_every_timing_carries_what_its_program_costs(entries: list[dict]):
         assert entry["stats"]["rounds"] == 20 and entry["stats"]["median"] > 0
 
 
+def test_every_timing_carries_the_signals_of_the_gate(entries: list[dict]):
+    for entry in entries:
+        info = entry["extra_info"]
+        signals = info["gate_signals"]
+        assert signals["flops"] == info["flops_per_step"] > 0
+        assert signals["outside"] == 0 and sum(info["gate_operations"].values()) > 10
+        # training writes its state where it was, evaluation keeps it
+        assert (signals["donated"] > 0) == ("train" in entry["name"])
+
+
 def test_other_programs_have_other_hashes(entries: list[dict]):
     assert len({entry["extra_info"]["hlo_hash"] for entry in entries}) == len(entries)

@@ -13,6 +13,7 @@ import click
 
 import harness
 from harness.cli.data import data
+from harness.cli.gate import gate_command
 from harness.cli.inspect import inspect_command
 from harness.cli.listing import list_command
 from harness.cli.plugins import plugins_command
@@ -23,8 +24,8 @@ from harness.cli.table import table_command
 from harness.errors import HarnessError, Unsupported, did_you_mean
 
 COMMANDS = (
-    run_command, list_command, plugins_command, table_command, inspect_command, report, data,
-    store,
+    run_command, list_command, plugins_command, table_command, inspect_command, report,
+    gate_command, data, store,
 )  # fmt: skip
 
 

@@ -12,8 +12,6 @@ import io
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from matplotlib.axes import Axes
@@ -21,9 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from harness.errors import UsageError
-from harness.report.history import History, read_histories
-from harness.store import Store
+from harness.report.history import History
 
 # M. Okabe and K. Ito, "Color Universal Design", 2002
 COLOURS = (
@@ -36,42 +32,6 @@ LEGEND_COLUMN = 26  # models in one column of the legend
 LETTER = 0.085  # inches a letter of the legend
 
 Style: TypeAlias = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Saved:
-    """The pictures written, and a note for each run that could not be drawn."""
-
-    paths: tuple[Path, ...]
-    notes: tuple[str, ...]
-
-
-def save_plots(store: Store, run_ids: Sequence[str] | None, folder: Path) -> Saved:
-    """Writes `train_loss.png` and `test_metrics.png`, each if any run has such curves.
-
-    Args:
-      run_ids: the runs to overlay, whole or the start of one; None means all.
-      folder: created if absent.
-
-    Raises:
-      UsageError: a run is not in the store, or the folder cannot be written.
-      StoreError: the store cannot be read.
-    """
-    histories, notes = read_histories(store, run_ids)
-    figures: dict[str, Figure] = {}
-    if any(history.train_loss.size for history in histories):
-        figures["train_loss.png"] = train_loss_figure(histories)
-    if any(history.epochs.size for history in histories):
-        figures["test_metrics.png"] = epoch_metrics_figure(histories)
-    try:
-        for name, figure in figures.items():
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(png(figure))
-    except OSError as error:
-        raise UsageError(
-            f"plots cannot be written to {folder} ({error.strerror}); name another folder"
-        ) from None
-    return Saved(tuple(folder / name for name in figures), tuple(notes))
 
 
 def train_loss_figure(histories: Sequence[History]) -> Figure:
@@ -88,7 +48,7 @@ def train_loss_figure(histories: Sequence[History]) -> Figure:
                 mark = "o" if len(steps) == 1 else ""
                 style = {"marker": mark, "linewidth": 0.8, **styles[history.model]}
                 axes.plot(steps, history.train_loss, **style)
-        _describe(axes, title=dataset, x="training step", y="training loss (nats)")
+        describe(axes, title=dataset, x="training step", y="training loss (nats)")
     return figure
 
 
@@ -108,8 +68,8 @@ def epoch_metrics_figure(histories: Sequence[History]) -> Figure:
                 style = {"marker": "o", "markersize": 3, **styles[history.model]}
                 loss.plot(history.epochs, history.loss, **style)
                 accuracy.plot(history.epochs, history.accuracy, **style)
-        _describe(loss, title=dataset, x="epoch", y=f"{split} loss (nats)")
-        _describe(accuracy, title=dataset, x="epoch", y=f"{split} accuracy (fraction)")
+        describe(loss, title=dataset, x="epoch", y=f"{split} loss (nats)")
+        describe(accuracy, title=dataset, x="epoch", y=f"{split} accuracy (fraction)")
     return figure
 
 
@@ -139,17 +99,17 @@ def _entry(model: str, drawn: Sequence[History]) -> str:
     """A model's line in the legend, with the number of its curves in a panel if several."""
     panels = Counter((h.dataset, h.judged_on) for h in drawn if h.model == model)
     curves = max(panels.values())
-    return _plain(f"{model} ({curves} runs)" if curves > 1 else model)
+    return plain(f"{model} ({curves} runs)" if curves > 1 else model)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that matplotlib draws as it is: "$" starts a formula, "_" hides an entry."""
     text = text.replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 
 
-def _describe(axes: Axes, *, title: str, x: str, y: str) -> None:
-    axes.set_title(_plain(title), fontsize="medium")
+def describe(axes: Axes, *, title: str, x: str, y: str) -> None:
+    axes.set_title(plain(title), fontsize="medium")
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,0 +1,165 @@
+"""Repositories with one known change, and what a whole gate says of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+CELL = ("-d", "digits", "-m", "transformer", "--batch-size", "32", "--limit", "512")
+STEP = "self.state, losses, block = trainer(self.state, part)\n"
+INDENT = " " * 16
+FUTURE = "from __future__ import annotations\n"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A change of the harness, or of the measurement.
+
+    Attributes:
+      wanted: verdicts that are right.
+      placebo: it changes nothing that could be slower.
+      file, before, after: what the working tree has that the commit has not.
+      meanwhile: what else happens while the gate is running.
+    """
+
+    words: str
+    wanted: tuple[str, ...]
+    file: str = "harness/engine.py"
+    before: str = '"""'
+    after: str = '# the engine\n"""'
+    placebo: bool = False
+    meanwhile: Callable[[], Any] | None = None
+
+
+@contextmanager
+def neighbours() -> Iterator[None]:
+    """As many processes that compute without end as there are cores."""
+    command = [sys.executable, "-c", "while True: pass"]
+    busy = [subprocess.Popen(command) for _ in range(os.cpu_count() or 1)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def killer() -> Iterator[None]:
+    """Kills a worker that is being timed, once, half a minute after the first is there."""
+    over = threading.Event()
+
+    def kill() -> None:
+        while not (found := timed_workers()) and not over.wait(0.5):
+            pass
+        over.wait(30)
+        while not (found := timed_workers()) and not over.wait(0.1):
+            pass
+        for pid in found[:1]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def timed_workers() -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if b"gate/timed.py" in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+    return found
+
+
+KINDS = {
+    "comment": Kind("a comment", ("pass",), placebo=True),
+    "text": Kind(
+        "a longer text", ("pass",), placebo=True, before=FUTURE,
+        after=f'{FUTURE}\nNOTE = "{"a longer text " * 40}"  # noqa: E501\n',
+    ),
+    "host": Kind(
+        "the engine waits a tenth of every block", ("slower",), before=STEP,
+        after=f"{STEP}{INDENT}time.sleep(0.1 * block.seconds)\n",
+    ),
+    "donation": Kind(
+        "the state is not donated", ("changed",), file="harness/assemble.py",
+        before="np.int32(1), donate=(0,)", after="np.int32(1), donate=()",
+    ),
+    "killed": Kind("a worker is killed", ("invalid",), meanwhile=killer),
+    "behind": Kind(
+        "the head computes on behind its blocks", ("invalid", "inconclusive"), before=STEP,
+        after=f"{STEP}{INDENT}import threading as t\n{INDENT}if t.active_count() < 12:\n"
+        f"{INDENT}    t.Thread(target=lambda: sum(range(10**7)), daemon=True).start()\n",
+    ),
+    "neighbours": Kind(
+        "busy neighbours on every core", ("invalid", "inconclusive"), meanwhile=neighbours
+    ),
+}  # fmt: skip
+
+
+def make_repository(folder: Path, kind: Kind) -> Path:
+    """A commit of the harness, and a working tree with the change."""
+    for place in ("harness", "models", "datasets"):
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / place, folder / place, ignore=ignore)
+    git = ["git", "-C", str(folder), "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for words in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "base"]):
+        subprocess.run([*git, *words], check=True, capture_output=True)
+    file = folder / kind.file
+    text = file.read_text()
+    assert kind.before in text, kind
+    file.write_text(text.replace(kind.before, kind.after, 1))
+    return folder
+
+
+def run_gate(kind: Kind, folder: Path, *, seed: int) -> dict[str, Any]:
+    """One whole gate by its command."""
+    repository = make_repository(folder / "harness", kind)
+    report = folder / "gate.json"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(
+            str(ROOT / place) for place in ("", "models", "datasets")
+        ),
+    }
+    start = time.monotonic()
+    with (kind.meanwhile or _nothing)():
+        done = subprocess.run(
+            [sys.executable, "-m", "harness", "gate", "--base", "HEAD", *CELL,
+             "--seed", str(seed), "-o", str(report), "--store", f"sqlite:///{folder}/rows.db"],
+            cwd=repository, capture_output=True, text=True, env=environment,
+        )  # fmt: skip
+    assert report.exists(), done.stderr
+    told = json.loads(report.read_text())
+    (cell,) = told["cells"]
+    assert done.returncode == told["exit_code"], done.stderr
+    return {
+        "verdict": told["verdict"],
+        "reason": told["reason"] or cell["reason"],
+        "ratio": cell["estimate"] and cell["estimate"]["ratio"],
+        "pairs": cell["pairs"],
+        "minutes": (time.monotonic() - start) / 60,
+    }
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield

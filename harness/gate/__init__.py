@@ -1,0 +1,7 @@
+"""The step-time gate: is the candidate slower than the base, on this kind of machine?
+
+Tier 0 compares what both sides compile to, without a clock (`probe`, `signals`, `compare`,
+`deterministic`). Tier 1 times what that leaves open in fresh pairs of processes (`timed`,
+`pairs`) and tests exactly (`statistics`). `trees` makes the sides, `verdict` joins what was
+found, `perform` runs it all, `render` and `export` tell it.
+"""

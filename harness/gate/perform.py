@@ -1,0 +1,222 @@
+"""One gate from question to report: Tier 0, then Tier 1 for what Tier 0 leaves open."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from harness import machine
+from harness.gate import acknowledged, deterministic, verdict
+from harness.gate.acknowledged import Acknowledgement
+from harness.gate.deterministic import CellOutcome, Question
+from harness.gate.pairs import Broken, Pair, Pairing, scout
+from harness.gate.statistics import Look, looks_for
+from harness.gate.trees import Side
+from harness.gate.verdict import CellVerdict, Verdict
+
+# the controls: a cell's base beside itself, and beside itself with a tenth more work
+ITSELF, KNOWN = "beside itself", "known slowdown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How a gate decides.
+
+    Attributes:
+      profile: a name in `statistics.PROFILES`.
+      budget_s: seconds after which no further pair is begun.
+      deterministic: Tier 0 alone.
+      seed: draws orders and the test's flips.
+    """
+
+    profile: str = "default"
+    budget_s: float = 1200.0
+    deterministic: bool = False
+    seed: int = 0
+
+
+def _utc() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a gate found.
+
+    Attributes:
+      reason: why it is as it is where no cell says so.
+      pairs, controls: every pair in order, a list of cells each.
+    """
+
+    verdict: Verdict
+    cells: Sequence[CellVerdict]
+    base: str
+    head: str
+    reason: str = ""
+    seconds: float = 0.0
+    started_at: str = field(default_factory=_utc)
+    profile: str = "default"
+    seed: int = 0
+    pairs: Sequence[Sequence[Pair]] = ()
+    controls: Sequence[Sequence[Pair]] = ()
+    place: Mapping[str, Any] = field(default_factory=machine.place)
+
+
+def gate(
+    base: Side, head: Side, question: Question, *, settings: Settings,
+    wanted: Sequence[Acknowledgement], note: Callable[[str], None],
+) -> Report:  # fmt: skip
+    """Compares two sides.
+
+    Args:
+      wanted: changes that somebody has acknowledged.
+      note: told in one line what goes on.
+    """
+    start = time.monotonic()
+    outcomes = deterministic.look(base, head, question, note=note)
+    accepted = {o.base.cell: _acknowledged(o, wanted) for o in outcomes}
+    cells = [verdict.without_clock(o, accepted[o.base.cell]) for o in outcomes]
+    devices = {o.head.device_kind or o.base.device_kind for o in outcomes} - {""}
+    place = {**machine.place(), "device_kind": ", ".join(sorted(devices)) or "unknown"}
+    report = Report(
+        verdict.overall(cells), cells, base.revision, head.revision,
+        profile=settings.profile, seed=settings.seed, place=place,
+    )  # fmt: skip
+    to_time = [o for o in outcomes if not o.unchanged]
+    if settings.deterministic or report.verdict is not Verdict.PASS or not to_time:
+        return replace(report, seconds=time.monotonic() - start)
+    reasons = {cell: "; ".join(a.values()) for cell, a in accepted.items() if a}
+    timed = _Timing(base, head, question, to_time, settings, note, start, reasons)
+    report = timed.decide(report)
+    return replace(report, seconds=time.monotonic() - start)
+
+
+def _acknowledged(outcome: CellOutcome, wanted: Sequence[Acknowledgement]) -> dict[str, str]:
+    """Those failures that somebody wants, by their words, with the reasons."""
+    failed = [f for f in outcome.findings if f.level == "fail"]
+    reasons = {f.words: acknowledged.reason_for(f, wanted) for f in failed}
+    return {words: reason for words, reason in reasons.items() if reason}
+
+
+@dataclass
+class _Timing:
+    """Pairs until the answer is known or the budget is spent."""
+
+    base: Side
+    head: Side
+    question: Question
+    outcomes: Sequence[CellOutcome]
+    settings: Settings
+    note: Callable[[str], None]
+    start: float
+    wanted: Mapping[str, str]
+    pairs: list[list[Pair]] = field(default_factory=list)
+    controls: list[list[Pair]] = field(default_factory=list)
+    steps: dict[str, int] = field(default_factory=dict)
+    timing_from: float = 0.0
+
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        return looks_for(len(self.outcomes))
+
+    def decide(self, report: Report) -> Report:
+        cells = [outcome.base.cell for outcome in self.outcomes]
+        try:
+            found = scout(self.base, self._questions(cells)["base"])
+            self.steps = dict(zip(cells, found, strict=True))
+            self.timing_from = time.monotonic()
+            while not self._known() and self._time_left():
+                self._one_more(cells)
+        except Broken as error:
+            return self._invalid(report, str(error))
+        if not verdict.usable(self.pairs):
+            return self._invalid(report, "the budget was spent before a pair was measured")
+        why = verdict.broken(self.pairs, self.controls, seed=self.settings.seed)
+        if why:
+            return self._invalid(report, why)
+        timed = {cell.cell: cell for cell in self._verdicts()}
+        told = [timed.get(cell.cell, cell) for cell in report.cells]
+        return replace(
+            report, cells=told, verdict=verdict.overall(told), pairs=self.pairs,
+            controls=self.controls,
+        )  # fmt: skip
+
+    def _invalid(self, report: Report, reason: str) -> Report:
+        return replace(
+            report, verdict=Verdict.INVALID, reason=reason, pairs=self.pairs,
+            controls=self.controls,
+        )  # fmt: skip
+
+    def _one_more(self, cells: Sequence[str]) -> None:
+        """A pair of both sides, and one of the base beside itself for the controls."""
+        draw = random.Random(f"{self.settings.seed} {len(self.pairs)}")
+        compiled = {
+            "base": self.outcomes[0].base.sources or {},
+            "head": self.outcomes[0].head.sources or {},
+        }
+        both = Pairing(self.base, self.head, self._questions(cells), draw, sources=compiled)
+        self.pairs.append(both.pair(cells))
+        twin = replace(self.base, name="head")
+        again = Pairing(
+            self.base, twin, self._questions([cells[0]] * 2, head=twin), draw,
+            extra={KNOWN: 10},
+        )  # fmt: skip
+        self.controls.append(again.pair([ITSELF, KNOWN]))
+        self.note(self._progress())
+
+    def _progress(self) -> str:
+        """How far it is, and how long it takes to the next look at the pairs."""
+        count, looks = len(verdict.usable(self.pairs)), [look.pairs for look in self.looks]
+        text = f"pair {count} of at most {looks[-1]}"
+        ahead = [pairs for pairs in looks if pairs > count]
+        if not ahead or not count:
+            return text
+        left = [self._each_s() * (pairs - count) / 60 for pairs in (ahead[0], looks[-1])]
+        return f"{text}; next look in {left[0]:.1f} min, the last in {left[1]:.1f} min"
+
+    def _each_s(self) -> float:
+        """Seconds that a pair has taken so far."""
+        return (time.monotonic() - self.timing_from) / max(1, len(self.pairs))
+
+    def _questions(
+        self, cells: Sequence[str], head: Side | None = None
+    ) -> dict[str, Mapping[str, Any]]:
+        """What the workers of both sides are asked to train."""
+        selections = {f"{d} x {m}": (d, m) for d, m in self.question.cells}
+        asked = [
+            {"dataset": selections[cell][0], "model": selections[cell][1],
+             "steps": self.steps.get(cell, 1)}
+            for cell in cells
+        ]  # fmt: skip
+        return {
+            side.name: {
+                "cells": asked,
+                "plugins": list(self.question.plugins(side)),
+                "recipe": dict(self.question.recipe),
+            }
+            for side in (self.base, head or self.head)
+        }
+
+    def _verdicts(self) -> list[CellVerdict]:
+        return verdict.with_clock(
+            self.outcomes, self.pairs, profile=self.settings.profile,
+            seed=self.settings.seed, steps=self.steps, wanted=self.wanted,
+        )  # fmt: skip
+
+    def _known(self) -> bool:
+        """Whether a look is due and leaves no cell open."""
+        count = len(verdict.usable(self.pairs))
+        if count == self.looks[-1].pairs:
+            return True
+        if count not in [look.pairs for look in self.looks]:
+            return False
+        return all(c.verdict is not Verdict.INCONCLUSIVE for c in self._verdicts())
+
+    def _time_left(self) -> bool:
+        """Whether one more pair like those so far ends within the budget."""
+        each = self._each_s() if self.pairs else 0.0
+        return time.monotonic() - self.start + each <= self.settings.budget_s

@@ -1,0 +1,68 @@
+"""Pairs and reports made by hand, for tests of what becomes of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.gate.compare import compare, mechanism
+from harness.gate.deterministic import CellOutcome
+from harness.gate.pairs import QUADRUPLES, Block, Pair
+from harness.gate.signals import CellSignals, ProgramSignals
+
+
+def make_pair(
+    log_ratio: float = 0.0, *, cell: str = "digits x mlp", steal: float = 0.0,
+    calibration: float = 0.0,
+) -> Pair:  # fmt: skip
+    """A pair whose value is `log_ratio`; a base epoch takes 10 ms."""
+    blocks = []
+    for _ in range(QUADRUPLES):
+        for side in ("base", "head", "head", "base"):
+            seconds = 0.1 * (math.exp(log_ratio) if side == "head" else 1.0)
+            blocks.append(Block(side, seconds, 10, 10, steal, 0.0, 0))
+    kernels = {name: [calibration] * QUADRUPLES for name in ("compute", "memory")}
+    return Pair(cell, blocks, kernels)
+
+
+def rounds_of(
+    change: float, *, noise: float = 0.005, count: int = 10, seed: int = 0, **told: float
+) -> list[list[Pair]]:
+    """Rounds of one cell that is slower by a share, with normal noise."""
+    draw = np.random.default_rng(seed)
+    return [
+        [make_pair(math.log1p(change) + noise * draw.standard_normal(), **told)]  # type: ignore[arg-type]
+        for _ in range(count)
+    ]
+
+
+def controls_of(
+    count: int = 10, *, itself: float = 0.0, known: float = 0.1
+) -> list[list[Pair]]:
+    pairs = zip(rounds_of(itself, count=count, seed=1), rounds_of(known, count=count, seed=2),
+                strict=True)  # fmt: skip
+    return [[*one, *two] for one, two in pairs]
+
+
+def outcome(
+    *, head_hash: str = "b", cell: str = "digits x mlp", **numbers: float
+) -> CellOutcome:
+    """A cell whose training program changed from hash "a" to another one."""
+    known = {"flops": 1e6, "bytes": 1e6, "temp_bytes": 1e6, "donated": 1.0, "outside": 0.0}
+
+    def side(hlo_hash: str, **changes: float) -> CellSignals:
+        program = ProgramSignals(hlo_hash, {**known, **changes}, {"dot f32": 1})
+        return CellSignals(
+            cell, {"train": program, "eval": program}, recompiles=0, sources={}, packages={}
+        )
+
+    base, head = side("a"), side(head_hash, **numbers)
+    return CellOutcome(
+        base, head, compare(base, base, head), head_hash == "a", mechanism(base, head)
+    )
+
+
+def names(pairs: Sequence[Sequence[Pair]]) -> list[list[str]]:
+    return [[pair.cell for pair in one] for one in pairs]

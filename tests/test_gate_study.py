@@ -1,0 +1,56 @@
+"""The study of the gate: its changes still apply, and its page says what its records say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import gate_study
+from benchmarks.gate_sides import KINDS, make_repository
+from harness.gate import trees
+
+PLACE = {"cpu_model": "EPYC", "device_kind": "cpu", "jax_version": "1", "cores": 2}
+
+
+def round_of(way: str, seed: int, noise: float = 0.01) -> dict[str, Any]:
+    draw = np.random.default_rng(seed)
+    values = [np.log1p(more / 100) + noise * draw.standard_normal() for more in gate_study.MORE]
+    return {"way": way, "values": values, "dropped": [0.0] * len(values), "place": PLACE}
+
+
+def gate_of(kind: str, verdict: str, ratio: float | None = None) -> dict[str, Any]:
+    return {"kind": kind, "verdict": verdict, "ratio": ratio, "pairs": 10 if ratio else 0,
+            "minutes": 2.0, "place": PLACE}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_change_applies_and_is_the_only_one(tmp_path: Path, name: str):
+    repository = make_repository(tmp_path / "copy", KINDS[name])
+    with trees.from_git(repository, "HEAD", None) as (base, head):
+        assert base.folder is not None and head.folder is not None
+        differ = [
+            str(path.relative_to(head.folder))
+            for path in head.folder.rglob("*.py")
+            if path.read_text() != (base.folder / path.relative_to(head.folder)).read_text()
+        ]
+        assert differ == [KINDS[name].file]
+        compile((head.folder / KINDS[name].file).read_text(), name, "exec")
+
+
+def test_the_page_tells_spread_shares_and_ends(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(gate_study, "RESAMPLED", 50)
+    records = [round_of(way, seed) for way in ("one", "both") for seed in range(24)]
+    records += [gate_of("comment", "pass", 1.001), gate_of("comment", "inconclusive", 1.01)]
+    records += [gate_of("donation", "changed")]
+    text = gate_study.page(records)
+    assert text.index("One side at a time") < text.index("Both at once")
+    assert "| 10 % | 24 |" in text and "| 100.0% | 0.0% | 0.0% |" in text
+    assert (
+        "| a comment | PASS | 2 | PASS 1, INCONCLUSIVE 1 | 1.001 to 1.010 | 10 | 2.0 |" in text
+    )
+    assert "| the state is not donated | CHANGED | 1 | CHANGED 1 | - | 0 | 2.0 |" in text
+    assert "0 of 2; with none in 2, under 78% at 95 % confidence" in text
+    assert text.endswith("EPYC, device cpu, jax 1, 2 cores")

@@ -1,0 +1,121 @@
+"""From pairs and findings to a word: slow, changed, unclear and broken are told apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from gate_pairs import controls_of, make_pair, outcome, rounds_of
+
+from harness.gate import verdict
+from harness.gate.compare import Finding
+from harness.gate.deterministic import CellOutcome
+from harness.gate.signals import CellSignals
+from harness.gate.verdict import Verdict
+
+
+def judged(pairs: Any, *, told: CellOutcome | None = None) -> verdict.CellVerdict:
+    (cell,) = verdict.with_clock(
+        [told or outcome()],
+        pairs,
+        profile="default",
+        seed=0,
+        steps={"digits x mlp": 2},
+        wanted={},
+    )
+    return cell
+
+
+def test_codes_are_those_of_the_command():
+    assert {v.name: v.value for v in Verdict} == {
+        "PASS": 0, "SLOWER": 10, "CHANGED": 11, "INCONCLUSIVE": 12, "INVALID": 20,
+    }  # fmt: skip
+
+
+def test_ten_per_cent_fail_with_what_changed_and_times_of_a_step():
+    cell = judged(rounds_of(0.1))
+    assert cell.verdict is Verdict.SLOWER
+    assert cell.reason.startswith("slower by +") and "train program changed" in cell.reason
+    assert cell.base_ms == pytest.approx(5.0) and cell.head_ms == pytest.approx(5.5, rel=0.01)
+    assert cell.estimate is not None and cell.estimate.low < 1.1 < cell.estimate.high
+
+
+def test_a_slowdown_without_anything_that_could_be_why_is_no_failure():
+    cell = judged(rounds_of(0.1), told=outcome(head_hash="a"))
+    assert cell.verdict is Verdict.INCONCLUSIVE and "nothing changed" in cell.reason
+
+
+def test_nothing_slower_passes_and_noise_is_inconclusive_with_what_would_show():
+    assert judged(rounds_of(0.0)).verdict is Verdict.PASS
+    cell = judged(rounds_of(0.02, noise=0.15, count=24))
+    assert cell.verdict is Verdict.INCONCLUSIVE and "or more shows" in cell.reason
+
+
+def test_a_faster_head_passes():
+    assert judged(rounds_of(-0.05)).verdict is Verdict.PASS
+
+
+def test_a_changed_program_fails_without_a_clock_unless_somebody_wants_it():
+    told = outcome(flops=2e6)
+    failed = verdict.without_clock(told, {})
+    assert failed.verdict is Verdict.CHANGED and "train: FLOPs of a step" in failed.reason
+    wanted = {f.words: "a wider layer" for f in told.findings if f.level == "fail"}
+    accepted = verdict.without_clock(told, wanted)
+    assert accepted.verdict is Verdict.PASS and "a wider layer" in accepted.reason
+
+
+def test_a_cell_that_somebody_wants_to_do_more_may_be_slower():
+    (cell,) = verdict.with_clock(
+        [outcome()], rounds_of(0.1), profile="default", seed=0, steps={"digits x mlp": 2},
+        wanted={"digits x mlp": "a wider layer"},
+    )  # fmt: skip
+    assert cell.verdict is Verdict.PASS
+    assert "slower by +" in cell.reason and cell.reason.endswith("wanted: a wider layer")
+
+
+def test_equal_programs_pass_without_a_clock():
+    cell = verdict.without_clock(outcome(head_hash="a"), {})
+    assert cell.verdict is Verdict.PASS and cell.reason.startswith("same programs")
+
+
+def test_a_base_that_does_not_compile_measures_nothing():
+    side = CellSignals("digits x mlp", {}, error="boom")
+    words = Finding("digits x mlp", "", "base", "boom", "", "note", "the base cannot")
+    told = CellOutcome(side, side, [words], False, "")
+    assert verdict.without_clock(told, {}).verdict is Verdict.INVALID
+
+
+def test_a_sound_measurement_is_believed():
+    assert verdict.broken(rounds_of(0.1), controls_of(), seed=0) == ""
+
+
+@pytest.mark.parametrize(
+    ("pairs", "controls", "why"),
+    [
+        (rounds_of(0.0), controls_of(itself=0.1), "beside itself was found to be slower"),
+        (rounds_of(0.0), controls_of(known=0.0), "known slowdown of 10 % was not found"),
+        (rounds_of(0.0, steal=0.2), controls_of(), "were disturbed"),
+        (rounds_of(0.0, calibration=0.05), controls_of(), "compute kernels differed by +5"),
+    ],
+    ids=["itself", "known", "disturbed", "calibration"],
+)
+def test_a_broken_measurement_says_why(pairs: Any, controls: Any, why: str):
+    assert why in verdict.broken(pairs, controls, seed=0)
+
+
+def test_a_disturbed_quadruple_is_left_out_of_its_pair():
+    pair = make_pair(0.1)
+    assert pair.value() == pytest.approx(0.1) and pair.dropped() == 0.0
+    assert make_pair(0.1, steal=0.2).value() is None
+
+
+def test_the_gravest_cell_decides():
+    ok, changed = (
+        verdict.without_clock(outcome(), {}),
+        verdict.without_clock(outcome(flops=2e6), {}),
+    )
+    slow = judged(rounds_of(0.1))
+    assert verdict.overall([ok]) is Verdict.PASS
+    assert verdict.overall([ok, slow]) is Verdict.SLOWER
+    assert verdict.overall([slow, changed, ok]) is Verdict.CHANGED
+    assert verdict.overall([]) is Verdict.PASS
