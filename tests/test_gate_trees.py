@@ -136,3 +136,15 @@ def test_other_packages_mean_an_environment_for_each_side(
         (head.folder / "pyproject.toml").write_text("[project]\n")
         trees.equipped(base, head, (sys.executable, None), stack, note=lambda text: None)
     assert installed == ["head"]
+
+
+def test_an_interpreter_named_from_here_is_found_from_everywhere(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(repository)
+    (repository / "bin").symlink_to(Path(sys.executable).parent)
+    here = f"bin/{Path(sys.executable).name}"
+    assert trees.from_environments(here, here)[0].python == str(repository / here)
+    with trees.from_git(repository, "HEAD", None) as sides, ExitStack() as stack:
+        found = trees.equipped(*sides, (here, here), stack, note=lambda text: None)
+        assert [side.python for side in found] == [str(repository / here)] * 2

@@ -83,7 +83,12 @@ def from_environments(base: str, head: str) -> tuple[Side, Side]:
 
 
 def _environment(name: str, python: str) -> Side:
-    return Side(name, python, python, (_site_packages(name, python),))
+    return Side(name, python, _absolute(python), (_site_packages(name, python),))
+
+
+def _absolute(python: str) -> str:
+    """An interpreter from everywhere; its links stay, an environment is known by them."""
+    return os.path.abspath(python) if os.sep in python else python
 
 
 def _site_packages(name: str, python: str) -> Path:
@@ -177,7 +182,7 @@ def equipped(
             note(f"installing the {side.name}: the two sides declare other packages")
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-gate-"))
             side = with_environment(side, Path(folder) / side.name)
-        found.append(side if python is None else replace(side, python=python))
+        found.append(side if python is None else replace(side, python=_absolute(python)))
     return found[0], found[1]
 
 
