@@ -62,7 +62,7 @@ def ask(module: str, asked: str, *, patience_s: float, stderr: int) -> Answer:
         lines: list[str] = []
         hand_over(child, asked)
         while True:
-            with _timer(patience_s, give_up):
+            with timer(patience_s, give_up):
                 line = next(child.lines, None)
             if line is None:
                 break
@@ -75,14 +75,15 @@ def ask(module: str, asked: str, *, patience_s: float, stderr: int) -> Answer:
 
 
 @contextmanager
-def _timer(seconds: float, then: Callable[[], None]) -> Iterator[None]:
-    timer = threading.Timer(seconds, then)
-    timer.daemon = True
-    timer.start()
+def timer(seconds: float, then: Callable[[], None]) -> Iterator[None]:
+    """Does something if the block takes longer than so many seconds."""
+    waiting = threading.Timer(seconds, then)
+    waiting.daemon = True
+    waiting.start()
     try:
         yield
     finally:
-        timer.cancel()
+        waiting.cancel()
 
 
 @contextmanager

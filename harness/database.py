@@ -32,11 +32,11 @@ from harness.rows import COLUMNS, EPOCH_COLUMNS, Type
 
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 60.0  # how long a process waits for another one that writes
+# of that, SQLite's own waiting, in which Python cannot hear Ctrl-C
+SQLITE_S = 0.5
 # how long a statement waits for its server, its arguments' way there included
 SILENCE_S = 300.0
 LOCK = 0x6861726E  # any number that everyone who changes the tables agrees on
-# of that, SQLite's own waiting, in which Python cannot hear Ctrl-C
-SQLITE_S = 0.5
 # a server that the network no longer reaches must not hold a plan up for long
 PATIENCE = {
     "connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10,

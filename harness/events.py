@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from harness.rows import EPOCH_TYPES, TYPES, Result, check_value, complete
+from harness.rows import EPOCH_TYPES, TYPES, Result, check_value, complete, storable
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,9 @@ def _check(event: Event) -> None:
         for name, value in event.values.items():  # type: ignore[union-attr]
             if name not in columns:
                 raise ValueError(f"no column {name!r}")
-            check_value(name, value, columns[name])
+            # text is made storable where it is stored
+            plain = storable(value) if isinstance(value, str) else value
+            check_value(name, plain, columns[name])
     for field_ in fields(event):
         wanted = PLAIN.get(str(field_.type))
         if wanted is not None and not isinstance(getattr(event, field_.name), wanted):

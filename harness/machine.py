@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from harness.sources import package_hash
@@ -61,6 +62,11 @@ def cpu_model() -> str:
         return platform.processor() or platform.machine()
     found = {key.strip(): value.strip() for key, value in fields.items()}
     return found.get("model name", platform.machine())
+
+
+def utc() -> str:
+    """Now, as rows and gates keep it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def commit() -> dict[str, Any]:

@@ -12,7 +12,6 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -99,8 +98,8 @@ def run_plan(
 
 
 def _told(tell: Callable[..., None], *what: Any) -> None:
-    """Tells a listener. A terminal that has gone, or cannot show something, costs no run."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    """Tells a listener. A terminal that has gone or was closed costs no run."""
+    with suppress(OSError, ValueError):
         tell(*what)
 
 
@@ -115,7 +114,7 @@ def _planned(run: Run, place: Mapping[str, Any], executor_name: str) -> dict[str
         **run.to_row(),
         **place,
         "executor": executor_name,
-        "started_at": _utc(),
+        "started_at": machine.utc(),
     }
 
 
@@ -133,7 +132,8 @@ def _perform(
 
     def heard(event: Event) -> None:
         collector.add(event)
-        with redirect_stderr(shown):  # an in-process run's own output goes to its log
+        # an in-process run's own output goes to its log; a forged epoch may lack its values
+        with redirect_stderr(shown), suppress(KeyError, TypeError):
             _told(listener.event, run, event)
 
     try:
@@ -163,12 +163,8 @@ def planned(run: Run) -> dict[str, str]:
     label = f"{run.label}, {run.recipe.changes}" if run.recipe.changes else run.label
     return {
         "run_id": run.run_id, "run_key": run.run_key, "label": label,
-        "host": socket.gethostname(), "planned_at": _utc(),
+        "host": socket.gethostname(), "planned_at": machine.utc(),
     }  # fmt: skip
-
-
-def _utc() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def in_process(registry: Registry, *, settings: Mapping[str, Any]) -> Executor:

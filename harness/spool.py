@@ -71,10 +71,11 @@ class Spool:
             path = self.folder / f"{result.row['run_id']}.jsonl"
             write_atomically(path, json.dumps(to_record(result)).encode() + b"\n")
             self._fresh[path.name] = result
-        except BaseException as error:
+        except (OSError, TypeError, ValueError):  # a full disk; a value that no file takes
             self._held.append(result)
-            if not isinstance(error, OSError):  # a full disk has no room for it either
-                raise
+        except BaseException:  # Ctrl-C
+            self._held.append(result)
+            raise
         if time.monotonic() >= self._ask_at:
             self.flush()
 
@@ -86,7 +87,7 @@ class Spool:
         """
         asked = time.monotonic()
         refused: list[StoreError] = []
-        taken = self._take(map(self._held_taker, list(self._held)), refused)
+        taken = take(map(self._held_taker, list(self._held)), refused)
         if self._files():
             taken += self._take_files(refused, earlier=earlier)
         self._fresh.clear()
@@ -105,26 +106,13 @@ class Spool:
                     count = counted(len(files), "row")
                     self._note(f"{count} of earlier runs waited in {self.folder}")
                     self._reason = "rows of earlier runs waited"
-                return self._take(map(self._taker, files), refused)
+                return take(map(self._taker, files), refused)
         except Timeout:
             text = f"another process has been bringing in what is in {self.folder}"
             refused.append(StoreError(f"{text} for {LOCK_S:g} s"))
         except OSError as error:  # a full disk has no room for a lock either
             refused.append(StoreError(f"{self.folder} cannot be written ({error.strerror})"))
         return 0
-
-    def _take(self, takers: Iterable[Callable[[], None]], refused: list[StoreError]) -> int:
-        """How many the store took; of a store that is slow to refuse two are enough."""
-        asked, taken = time.monotonic(), 0
-        for take in takers:
-            try:
-                take()
-                taken += 1
-            except StoreError as error:
-                refused.append(error)
-                if len(refused) > 1 and time.monotonic() - asked > SLOW_S:
-                    break
-        return taken
 
     def _tell(self, refused: list[StoreError]) -> None:
         """Notes when rows begin to wait, and when they have arrived."""
@@ -197,4 +185,26 @@ class Spool:
     def _print_held(self) -> None:
         """The last resort, where neither the store nor the cache can be written."""
         for result in self._held:
-            print(json.dumps(to_record(result)), file=sys.stderr)
+            print(json.dumps(to_record(result), default=str), file=sys.stderr)
+
+
+def take(takers: Iterable[Callable[[], None]], refused: list[StoreError]) -> int:
+    """Adds results, one by one; one that the store refuses costs no other.
+
+    Args:
+      takers: each adds a result.
+      refused: gets the reasons; of a store that is slow to refuse two are enough to know.
+
+    Returns:
+      How many the store took.
+    """
+    asked, taken = time.monotonic(), 0
+    for add in takers:
+        try:
+            add()
+            taken += 1
+        except StoreError as error:
+            refused.append(error)
+            if len(refused) > 1 and time.monotonic() - asked > SLOW_S:
+                break
+    return taken

@@ -18,7 +18,17 @@ from sqlalchemy.exc import IntegrityError
 
 from harness.database import ARRAYS, EPOCHS, GATES, PLANNED, ROWS, connect, told, writing
 from harness.errors import AlreadyStored, StoreError, UsageError, first_line
-from harness.rows import COLUMNS, EPOCH_COLUMNS, NAMES, Result, Row, Type, complete, storable
+from harness.rows import (
+    COLUMNS,
+    EPOCH_COLUMNS,
+    EPOCH_TYPES,
+    NAMES,
+    Result,
+    Row,
+    Type,
+    complete,
+    storable,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -248,10 +258,7 @@ def _epoch(values: Mapping[str, Any]) -> dict[str, Any]:
     unknown = set(values) - set(EPOCH_COLUMNS)
     if unknown:
         raise KeyError(f"no such columns of an epoch: {sorted(unknown)}")
-    return {
-        name: _plain(values.get(name), "int" if name == "epoch" else "float")
-        for name in EPOCH_COLUMNS
-    }
+    return {name: _plain(values.get(name), kind) for name, kind in EPOCH_TYPES.items()}
 
 
 def _plain(value: Any, kind: Type) -> Any:

@@ -15,7 +15,15 @@ from typing import Any
 
 from harness.errors import DataError, StoreError, UsageError, first_line
 from harness.paths import written_atomically
-from harness.rows import COLUMNS, EPOCH_COLUMNS, NAMES, Result, check_value, complete, storable
+from harness.rows import (
+    COLUMNS,
+    EPOCH_TYPES,
+    NAMES,
+    Result,
+    check_value,
+    complete,
+    storable,
+)
 
 FORMATS = (".jsonl", ".parquet")
 # results in memory at a time
@@ -50,9 +58,9 @@ def from_record(record: Any) -> Result:
     kept = complete({k: v for k, v in row.items() if k in NAMES})
     for column in COLUMNS:
         check_value(column.name, kept[column.name], column.type)
-    history = tuple({k: v for k, v in e.items() if k in EPOCH_COLUMNS} for e in epochs)
+    history = tuple({k: v for k, v in e.items() if k in EPOCH_TYPES} for e in epochs)
     for name, value in ((name, value) for epoch in history for name, value in epoch.items()):
-        check_value(name, value, "int" if name == "epoch" else "float")
+        check_value(name, value, EPOCH_TYPES[name])
     for name in arrays:
         check_value("an array's name", name, "text")
     decoded = {n: base64.b64decode(text, validate=True) for n, text in arrays.items()}

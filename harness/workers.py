@@ -80,8 +80,9 @@ def _listen(worker: Child, heard: Callable[[Event], None]) -> bool:
     for line in worker.lines:
         try:
             event = from_line(line)
-        except (ValueError, KeyError, TypeError):
-            continue  # cut off by the worker's death, or by a signal in the middle of it
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            # cut off by the worker's death, or by a signal in the middle of it; or a plugin's
+            continue
         heard(event)
         if isinstance(event, Ended):
             with suppress(subprocess.TimeoutExpired):

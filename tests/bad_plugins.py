@@ -24,7 +24,10 @@ def die(*_):
 
 def forge():  # says what no column can hold on every pipe that it finds
     lines = [json.dumps(dict(event="Measured", values=dict(nope=1))),
-             json.dumps(dict(event="Measured", values=dict(train_s="long")))]
+             json.dumps(dict(event="Measured", values=dict(train_s="long"))),
+             json.dumps(dict(event="Measured", values=dict(train_s=10**400))),
+             json.dumps(dict(event="EpochEnd", values=dict(epoch=1))),
+             "[" * 20_000]
     for fd in range(3, 20):
         try:
             if stat.S_ISFIFO(os.fstat(fd).st_mode):

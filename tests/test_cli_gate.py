@@ -75,6 +75,7 @@ def test_two_equal_environments_pass_without_git(
         (("--base", "nowhere"), "no revision 'nowhere'"),
         (("--base", "HEAD", "-o", "gate.doc"), r"expected \*\.json"),
         (("--base", "HEAD", "-m", "nothing"), "no model 'nothing'"),
+        (("--base", "HEAD", "--plugin", "absent.py"), "absent.py"),
         (("--base", "HEAD", "--head-env", "/no/python", "-m", "majority"), "cannot be run"),
         (("--base-env", "/no/python", "--head-env", "x", "-m", "majority"), "cannot be run"),
     ],

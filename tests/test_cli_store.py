@@ -74,17 +74,18 @@ def test_a_result_that_is_refused_costs_no_other(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     file = tmp_path / "x.jsonl"
-    call("export", file, "--store", make(f"sqlite:///{tmp_path}/1.db", "bad", "a", "b"))
+    bad = [f"bad{i}" for i in range(9)]
+    call("export", file, "--store", make(f"sqlite:///{tmp_path}/1.db", *bad, "a", "b"))
     add = Store.add
 
     def refuse(self: Store, result: harness.rows.Result) -> None:
-        if result.row["run_id"] == "bad":
+        if result.row["run_id"] in bad:
             raise StoreError("too large")
         add(self, result)
 
     monkeypatch.setattr(Store, "add", refuse)
     other = f"sqlite:///{tmp_path}/2.db"
-    with pytest.raises(StoreError, match="1 result refused, the first with: too large"):
+    with pytest.raises(StoreError, match="9 results refused, the first with: too large"):
         call("import", file, "--store", other)
     assert ids(other) == ["a", "b"]
 

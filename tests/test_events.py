@@ -92,6 +92,11 @@ def test_what_no_run_says_is_no_event(line: str) -> None:
         from_line(line)
 
 
+def test_text_that_no_store_takes_as_it_is_loses_nothing_that_comes_with_it() -> None:
+    event = Measured({"data_fingerprint": "bad \udcff", "data_s": 1.0})
+    assert from_line(to_line(event)) == event
+
+
 PLANNED = {"run_id": "ab", "model": "net", "seed": 0}
 
 

@@ -8,15 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from gate_repository import git
 
 from harness.errors import UsageError
 from harness.gate import trees
-
-
-def git(folder: Path, *words: str) -> str:
-    command = ["git", "-C", str(folder), "-c", "user.name=x", "-c", "user.email=x@example.org"]
-    done = subprocess.run([*command, *words], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
 
 
 @pytest.fixture

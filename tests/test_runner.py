@@ -121,7 +121,7 @@ class Broken:
         raise OSError(5, "Input/output error")
 
     def event(self, run: plan.Run, event: Event) -> None:
-        raise ValueError("no number")
+        raise ValueError("I/O operation on closed file")
 
     def ended(self, run: plan.Run, row: Row) -> None:
         raise OSError(5, "Input/output error")

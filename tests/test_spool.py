@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from postgres import Server, running_server
@@ -377,3 +378,12 @@ def test_a_server_that_is_reached_and_does_not_answer_is_hung_up_on(
             spool.finish(patience_s=30)
         assert ids(url) == ["a", "b"]
     assert "did not answer for 2 s" in notes[0], notes
+
+
+def test_a_value_that_no_file_takes_is_still_stored(cache: Path, store_url: str):
+    """As a run in this process may measure: NumPy's numbers are no JSON."""
+    with open_store(store_url) as store:
+        spool = Spool(store, note=lambda text: None)
+        spool.save(make_result(make_row(run_id="a", test_accuracy=np.float32(0.5))))
+        (row,) = store.rows()
+    assert row["test_accuracy"] == 0.5

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import plugin_option, store_option, store_url
+from harness.cli.options import check_output, plugin_option, store_option, store_url
 from harness.errors import StoreError, UsageError, counted
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def gate_command(**options: Any) -> int:
     for path in options["outputs"]:
         if path.suffix not in export.WRITERS:
             raise UsageError(f"{str(path)!r}: expected *{', *'.join(export.WRITERS)}")
+        check_output(str(path))
     file = Path(acknowledged.NAME)
     with ExitStack() as stack:
         base, head = _sides(options, stack)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,6 @@ from harness.errors import UsageError, counted
 if TYPE_CHECKING:
     from harness.rows import Result
     from harness.store import Store
-
-
-# so many, and nothing else is to be expected
-REFUSALS = 5
 
 
 @click.group("store")
@@ -85,20 +82,20 @@ def _files(path: Path) -> list[Path]:
 def _add(opened: Store, results: Iterable[Result]) -> None:
     """Adds results; one that the store refuses costs no other."""
     from harness.errors import AlreadyStored, StoreError
+    from harness.spool import take
 
-    added = known = 0
+    known: list[str] = []
     refused: list[StoreError] = []
-    for result in results:
+
+    def add(result: Result) -> None:
         try:
             opened.add(result)
-            added += 1
         except AlreadyStored:
-            known += 1
-        except StoreError as error:
-            refused.append(error)
-            if len(refused) == REFUSALS:
-                break
-    click.echo(f"{counted(added, 'result')} added to {opened.name}, {known} there already")
+            known.append(result.row["run_id"])
+
+    taken = take((partial(add, result) for result in results), refused)
+    added = counted(taken - len(known), "result")
+    click.echo(f"{added} added to {opened.name}, {len(known)} there already")
     if refused:
         first = f"{counted(len(refused), 'result')} refused, the first with: {refused[0]}"
-        raise StoreError(f"{first}; what is added stays, import the rest again")
+        raise StoreError(f"{first}; what is added stays")

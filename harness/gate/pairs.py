@@ -24,6 +24,7 @@ from statistics import fmean, median
 from typing import Any
 
 from harness.allocator import worker_environment
+from harness.children import timer
 from harness.gate import probe, timed
 from harness.gate.trees import Side
 from harness.worker import compilation_cache
@@ -78,7 +79,6 @@ class Pair:
     Attributes:
       blocks: all of them, in order, four a quadruple.
       calibration: log-ratios head over base by kernel, one a quadruple.
-      steps: training steps of an epoch, for times in milliseconds.
     """
 
     cell: str
@@ -154,13 +154,8 @@ def _patience(process: subprocess.Popen[str]) -> Iterator[threading.Event]:
         late.set()
         process.kill()
 
-    timer = threading.Timer(PATIENCE_S, give_up)
-    timer.daemon = True
-    timer.start()
-    try:
+    with timer(PATIENCE_S, give_up):
         yield late
-    finally:
-        timer.cancel()
 
 
 @dataclass

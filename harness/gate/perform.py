@@ -6,7 +6,6 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from harness import machine
@@ -39,10 +38,6 @@ class Settings:
     seed: int = 0
 
 
-def _utc() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 @dataclass(frozen=True)
 class Report:
     """What a gate found.
@@ -58,7 +53,7 @@ class Report:
     head: str
     reason: str = ""
     seconds: float = 0.0
-    started_at: str = field(default_factory=_utc)
+    started_at: str = field(default_factory=machine.utc)
     profile: str = "default"
     seed: int = 0
     pairs: Sequence[Sequence[Pair]] = ()
@@ -133,8 +128,9 @@ class _Timing:
                 self._one_more(cells)
         except Broken as error:
             return self._invalid(report, str(error))
-        if not verdict.usable(self.pairs):
-            return self._invalid(report, "the budget was spent before a pair was measured")
+        if not self.pairs:
+            reason = "the budget was spent before a pair was measured"
+            return replace(report, verdict=Verdict.INCONCLUSIVE, reason=reason)
         why = verdict.broken(self.pairs, self.controls, seed=self.settings.seed)
         if why:
             return self._invalid(report, why)
@@ -154,11 +150,9 @@ class _Timing:
     def _one_more(self, cells: Sequence[str]) -> None:
         """A pair of both sides, and one of the base beside itself for the controls."""
         draw = random.Random(f"{self.settings.seed} {len(self.pairs)}")
-        compiled = {
-            "base": self.outcomes[0].base.sources or {},
-            "head": self.outcomes[0].head.sources or {},
-        }
-        both = Pairing(self.base, self.head, self._questions(cells), draw, sources=compiled)
+        both = Pairing(
+            self.base, self.head, self._questions(cells), draw, sources=self._compiled()
+        )
         self.pairs.append(both.pair(cells))
         twin = replace(self.base, name="head")
         again = Pairing(
@@ -167,6 +161,14 @@ class _Timing:
         )  # fmt: skip
         self.controls.append(again.pair([ITSELF, KNOWN]))
         self.note(self._progress())
+
+    def _compiled(self) -> dict[str, dict[str, str]]:
+        """The files that each side had imported when its cells were compiled."""
+        found: dict[str, dict[str, str]] = {"base": {}, "head": {}}
+        for outcome in self.outcomes:
+            found["base"] |= outcome.base.sources or {}
+            found["head"] |= outcome.head.sources or {}
+        return found
 
     def _progress(self) -> str:
         """How far it is, and how long it takes to the next look at the pairs."""
