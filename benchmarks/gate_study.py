@@ -6,11 +6,11 @@
     python -m benchmarks.gate_study show one.jsonl both.jsonl gates.jsonl
 
 A round of `pairs` is one fresh pair of processes that goes through a small cell beside itself
-and with 3, 5 and 10 % more work on the head's side. `--way both` lets the two sides run at
-once, each on a core of its own that they change in the middle of a quadruple, to compare
-with the gate's one at a time. `gates` runs whole gates on a copy of the harness with one
-known change. `show` prints the spread of pair values, how often intervals hold the truth,
-how gates end that are made of these pairs, drawn again and again, and how the whole ones did.
+and with 3, 5 and 10 % more work on the head's side, with both sides at once, as the gate
+does, or one at a time (`harness gate --in-turn`). `gates` runs whole gates on a copy of the
+harness with one known change. `show` prints the spread of pair values, how often intervals
+hold the truth, how gates end that are made of these pairs, drawn again and again, and how
+the whole ones did.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ import click
 import numpy as np
 
 from benchmarks.gate_sides import KINDS, run_gate
-from benchmarks.gate_ways import AtOnce
 from harness import machine
 from harness.gate.pairs import Pairing
 from harness.gate.statistics import LOOKS, PROFILES, Decision, decide, estimate
 from harness.gate.trees import Side
+from harness.gate.ways import InTurn, fitting
 
 # per cent of extra work, a cell each; epochs are short, so that a share of them is whole
 MORE = (0, 3, 5, 10)
 DATASET, MODEL, BATCH = "digits", "transformer", 32
 RESAMPLED = 2000
-WAYS = {"one": Pairing, "both": AtOnce}
+WAYS = {"one": InTurn(), "both": fitting({"cpu"})}
 TITLES = {"one": "One side at a time", "both": "Both at once, each on a core of its own"}
 
 
@@ -53,9 +53,9 @@ def one_round(seed: int, way: str) -> dict[str, Any]:
     here = Side("base", "here", sys.executable, ())
     asked = question()
     names = [f"+{more} %" for more in MORE]
-    pairing = WAYS[way](
+    pairing = Pairing(
         here, replace(here, name="head"), {"base": asked, "head": asked}, random.Random(seed),
-        extra=dict(zip(names, MORE, strict=True)), multiple=100,
+        WAYS[way], extra=dict(zip(names, MORE, strict=True)), multiple=100,
     )  # fmt: skip
     pairs = pairing.pair(names)
     return {

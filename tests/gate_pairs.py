@@ -7,22 +7,34 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from harness.gate.blocks import Block, Pair
 from harness.gate.compare import compare, mechanism
 from harness.gate.deterministic import CellOutcome
-from harness.gate.pairs import QUADRUPLES, Block, Pair
+from harness.gate.pairs import QUADRUPLES
 from harness.gate.signals import CellSignals, ProgramSignals
 
 
 def make_pair(
     log_ratio: float = 0.0, *, cell: str = "digits x mlp", steal: float = 0.0,
-    calibration: float = 0.0,
+    idle_cpu: float = 0.0, others: float = 0.0, calibration: float = 0.0,
 ) -> Pair:  # fmt: skip
     """A pair whose value is `log_ratio`; a base epoch takes 10 ms."""
     blocks = []
     for _ in range(QUADRUPLES):
         for side in ("base", "head", "head", "base"):
             seconds = 0.1 * (math.exp(log_ratio) if side == "head" else 1.0)
-            blocks.append(Block(side, seconds, 10, 10, steal, 0.0, 0))
+            blocks.append(
+                Block(
+                    side=side,
+                    seconds=seconds,
+                    epochs=10,
+                    done=10,
+                    steal=steal,
+                    idle_cpu=idle_cpu,
+                    others=others,
+                    switches=0,
+                )  # fmt: skip
+            )
     kernels = {name: [calibration] * QUADRUPLES for name in ("compute", "memory")}
     return Pair(cell, blocks, kernels)
 

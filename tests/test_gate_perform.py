@@ -13,11 +13,12 @@ from gate_pairs import make_pair, outcome
 
 from harness.gate import deterministic, perform, statistics
 from harness.gate.acknowledged import Acknowledgement
+from harness.gate.blocks import Pair
 from harness.gate.deterministic import CellOutcome, Question
-from harness.gate.pairs import Broken, Pair
 from harness.gate.perform import Report, Settings
 from harness.gate.trees import Side
 from harness.gate.verdict import Verdict
+from harness.gate.workers import Broken
 
 BASE, HEAD = (Side(name, name, "python", ()) for name in ("base", "head"))
 QUESTION = Question([("digits", "mlp")], lambda side: [], {})

@@ -47,6 +47,10 @@ PROFILES = ("default", "strict")
     "--budget", type=click.FloatRange(min=0, min_open=True), default=20.0, show_default=True,
     metavar="MINUTES", help="No further pair is begun after this.",
 )  # fmt: skip
+@click.option(
+    "--in-turn", is_flag=True,
+    help="Time one side at a time, each with all cores, where both could run at once.",
+)  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws the orders.")
 @click.option(
     "--acknowledge", metavar="REASON",
@@ -62,7 +66,7 @@ def gate_command(**options: Any) -> int:
     """Compare the step time of two commits, or of two environments, on this machine.
 
     First what both compile to, without a clock; then, where that leaves it open, fresh
-    pairs of processes in turn. Exit codes: 0 pass, 10 slower, 11 a program changed for the
+    pairs of processes. Exit codes: 0 pass, 10 slower, 11 a program changed for the
     worse, 12 inconclusive, 20 the measurement is invalid.
     """
     from harness.gate import acknowledged, export, perform, render
@@ -79,7 +83,8 @@ def gate_command(**options: Any) -> int:
             base, head, question, wanted=acknowledged.read(file), note=_note,
             settings=perform.Settings(
                 profile=options["profile"], budget_s=60 * options["budget"],
-                deterministic=options["deterministic"], seed=options["seed"],
+                deterministic=options["deterministic"], in_turn=options["in_turn"],
+                seed=options["seed"],
             ),
         )  # fmt: skip
     print(render.to_text(report, "text"))

@@ -51,6 +51,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "head": report.head,
         "profile": report.profile,
         "seed": report.seed,
+        "way": report.way,
         "seconds": report.seconds,
         "place": dict(report.place),
         "cells": [_cell(cell) for cell in report.cells],

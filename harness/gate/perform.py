@@ -11,11 +11,14 @@ from typing import Any
 from harness import machine
 from harness.gate import acknowledged, deterministic, verdict
 from harness.gate.acknowledged import Acknowledgement
+from harness.gate.blocks import Pair
 from harness.gate.deterministic import CellOutcome, Question
-from harness.gate.pairs import Broken, Pair, Pairing, scout
+from harness.gate.pairs import Pairing, scout
 from harness.gate.statistics import Look, looks_for
 from harness.gate.trees import Side
 from harness.gate.verdict import CellVerdict, Verdict
+from harness.gate.ways import InTurn, Way, fitting
+from harness.gate.workers import Broken
 
 # the controls: a cell's base beside itself, and beside itself with a tenth more work
 ITSELF, KNOWN = "beside itself", "known slowdown"
@@ -29,12 +32,14 @@ class Settings:
       profile: a name in `statistics.PROFILES`.
       budget_s: seconds after which no further pair is begun.
       deterministic: Tier 0 alone.
+      in_turn: one side at a time, also where both could be measured at once.
       seed: draws orders and the test's flips.
     """
 
     profile: str = "default"
     budget_s: float = 1200.0
     deterministic: bool = False
+    in_turn: bool = False
     seed: int = 0
 
 
@@ -44,6 +49,7 @@ class Report:
 
     Attributes:
       reason: why it is as it is where no cell says so.
+      way: how pairs were measured; empty if none was.
       pairs, controls: every pair in order, a list of cells each.
     """
 
@@ -56,6 +62,7 @@ class Report:
     started_at: str = field(default_factory=machine.utc)
     profile: str = "default"
     seed: int = 0
+    way: str = ""
     pairs: Sequence[Sequence[Pair]] = ()
     controls: Sequence[Sequence[Pair]] = ()
     place: Mapping[str, Any] = field(default_factory=machine.place)
@@ -85,8 +92,9 @@ def gate(
     if settings.deterministic or report.verdict is not Verdict.PASS or not to_time:
         return replace(report, seconds=time.monotonic() - start)
     reasons = {cell: "; ".join(a.values()) for cell, a in accepted.items() if a}
-    timed = _Timing(base, head, question, to_time, settings, note, start, reasons)
-    report = timed.decide(report)
+    way = InTurn() if settings.in_turn else fitting(devices)
+    timed = _Timing(base, head, question, to_time, settings, note, start, reasons, way)
+    report = timed.decide(replace(report, way=way.words))
     return replace(report, seconds=time.monotonic() - start)
 
 
@@ -109,6 +117,7 @@ class _Timing:
     note: Callable[[str], None]
     start: float
     wanted: Mapping[str, str]
+    way: Way
     pairs: list[list[Pair]] = field(default_factory=list)
     controls: list[list[Pair]] = field(default_factory=list)
     steps: dict[str, int] = field(default_factory=dict)
@@ -151,13 +160,14 @@ class _Timing:
         """A pair of both sides, and one of the base beside itself for the controls."""
         draw = random.Random(f"{self.settings.seed} {len(self.pairs)}")
         both = Pairing(
-            self.base, self.head, self._questions(cells), draw, sources=self._compiled()
-        )
+            self.base, self.head, self._questions(cells), draw, self.way,
+            sources=self._compiled(),
+        )  # fmt: skip
         self.pairs.append(both.pair(cells))
         twin = replace(self.base, name="head")
         again = Pairing(
             self.base, twin, self._questions([cells[0]] * 2, head=twin), draw,
-            extra={KNOWN: 10},
+            self.way, extra={KNOWN: 10},
         )  # fmt: skip
         self.controls.append(again.pair([ITSELF, KNOWN]))
         self.note(self._progress())

@@ -52,7 +52,9 @@ def _title(report: Report, format: str) -> str:
 def _how(report: Report) -> str:
     if not report.pairs:
         return "no timing"
-    return f"{len(report.pairs)} pairs, profile {report.profile}, seed {report.seed}"
+    return (
+        f"{len(report.pairs)} pairs, {report.way}, profile {report.profile}, seed {report.seed}"
+    )
 
 
 def _bold(text: str, format: str) -> str:

@@ -5,9 +5,10 @@
 It trains one cell at a time with the side's own engine and stops in front of every block
 until the driver lets it go on. A block is a number of whole epochs with their evaluations,
 timed from outside the engine, so that whatever the engine does around its steps counts.
-The first line is the question; each further line asks for one thing and is answered by a
-line of JSON. Two calibration kernels, the same lines on both sides, tell whether the
-machine treats the two processes alike.
+Asked to, it trains on beyond a block, untimed, until the next order is there. The first
+line is the question; each further line asks for one thing and is answered by a line of
+JSON. Two calibration kernels, the same lines on both sides, tell whether the machine
+treats the two processes alike.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import os
 import resource
 import runpy
+import select
 import sys
 import time
 from collections.abc import Callable
@@ -42,6 +44,7 @@ class Turns:
         self.orders, self.answers, self.sources = orders, answers, sources
         self.kernels = kernels()
         self.left = self.asked = 0
+        self.beyond = False
         self.began = 0.0
         self.usage = (0, 0.0)
 
@@ -53,7 +56,10 @@ class Turns:
             self.left -= 1
             return
         if self.left == 1:
+            self.left = 0
             self.say(self.measured())
+        if self.beyond and not select.select([self.orders], [], [], 0)[0]:
+            return  # the other side is not done: it shall not have the machine for itself
         self.left = self.asked = self.next_block()
         self.usage = usage()
         self.began = time.perf_counter()
@@ -74,6 +80,7 @@ class Turns:
         while True:
             line = self.orders.readline()
             order = json.loads(line) if line else {"do": "exit"}
+            self.beyond = order.get("beyond", False)
             if order["do"] == "block":
                 return int(order["epochs"])
             if order["do"] == "calibrate":
@@ -149,7 +156,7 @@ def main() -> None:
     roots = [Path(root) for root in question["roots"]]
     turns = Turns(orders, answers, lambda: hashed(roots))
     for cell in question["cells"]:
-        turns.left = 0
+        turns.left, turns.beyond = 0, False
         try:
             train(cell, question, turns)
         except Stop as stop:

@@ -10,8 +10,8 @@ from statistics import fmean, median
 
 import numpy as np
 
+from harness.gate.blocks import Pair, what_disturbed
 from harness.gate.deterministic import CellOutcome
-from harness.gate.pairs import Pair
 from harness.gate.statistics import PROFILES, Decision, Estimate, decide, estimate, looks_for
 
 # the calibration kernels of both sides may differ by so much, as a share
@@ -152,7 +152,8 @@ def broken(
     measured = [pair for one in (*pairs, *controls) for pair in one]
     dropped = fmean(pair.dropped() for pair in measured)
     if dropped > DROPPED:
-        return f"{dropped:.0%} of the blocks were disturbed by something else on the machine"
+        blocks = [block for pair in measured for block in pair.blocks]
+        return f"{dropped:.0%} of the measurements were disturbed: {what_disturbed(blocks)}"
     for kernel in ("compute", "memory"):
         ratios = [median(pair.calibration[kernel]) for one in pairs for pair in one]
         mean = fmean(ratios)
