@@ -20,6 +20,17 @@ ROOT = Path(__file__).parent.parent
 CELL = ("-d", "digits", "-m", "transformer", "--batch-size", "32", "--limit", "512")
 STEP = "self.state, losses, block = trainer(self.state, part)\n"
 INDENT = " " * 16
+EPOCH = '            self.emit(Phase("train"))\n'
+# only where a driver times it: a short training ends with all its epochs
+UNSYNCED = """\
+            if epoch > 1 and self.recipe.epochs > 1000:
+                from concurrent.futures import ThreadPoolExecutor
+                pool = self.__dict__.setdefault("pool", ThreadPoolExecutor(1))
+                chunks = range(order.chunks_per_epoch)
+                pool.submit(lambda e: [*(self._take_chunk(feeder, e) for _ in chunks),
+                                       self._judge(e)], epoch)
+                continue
+"""
 FUTURE = "from __future__ import annotations\n"
 
 
@@ -32,6 +43,8 @@ class Kind:
       placebo: it changes nothing that could be slower.
       file, before, after: what the working tree has that the commit has not.
       meanwhile: what else happens while the gate is running.
+      more: per cent of its work that the head does again.
+      options: of the command.
     """
 
     words: str
@@ -41,6 +54,8 @@ class Kind:
     after: str = '# the engine\n"""'
     placebo: bool = False
     meanwhile: Callable[[], Any] | None = None
+    more: int | None = None
+    options: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -57,27 +72,42 @@ def neighbours() -> Iterator[None]:
 
 
 @contextmanager
-def killer() -> Iterator[None]:
-    """Kills a worker that is being timed, once, half a minute after the first is there."""
+def once_timed(act: Callable[[list[int]], None]) -> Iterator[None]:
+    """Does something once, half a minute after the first worker is being timed.
+
+    Args:
+      act: gets the process numbers of workers that are there.
+    """
     over = threading.Event()
 
-    def kill() -> None:
-        while not (found := timed_workers()) and not over.wait(0.5):
-            pass
-        over.wait(30)
-        while not (found := timed_workers()) and not over.wait(0.1):
-            pass
-        for pid in found[:1]:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    def watch() -> None:
+        for pause_s in (30.0, 0.0):
+            while not (found := timed_workers()) and not over.wait(0.1):
+                pass
+            over.wait(pause_s)
+        act(found)
 
-    thread = threading.Thread(target=kill, daemon=True)
+    thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
         yield
     finally:
         over.set()
         thread.join()
+
+
+def kill(pids: list[int]) -> None:
+    for pid in pids[:1]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def swap(pids: list[int]) -> None:
+    """Puts the two sides' trees in each other's place."""
+    tree = Path(os.readlink(f"/proc/{pids[0]}/cwd"))
+    base, head, aside = (tree.parent / name for name in ("base", "head", "aside"))
+    for old, new in ((base, aside), (head, base), (aside, head)):
+        old.rename(new)
 
 
 def timed_workers() -> list[int]:
@@ -103,11 +133,25 @@ KINDS = {
         "the state is not donated", ("changed",), file="harness/assemble.py",
         before="np.int32(1), donate=(0,)", after="np.int32(1), donate=()",
     ),
-    "killed": Kind("a worker is killed", ("invalid",), meanwhile=killer),
-    "behind": Kind(
-        "the head computes on behind its blocks", ("invalid", "inconclusive"), before=STEP,
-        after=f"{STEP}{INDENT}import threading as t\n{INDENT}if t.active_count() < 12:\n"
-        f"{INDENT}    t.Thread(target=lambda: sum(range(10**7)), daemon=True).start()\n",
+    "more3": Kind("a comment, and 3 % of the work again", ("pass", "slower"), more=3),
+    "more5": Kind("a comment, and 5 % of the work again", ("slower",), more=5),
+    "more10": Kind("a comment, and 10 % of the work again", ("slower",), more=10),
+    "strict": Kind(
+        "a comment, profile strict", ("pass",), placebo=True, options=("--profile", "strict")
+    ),
+    "strict3": Kind(
+        "3 % of the work again, profile strict", ("slower",), more=3,
+        options=("--profile", "strict"),
+    ),
+    "killed": Kind(
+        "a worker is killed", ("invalid",), meanwhile=lambda: once_timed(kill)
+    ),
+    "swapped": Kind(
+        "the two trees are swapped", ("invalid",), meanwhile=lambda: once_timed(swap)
+    ),
+    "unsynced": Kind(
+        "epochs are handed to a thread and nobody waits for them", ("invalid", "inconclusive"),
+        before=EPOCH, after=f"{EPOCH}{UNSYNCED}",
     ),
     "neighbours": Kind(
         "busy neighbours on every core", ("invalid", "inconclusive"), meanwhile=neighbours
@@ -130,22 +174,22 @@ def make_repository(folder: Path, kind: Kind) -> Path:
     return folder
 
 
+def environment() -> dict[str, str]:
+    """This repository is what the command itself comes from."""
+    path = os.pathsep.join(str(ROOT / place) for place in ("", "models", "datasets"))
+    return {**os.environ, "PYTHONPATH": path}
+
+
 def run_gate(kind: Kind, folder: Path, *, seed: int) -> dict[str, Any]:
     """One whole gate by its command."""
     repository = make_repository(folder / "harness", kind)
     report = folder / "gate.json"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(
-            str(ROOT / place) for place in ("", "models", "datasets")
-        ),
-    }
     start = time.monotonic()
     with (kind.meanwhile or _nothing)():
         done = subprocess.run(
-            [sys.executable, "-m", "harness", "gate", "--base", "HEAD", *CELL,
+            [sys.executable, "-m", *_command(kind), "--base", "HEAD", *CELL, *kind.options,
              "--seed", str(seed), "-o", str(report), "--store", f"sqlite:///{folder}/rows.db"],
-            cwd=repository, capture_output=True, text=True, env=environment,
+            cwd=repository, capture_output=True, text=True, env=environment(),
         )  # fmt: skip
     assert report.exists(), done.stderr
     told = json.loads(report.read_text())
@@ -158,6 +202,12 @@ def run_gate(kind: Kind, folder: Path, *, seed: int) -> dict[str, Any]:
         "pairs": cell["pairs"],
         "minutes": (time.monotonic() - start) / 60,
     }
+
+
+def _command(kind: Kind) -> tuple[str, ...]:
+    if kind.more is None:
+        return ("harness", "gate")
+    return ("benchmarks.gate_more", str(kind.more))
 
 
 @contextmanager

@@ -3,12 +3,14 @@
     python -m benchmarks.gate_study pairs --way one --count 30 --records one.jsonl
     python -m benchmarks.gate_study pairs --way both --count 16 --records both.jsonl
     python -m benchmarks.gate_study gates comment --count 4 --records gates.jsonl
-    python -m benchmarks.gate_study show one.jsonl both.jsonl gates.jsonl
+    python -m benchmarks.gate_study programs --records programs.jsonl
+    python -m benchmarks.gate_study show one.jsonl both.jsonl gates.jsonl programs.jsonl
 
 A round of `pairs` is one fresh pair of processes that goes through a small cell beside itself
 and with 3, 5 and 10 % more work on the head's side, with both sides at once, as the gate
 does, or one at a time (`harness gate --in-turn`). `gates` runs whole gates on a copy of the
-harness with one known change. `show` prints the spread of pair values, how often intervals
+harness with one known change, `programs` gates without a clock on all built-in models, each
+with one regression of the program. `show` prints the spread of pair values, how often intervals
 hold the truth, how gates end that are made of these pairs, drawn again and again, and how
 the whole ones did.
 """
@@ -28,6 +30,8 @@ from typing import Any
 import click
 import numpy as np
 
+from benchmarks.gate_programs import SIGNALS, run_programs
+from benchmarks.gate_programs import table as programs_table
 from benchmarks.gate_sides import KINDS, run_gate
 from harness import machine
 from harness.gate.pairs import Pairing
@@ -162,6 +166,9 @@ def page(records: list[dict[str, Any]]) -> str:
     gates = [r for r in records if "kind" in r]
     if gates:
         parts.append(f"## Whole gates\n\n{gates_table(gates)}")
+    programs = [r for r in records if "program" in r]
+    if programs:
+        parts.append(f"## Without a clock\n\n{programs_table(programs)}")
     last = records[-1]["place"]
     return "\n".join([*parts, f"{machine.summary(last)}, {last['cores']} cores"])
 
@@ -200,6 +207,17 @@ def gates(kind: str, count: int, records: Path) -> None:
         with tempfile.TemporaryDirectory() as folder:
             told = run_gate(KINDS[kind], Path(folder), seed=seed)
         record = {"kind": kind, "seed": seed, **told, "place": place()}
+        with records.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+
+@main.command()
+@records_option
+def programs(records: Path) -> None:
+    """Runs a gate without a clock for each regression of a program."""
+    for name in SIGNALS:
+        with tempfile.TemporaryDirectory() as folder:
+            record = {**run_programs(name, Path(folder)), "place": place()}
         with records.open("a") as file:
             file.write(json.dumps(record) + "\n")
 

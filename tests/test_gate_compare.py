@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.gate.compare import cannot_have_slowed, changes, compare, mechanism
+from harness.gate.compare import cannot_have_slowed, changes, compare, mechanism, slower
 from harness.gate.signals import CellSignals, ProgramSignals
 
 NUMBERS = {
@@ -70,6 +70,17 @@ def test_a_signal_that_the_base_itself_does_not_repeat_is_not_used():
     assert found["temp_bytes"] == "note" and found["flops"] == "fail"
 
 
+def test_new_implicit_transfers_fail_fewer_do_not_and_unsteady_ones_say_nothing():
+    base = cell(transfers={"host-to-device": 8})
+    more, fewer = cell(transfers={"host-to-device": 9}), cell(transfers={})
+    (finding,) = compare(base, base, more)
+    assert finding.level == "fail" and finding.words.endswith(
+        "transfers in the same steps 8 to 9"
+    )
+    assert [f.level for f in compare(base, base, fewer)] == ["note"]
+    assert compare(base, more, cell(transfers={"host-to-device": 20})) == []
+
+
 def test_compiling_again_after_warm_up_fails_and_is_named():
     head = cell(recompiles=3, recompiled="step(float32[3])")
     (finding,) = compare(cell(), cell(), head)
@@ -103,3 +114,21 @@ def test_a_head_that_does_not_compile_fails_and_a_base_that_does_not_says_nothin
 def test_whatever_changed_could_be_why_a_cell_is_slower(head: CellSignals, words: str):
     assert not cannot_have_slowed(cell(), head)
     assert mechanism(cell(), head) == words
+
+
+def test_a_slowdown_is_known_by_the_code_of_both_sides_and_no_other_machine_is_another():
+    host = cell(sources={"models/mlp.py": "2"}, packages={"jax": "0.11", "numpy": "1"})
+    base = cell(packages={"jax": "0.10", "numpy": "1"})
+    found = slower(base, host, words="slower by +10 %")
+    assert (found.signal, found.level) == ("step_time", "fail") and found.base != found.head
+    elsewhere = {"device_kind": "gpu", "packages": {"jax": "0.10", "numpy": "2"}}
+    there = slower(
+        replace(base, **elsewhere),
+        replace(host, device_kind="gpu", packages={"jax": "0.11", "numpy": "2"}), words="",
+    )  # fmt: skip
+    assert (there.base, there.head) == (found.base, found.head)
+    for other in (
+        {"sources": {"models/mlp.py": "3"}},
+        {"packages": {"jax": "0.12", "numpy": "1"}},
+    ):
+        assert slower(base, replace(host, **other), words="").head != found.head

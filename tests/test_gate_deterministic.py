@@ -70,6 +70,19 @@ def test_lost_donation_in_the_engine_is_found(tmp_path: Path, monkeypatch: pytes
     assert "donated buffers" in reason(look(repository, "plain")["plain"])
 
 
+def test_a_transfer_that_a_step_did_not_make_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    repository = make_repository(tmp_path / "zoo", harness=True)
+    monkeypatch.chdir(repository)
+    step = "self.state, losses, block = trainer(self.state, part)\n"
+    edit(repository / "harness" / "engine.py", step,
+         f"{step}                jnp.sin(np.float32(block.steps))\n")  # fmt: skip
+    assert "implicit host-to-device transfers in the same steps" in reason(
+        look(repository, "plain")["plain"]
+    )
+
+
 def test_a_head_that_cannot_be_imported_fails_and_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

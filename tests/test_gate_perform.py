@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import NormalDist
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from gate_pairs import make_pair, outcome
 
-from harness.gate import deterministic, perform, statistics
+from harness.gate import deterministic, perform, statistics, verdict
 from harness.gate.acknowledged import Acknowledgement
 from harness.gate.blocks import Pair
 from harness.gate.deterministic import CellOutcome, Question
@@ -29,8 +30,10 @@ Change = Callable[[int], float]
 class Times:
     """Stands for the processes: log-ratios as told, a tenth more for the known slowdown."""
 
-    def __init__(self, change: Change, *, itself: float = 0.0, known: float = 0.1) -> None:
-        self.change, self.itself, self.known = change, itself, known
+    def __init__(
+        self, change: Change, *, itself: float = 0.0, known: float = 0.1, others: float = 0.0
+    ) -> None:
+        self.change, self.itself, self.known, self.others = change, itself, known, others
         self.draw = np.random.default_rng(0)
         self.rounds = 0
 
@@ -46,7 +49,8 @@ class Times:
                 math.log1p(changes.get(cell, self.change(self.rounds)))
                 + 0.005 * self.draw.standard_normal(),
                 cell=cell,
-            )
+                others=self.others,
+            )  # fmt: skip
             for cell in cells
         ]
 
@@ -116,7 +120,31 @@ def test_a_wanted_change_is_timed_and_may_be_slower(gate: Callable[..., Report])
     ]
     report = gate(lambda number: 0.3, told=told, wanted=wanted)
     assert report.verdict is Verdict.PASS and len(report.pairs) == 10
-    assert report.cells[0].reason.endswith("wanted: a wider layer; a wider layer")
+    assert report.cells[0].reason.endswith("; wanted: a wider layer")
+
+
+def test_a_slowdown_that_somebody_wants_passes_with_exactly_this_code(
+    gate: Callable[..., Report],
+):
+    (cell,) = gate(lambda number: 0.1).cells
+    (slow,) = [f for f in cell.outcome.findings if f.signal == "step_time"]
+    assert slow.words == cell.reason
+    wanted = Acknowledgement(
+        slow.cell, slow.program, slow.signal, slow.base, slow.head, "checks its input"
+    )
+    report = gate(lambda number: 0.1, wanted=[wanted])
+    assert report.verdict is Verdict.PASS
+    assert report.cells[0].reason.endswith("wanted: checks its input")
+    other = gate(lambda number: 0.1, wanted=[replace(wanted, head="another")])
+    assert other.verdict is Verdict.SLOWER
+
+
+def test_rounds_that_are_all_disturbed_end_early_and_say_what_disturbed_them(
+    gate: Callable[..., Report],
+):
+    report = gate(Times(lambda number: 0.0, others=0.5))
+    assert report.verdict is Verdict.INVALID and len(report.pairs) == verdict.ROUNDS
+    assert report.reason.endswith("other processes computed (50% of the time)")
 
 
 @pytest.mark.parametrize(

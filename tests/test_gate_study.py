@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,13 @@ import numpy as np
 import pytest
 
 from benchmarks import gate_study
-from benchmarks.gate_sides import KINDS, make_repository
+from benchmarks.gate_more import slowed
+from benchmarks.gate_programs import SIGNALS, told
+from benchmarks.gate_sides import KINDS, Kind, make_repository
 from harness.gate import trees
+from harness.gate.pairs import Pairing
+from harness.gate.trees import Side
+from harness.gate.ways import InTurn
 
 PLACE = {"cpu_model": "EPYC", "device_kind": "cpu", "jax_version": "1", "cores": 2}
 
@@ -26,9 +32,11 @@ def gate_of(kind: str, verdict: str, ratio: float | None = None) -> dict[str, An
             "minutes": 2.0, "place": PLACE}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_a_change_applies_and_is_the_only_one(tmp_path: Path, name: str):
-    repository = make_repository(tmp_path / "copy", KINDS[name])
+@pytest.mark.parametrize(
+    "kind", [*KINDS.values(), *(kind for _, kind in SIGNALS.values())], ids=lambda k: k.words
+)
+def test_a_change_applies_and_is_the_only_one(tmp_path: Path, kind: Kind):
+    repository = make_repository(tmp_path / "copy", kind)
     with trees.from_git(repository, "HEAD", None) as (base, head):
         assert base.folder is not None and head.folder is not None
         differ = [
@@ -36,8 +44,32 @@ def test_a_change_applies_and_is_the_only_one(tmp_path: Path, name: str):
             for path in head.folder.rglob("*.py")
             if path.read_text() != (base.folder / path.relative_to(head.folder)).read_text()
         ]
-        assert differ == [KINDS[name].file]
-        compile((head.folder / KINDS[name].file).read_text(), name, "exec")
+        assert differ == [kind.file]
+        compile((head.folder / kind.file).read_text(), kind.file, "exec")
+
+
+def test_more_work_is_that_of_the_cells_and_not_of_the_controls(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(Pairing, "pair", lambda self, cells: (dict(self.extra), self.multiple))
+    side = Side("base", "here", "python", ())
+    for extra, more in (({}, {"a": 5}), ({"known": 10}, {"known": 10})):
+        pairing = slowed(5)(side, side, {}, random.Random(0), InTurn(), extra=extra)
+        assert pairing.pair(["a"]) == (more, 100)
+
+
+def test_the_page_tells_in_how_many_cells_a_regression_was_found():
+    record = {
+        "program": "flops", "cells": 9, "found": 8, "failed": 8, "cell_s": 4.0, "place": PLACE,
+    }  # fmt: skip
+    assert "| a matrix product more | flops | 9 | 8 | 8 | 4.0 |" in gate_study.page([record])
+
+
+def test_a_regression_is_found_by_its_own_signal_and_a_placebo_by_none():
+    note, warn = ({"signal": "f64", "level": level} for level in ("note", "warn"))
+    assert told({"findings": [warn]}, "f64") and not told({"findings": [note]}, "f64")
+    assert not told({"findings": [warn]}, "flops")
+    assert told({"findings": [warn]}, "") and not told({"findings": [note]}, "")
 
 
 def test_the_page_tells_spread_shares_and_ends(monkeypatch: pytest.MonkeyPatch):

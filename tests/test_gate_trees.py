@@ -133,6 +133,63 @@ def test_other_packages_mean_an_environment_for_each_side(
     assert installed == ["head"]
 
 
+# builds itself with nothing from an index
+BACKEND = """
+import pathlib, zipfile
+
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    info, here = "tiny-{version}.dist-info", pathlib.Path(__file__).parent
+    files = {{
+        "tiny.pth": f"{{here}}\\n",
+        f"{{info}}/METADATA": "Metadata-Version: 2.1\\nName: tiny\\nVersion: {version}\\n",
+        f"{{info}}/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    }}
+    listed = "".join(f"{{name}},,\\n" for name in (*files, f"{{info}}/RECORD"))
+    wheel = "tiny-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(pathlib.Path(folder, wheel), "w") as archive:
+        for name, text in (*files.items(), (f"{{info}}/RECORD", listed)):
+            archive.writestr(name, text)
+    return wheel
+"""
+DECLARATION = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+"""
+
+
+def test_an_environment_of_its_own_has_what_the_sides_tree_declares(
+    repository: Path, tmp_path: Path
+):
+    """By a real pip, in two environments at once."""
+    for version in ("1", "2"):
+        (repository / "pyproject.toml").write_text(f"# {version}\n{DECLARATION}")
+        (repository / "backend.py").write_text(BACKEND.format(version=version))
+        if version == "1":
+            git(repository, "add", ".")
+            git(repository, "commit", "-m", "declares its packages")
+    program = "from importlib.metadata import version; print(version('tiny'))"
+    notes: list[str] = []
+    with trees.from_git(repository, "HEAD", None) as sides, ExitStack() as stack:
+        base, head = trees.equipped(*sides, (None, None), stack, note=notes.append)
+        said = [
+            subprocess.check_output(
+                [side.python, "-c", program], text=True, cwd=tmp_path
+            ).strip()
+            for side in (base, head)
+        ]
+        assert said == ["1", "2"] and base.python != head.python
+        assert head.folder is not None
+        (head.folder / "backend.py").write_text("raise ImportError('no backend')")
+        with pytest.raises(UsageError, match="the head .* cannot be installed: .*--head-env"):
+            trees.with_environment(head, tmp_path / "again")
+    assert [note.split(":")[0] for note in notes] == [
+        "installing the base",
+        "installing the head",
+    ]
+
+
 def test_an_interpreter_named_from_here_is_found_from_everywhere(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -105,6 +105,12 @@ def test_a_broken_measurement_says_why(pairs: Any, controls: Any, why: str):
     assert why in verdict.broken(pairs, controls, seed=0)
 
 
+def test_more_rounds_are_no_use_once_most_was_disturbed():
+    assert verdict.hopeless(rounds_of(0.0, others=0.5, count=verdict.ROUNDS))
+    assert not verdict.hopeless(rounds_of(0.0, others=0.5, count=verdict.ROUNDS - 1))
+    assert not verdict.hopeless(rounds_of(0.0))
+
+
 def test_the_gravest_cell_decides():
     ok, changed = (
         verdict.without_clock(outcome(), {}),

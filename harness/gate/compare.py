@@ -6,9 +6,11 @@ about the head and is left out, with a note.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from harness.gate.signals import CellSignals, ProgramSignals
 
@@ -79,6 +81,7 @@ def _findings(base: CellSignals, again: CellSignals, head: CellSignals) -> Itera
                       f"the head cannot be compiled: {head.error}")  # fmt: skip
         return
     yield from _recompiles(base, again, head)
+    yield from _transfers(base, again, head)
     for name, program in base.programs.items():
         yield from _program(base.cell, name, program, again.programs[name], head.programs[name])
 
@@ -129,6 +132,16 @@ def _recompiles(base: CellSignals, again: CellSignals, head: CellSignals) -> Ite
         base.cell, "", "recompiles", str(base.recompiles), str(head.recompiles),
         "fail" if more else "note", f"{words} ({head.recompiled})" if more else words,
     )  # fmt: skip
+
+
+def _transfers(base: CellSignals, again: CellSignals, head: CellSignals) -> Iterator[Finding]:
+    counts = [side.transfers or {} for side in (base, again, head)]
+    for way in sorted({*counts[0], *counts[2]}):
+        before, between, after = (count.get(way, 0) for count in counts)
+        if before == between != after:
+            words = f"implicit {way} transfers in the same steps {before} to {after}"
+            level: Level = "fail" if after > before else "note"
+            yield Finding(base.cell, "", way, str(before), str(after), level, words)
 
 
 def _text(value: float | None) -> str:
@@ -194,3 +207,26 @@ def mechanism(base: CellSignals, head: CellSignals) -> str:
 
 def _differing(base: Mapping[str, str], head: Mapping[str, str]) -> list[str]:
     return sorted(name for name in {*base, *head} if base.get(name) != head.get(name))
+
+
+def slower(base: CellSignals, head: CellSignals, *, words: str) -> Finding:
+    """A timed slowdown as a finding, so that it can be acknowledged.
+
+    Its values are digests of the files that each side imported and of the packages that
+    differ, not of times: somebody who wants exactly this code wants its speed.
+    """
+    packages = _differing(base.packages or {}, head.packages or {})
+    before, after = (
+        _digest(
+            {
+                "sources": side.sources,
+                "packages": [(side.packages or {}).get(n) for n in packages],
+            }
+        )
+        for side in (base, head)
+    )
+    return Finding(base.cell, "", "step_time", before, after, "fail", words)
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -12,6 +12,7 @@ from harness import machine
 from harness.gate import acknowledged, deterministic, verdict
 from harness.gate.acknowledged import Acknowledgement
 from harness.gate.blocks import Pair
+from harness.gate.compare import slower
 from harness.gate.deterministic import CellOutcome, Question
 from harness.gate.pairs import Pairing, scout
 from harness.gate.statistics import Look, looks_for
@@ -91,7 +92,8 @@ def gate(
     to_time = [o for o in outcomes if not o.unchanged]
     if settings.deterministic or report.verdict is not Verdict.PASS or not to_time:
         return replace(report, seconds=time.monotonic() - start)
-    reasons = {cell: "; ".join(a.values()) for cell, a in accepted.items() if a}
+    reasons = {o.base.cell: _may_be_slower(o, accepted[o.base.cell], wanted) for o in to_time}
+    reasons = {cell: reason for cell, reason in reasons.items() if reason}
     way = InTurn() if settings.in_turn else fitting(devices)
     timed = _Timing(base, head, question, to_time, settings, note, start, reasons, way)
     report = timed.decide(replace(report, way=way.words))
@@ -103,6 +105,14 @@ def _acknowledged(outcome: CellOutcome, wanted: Sequence[Acknowledgement]) -> di
     failed = [f for f in outcome.findings if f.level == "fail"]
     reasons = {f.words: acknowledged.reason_for(f, wanted) for f in failed}
     return {words: reason for words, reason in reasons.items() if reason}
+
+
+def _may_be_slower(
+    outcome: CellOutcome, accepted: Mapping[str, str], wanted: Sequence[Acknowledgement]
+) -> str:
+    """Why somebody wants what may make a cell slower: more work, or exactly this code."""
+    timed = acknowledged.reason_for(slower(outcome.base, outcome.head, words=""), wanted)
+    return "; ".join(dict.fromkeys([*accepted.values(), *([timed] if timed else [])]))
 
 
 @dataclass
@@ -133,7 +143,7 @@ class _Timing:
             found = scout(self.base, self._questions(cells)["base"])
             self.steps = dict(zip(cells, found, strict=True))
             self.timing_from = time.monotonic()
-            while not self._known() and self._time_left():
+            while not self._known() and self._time_left() and not self._hopeless():
                 self._one_more(cells)
         except Broken as error:
             return self._invalid(report, str(error))
@@ -227,6 +237,9 @@ class _Timing:
         if count not in [look.pairs for look in self.looks]:
             return False
         return all(c.verdict is not Verdict.INCONCLUSIVE for c in self._verdicts())
+
+    def _hopeless(self) -> bool:
+        return verdict.hopeless(self.pairs) or verdict.hopeless(self.controls)
 
     def _time_left(self) -> bool:
         """Whether one more pair like those so far ends within the budget."""

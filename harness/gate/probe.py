@@ -15,13 +15,18 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 # at least so many steps are taken, and an evaluation behind every epoch of them
 STEPS = 50
+TRANSFER = re.compile(r"guard_lib\.cc:\d+\] (\S+-to-\S+) transfer: ")
 
 
 def main() -> None:
@@ -61,7 +66,8 @@ def describe(cell: dict[str, str], question: dict[str, Any]) -> dict[str, Any]:
     def hear(event: Any) -> None:
         said.update(getattr(event, "values", {}))
 
-    engine.fit(build(), dataset, recipe, seed=0, emit=hear)
+    with transfers_noted() as transfers:
+        engine.fit(build(), dataset, recipe, seed=0, emit=hear)
     return {
         "programs": {
             "train": facts(prepared.trainer.compiled),
@@ -69,11 +75,42 @@ def describe(cell: dict[str, str], question: dict[str, Any]) -> dict[str, Any]:
         },
         "recompiles": said.get("recompiles"),
         "recompiled": said.get("recompiled"),
+        "transfers": transfers,
         "params_hash": said.get("params_hash"),
         "device_kind": jax.devices()[0].device_kind,
         "sources": sources([Path(root) for root in question["roots"]]),
         "packages": {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()},
     }
+
+
+@contextmanager
+def transfers_noted() -> Iterator[dict[str, int]]:
+    """Counts, by direction, the implicit transfers that JAX notes on standard error.
+
+    https://docs.jax.dev/en/latest/transfer_guard.html; on a CPU none comes back from the
+    device, because its memory is the host's.
+    """
+    import jax
+
+    found: dict[str, int] = {}
+    kept = os.dup(2)
+    with tempfile.TemporaryFile("w+", errors="replace") as notes:
+        os.dup2(notes.fileno(), 2)
+        # the setting and not the context manager: other threads of the engine count too
+        jax.config.update("jax_transfer_guard", "log")
+        try:
+            yield found
+        finally:
+            jax.config.update("jax_transfer_guard", "allow")
+            os.dup2(kept, 2)
+            os.close(kept)
+            notes.seek(0)
+            for line in notes:
+                way = TRANSFER.search(line)
+                if way is None:
+                    sys.stderr.write(line)  # whatever else was said there
+                else:
+                    found[way[1]] = found.get(way[1], 0) + 1
 
 
 def check(plugins: list[str]) -> None:

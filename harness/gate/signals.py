@@ -60,6 +60,7 @@ class CellSignals:
       programs: "train" and "eval".
       recompiles: programs compiled after warm-up in some fifty steps; None if not told.
       recompiled: which.
+      transfers: implicit ones in the same steps, by direction as in "host-to-device".
       sources: files of the side that were imported, with the hash of each.
       packages: installed distributions with their versions.
       error: why there are no signals.
@@ -69,6 +70,7 @@ class CellSignals:
     programs: Mapping[str, ProgramSignals]
     recompiles: int | None = None
     recompiled: str = ""
+    transfers: Mapping[str, int] | None = None
     sources: Mapping[str, str] | None = None
     packages: Mapping[str, str] | None = None
     device_kind: str = ""
@@ -85,6 +87,7 @@ def cell_signals(answer: Mapping[str, Any]) -> CellSignals:
         programs={name: program_signals(told) for name, told in answer["programs"].items()},
         recompiles=answer["recompiles"],
         recompiled=answer["recompiled"] or "",
+        transfers=answer["transfers"],
         sources=answer["sources"],
         packages=answer["packages"],
         device_kind=answer["device_kind"],

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from statistics import fmean, median
 
 import numpy as np
 
 from harness.gate.blocks import Pair, what_disturbed
+from harness.gate.compare import slower
 from harness.gate.deterministic import CellOutcome
 from harness.gate.statistics import PROFILES, Decision, Estimate, decide, estimate, looks_for
 
@@ -18,6 +19,8 @@ from harness.gate.statistics import PROFILES, Decision, Estimate, decide, estima
 CALIBRATION = 0.01
 # more than this share of quadruples disturbed: nothing was measured
 DROPPED = 0.25
+# more than this share after so many rounds: more of them are no use
+HOPELESS, ROUNDS = 0.5, 3
 SHOWN = 3  # failures that a cell's one sentence names
 
 
@@ -92,8 +95,7 @@ def with_clock(
 
     Args:
       steps: training steps in an epoch, by cell.
-      wanted: cells whose programs somebody wants to do more, with the reason: such a cell
-        may be slower.
+      wanted: cells of which somebody wants what may make them slower, with the reason.
     """
     kept = usable(pairs)
     values = values_of(kept)
@@ -106,6 +108,9 @@ def with_clock(
         ms = _step_ms([one[i] for one in kept], steps=steps[outcome.base.cell])
         told, reason = _said(decision, about, profile, outcome.mechanism)
         cell = outcome.base.cell
+        if told is Verdict.SLOWER:
+            slow = slower(outcome.base, outcome.head, words=reason)
+            outcome = replace(outcome, findings=[*outcome.findings, slow])
         if told is Verdict.SLOWER and cell in wanted:
             told, reason = Verdict.PASS, f"{reason}; wanted: {wanted[cell]}"
         found.append(CellVerdict(cell, told, reason, outcome, about, len(kept), *ms))
@@ -139,6 +144,12 @@ def _said(
         Verdict.INCONCLUSIVE,
         f"{change}; of such noise only a slowdown of {about.visible:.1%} or more shows",
     )
+
+
+def hopeless(pairs: Sequence[Sequence[Pair]]) -> bool:
+    """Whether so much was disturbed that no more rounds need be measured."""
+    shares = [pair.dropped() for one in pairs for pair in one]
+    return len(pairs) >= ROUNDS and fmean(shares) > HOPELESS
 
 
 def broken(
