@@ -16,7 +16,7 @@ from harness.cli import main
 from harness.gate import perform
 from harness.gate.blocks import Pair
 from harness.gate.pairs import Pairing
-from harness.gate.trees import Side
+from harness.gate.side import Side
 
 
 def slowed(more: int) -> type[Pairing]:

@@ -35,8 +35,8 @@ from benchmarks.gate_programs import table as programs_table
 from benchmarks.gate_sides import KINDS, run_gate
 from harness import machine
 from harness.gate.pairs import Pairing
+from harness.gate.side import Side
 from harness.gate.statistics import LOOKS, PROFILES, Decision, decide, estimate
-from harness.gate.trees import Side
 from harness.gate.ways import InTurn, fitting
 
 # per cent of extra work, a cell each; epochs are short, so that a share of them is whole

@@ -29,6 +29,7 @@ def make_pair(
                     seconds=seconds,
                     epochs=10,
                     done=10,
+                    steps=2,
                     steal=steal,
                     idle_cpu=idle_cpu,
                     others=others,
@@ -67,7 +68,11 @@ def outcome(
     def side(hlo_hash: str, **changes: float) -> CellSignals:
         program = ProgramSignals(hlo_hash, {**known, **changes}, {"dot f32": 1})
         return CellSignals(
-            cell, {"train": program, "eval": program}, recompiles=0, sources={}, packages={}
+            cell,
+            {"train": program, "eval": program},
+            recompiles=0,
+            sources={"zoo.py": "1"},
+            packages={},
         )
 
     base, head = side("a"), side(head_hash, **numbers)

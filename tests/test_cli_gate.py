@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 from gate_repository import edit, git, make_repository
 
 from harness.cli import cli
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
+from harness.gate import export
 from harness.store import open_store
 
 Call = Callable[..., Result]
@@ -73,7 +74,7 @@ def test_two_equal_environments_pass_without_git(
         ((), "give --base REV"),
         (("--base-env", "x"), "give --base REV"),
         (("--base", "nowhere"), "no revision 'nowhere'"),
-        (("--base", "HEAD", "-o", "gate.doc"), r"expected \*\.json"),
+        (("--base", "HEAD", "-o", "gate.doc"), r"expected a file named \*\.json"),
         (("--base", "HEAD", "-m", "nothing"), "no model 'nothing'"),
         (("--base", "HEAD", "--plugin", "absent.py"), "absent.py"),
         (("--base", "HEAD", "--head-env", "/no/python", "-m", "majority"), "cannot be run"),
@@ -99,7 +100,30 @@ def test_a_shallow_clone_says_which_fetch_it_needs(
         call("--base", "v1", "--deterministic")
 
 
-def test_a_store_that_fails_takes_nothing_from_the_verdict(call: Call, tmp_path: Path):
+def test_what_cannot_be_told_takes_nothing_from_the_verdict(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     (tmp_path / "rows.db").write_text("no database")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "absent" / "summary.md"))
+    monkeypatch.setattr(export, "write", full_disk)
+    found = call("--base", "HEAD", "--plugin", "zoo.py", "-m", "plain", *SMALL, "-o", "a.json")
+    assert found.return_value == 0
+    for why in ("this gate is not in the history", "summary.md cannot be written", "no room"):
+        assert why in found.stderr
+
+
+def full_disk(report: object, path: Path) -> None:
+    raise UsageError(f"{path} cannot be written (no room)")
+
+
+def test_a_gate_that_sees_nothing_of_the_repository_is_no_pass(call: Call):
     found = call("--base", "HEAD", "-m", "majority", *SMALL)
-    assert found.return_value == 0 and "this gate is not in the history" in found.stderr
+    assert found.return_value == 20
+    assert "digits x majority: no file of this repository was imported" in found.stdout
+
+
+def test_a_model_that_is_new_is_no_failure(call: Call):
+    edit(Path("zoo.py"), "(Plain, Wider", "(Plain, type('Newer', (Plain,), {}), Wider")
+    found = call("--base", "HEAD", "--plugin", "zoo.py", "-m", "newer", *SMALL)
+    assert found.return_value == 0
+    assert "digits x newer: new: nothing to compare with" in found.stdout

@@ -33,9 +33,9 @@ def test_the_order_of_a_quadruple_takes_a_drift_out():
     assert Pair("a", drifting, pair.calibration).value() == pytest.approx(0.0)
 
 
-def test_an_epoch_is_that_of_its_side():
-    assert make_pair(0.1).epoch_s("base") == pytest.approx(0.01)
-    assert make_pair(0.1).epoch_s("head") == pytest.approx(0.01 * 1.1052, rel=1e-3)
+def test_a_step_is_that_of_its_side():
+    assert make_pair(0.1).step_ms("base") == pytest.approx(5.0)
+    assert make_pair(0.1).step_ms("head") == pytest.approx(5.0 * 1.1052, rel=1e-3)
 
 
 def test_what_disturbed_most_blocks_is_named_with_its_share():

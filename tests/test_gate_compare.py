@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness.gate.compare import cannot_have_slowed, changes, compare, mechanism, slower
+from harness.gate.deterministic import outcome
 from harness.gate.signals import CellSignals, ProgramSignals
 
 NUMBERS = {
@@ -78,7 +79,25 @@ def test_new_implicit_transfers_fail_fewer_do_not_and_unsteady_ones_say_nothing(
         "transfers in the same steps 8 to 9"
     )
     assert [f.level for f in compare(base, base, fewer)] == ["note"]
-    assert compare(base, more, cell(transfers={"host-to-device": 20})) == []
+    (unsteady,) = compare(base, more, cell(transfers={"host-to-device": 20}))
+    assert unsteady.level == "note" and unsteady.words.endswith("differ by run; not compared")
+    assert compare(base, base, cell(transfers=None)) == []  # nothing tells them there
+
+
+def test_a_second_compilation_of_the_base_that_dies_compares_nothing():
+    worse = cell(program("b", flops=5e6))
+    again = cell(error="the process that compiles died (exit -9)")
+    told = outcome(cell(), again, worse)
+    assert "died (exit -9)" in told.broken and told.findings[0].signal == "base"
+
+
+def test_what_the_base_does_not_have_is_new_and_not_timed():
+    absent = cell(error="UnknownName: no model 'mlp'", absent=True)
+    told = outcome(absent, absent, cell())
+    assert told.is_new and told.unchanged and not told.broken
+    assert [f.signal for f in told.findings] == ["new"]
+    neither = outcome(absent, absent, cell(error="UnknownName: no model 'mlp'"))
+    assert not neither.is_new and neither.broken
 
 
 def test_compiling_again_after_warm_up_fails_and_is_named():

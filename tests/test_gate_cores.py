@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from harness.gate import cores
 from harness.gate.cores import Reading, between
-from harness.gate.workers import Worker
+from harness.gate.workers import Broken, Worker
 
 STAT = """cpu  100 0 50 800 10 5 5 30 0 0
 cpu0 60 0 30 400 5 3 2 20 7 0
@@ -46,11 +47,26 @@ def test_a_clock_that_ticks_late_makes_no_negative_share(monkeypatch: pytest.Mon
 
 def test_threads_of_one_core_stay_together(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(cores, "CAN_PIN", True)
-    monkeypatch.setattr(cores, "usable", lambda: [0, 1, 2, 3, 4])
-    monkeypatch.setattr(cores, "_physical", lambda core: core % 2)  # 0 with 2 and 4
-    assert cores.halves() == (frozenset({0, 2}), frozenset({4, 1}))
+    monkeypatch.setattr(cores, "usable", lambda: [0, 1, 2, 3, 4, 5])
+    monkeypatch.setattr(
+        cores, "_physical", lambda core: core % 3
+    )  # 0 with 3, 1 with 4, 2 with 5
+    assert cores.halves() == (frozenset({0, 3}), frozenset({1, 4}))  # one is left over
+    monkeypatch.setattr(cores, "_physical", lambda core: 0)  # all of one core
+    assert cores.halves() == (frozenset({0, 1, 2}), frozenset({3, 4, 5}))
+    monkeypatch.setattr(cores, "_physical", lambda core: core)
+    assert cores.halves() == (frozenset({0, 1, 2}), frozenset({3, 4, 5}))
     monkeypatch.setattr(cores, "usable", lambda: [3])
     assert cores.halves() is None
+
+
+def test_halves_are_equal_where_one_thread_of_a_core_is_not_usable(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(cores, "CAN_PIN", True)
+    monkeypatch.setattr(cores, "usable", lambda: [0, 1, 2, 4, 5])
+    monkeypatch.setattr(cores, "_physical", lambda core: core % 3)
+    assert cores.halves() == (frozenset({1, 4}), frozenset({2, 5}))
 
 
 def test_where_nothing_can_be_pinned_there_are_no_halves(monkeypatch: pytest.MonkeyPatch):
@@ -62,9 +78,21 @@ def test_where_nothing_can_be_pinned_there_are_no_halves(monkeypatch: pytest.Mon
 def test_a_worker_is_pinned_and_a_dead_one_no_error():
     with subprocess.Popen(["sleep", "60"], text=True) as process:
         try:
-            core = min(os.sched_getaffinity(0))
-            cores.pin(Worker("base", process), {core})
-            assert os.sched_getaffinity(process.pid) == {core}
+            core = frozenset([min(os.sched_getaffinity(0))])
+            worker = Worker("base", process, io.StringIO())
+            cores.pin(worker, core)
+            assert os.sched_getaffinity(process.pid) == core
+            with pytest.raises(
+                Broken, match=r"cannot be put on the cores \[4095\]; try --in-turn"
+            ):
+                cores.pin(worker, frozenset([4095]))
         finally:
             process.kill()
-    cores.pin(Worker("base", process), {core})
+    cores.pin(worker, core)
+
+
+def test_in_a_container_with_a_share_of_the_machine_others_are_not_counted(tmp_path: Path):
+    for text, limited in (("max 100000\n", False), ("200000 100000\n", True)):
+        (tmp_path / "cpu.max").write_text(text)
+        assert cores._is_limited(tmp_path / "cpu.max") is limited
+    assert not cores._is_limited(tmp_path / "absent")

@@ -16,7 +16,7 @@ RECIPE = {"limit": 200, "batch_size": 32}
 
 def look(repository: Path, *models: str) -> dict[str, CellOutcome]:
     """What the working tree changed, by model."""
-    with trees.from_git(repository, "HEAD", None) as (base, head):
+    with trees.from_git(repository, "HEAD", None, note=print) as (base, head):
         question = Question(
             cells=[("digits", model) for model in models],
             plugins=lambda side: trees.plugin_files(side, repository, ["zoo.py"]),

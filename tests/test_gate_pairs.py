@@ -12,7 +12,7 @@ import pytest
 
 import harness
 from harness.gate.pairs import QUADRUPLES, Pairing, scout
-from harness.gate.trees import Side
+from harness.gate.side import Side
 from harness.gate.ways import InTurn, Way, fitting
 from harness.gate.workers import Broken
 
@@ -39,9 +39,9 @@ def test_a_pair_has_all_its_blocks_and_a_known_slowdown_is_exact(way: Way):
         assert sorted(b.side for b in quadruple) == ["base", "base", "head", "head"]
     for block in pair.blocks:  # a tenth more work, exactly, and nothing else
         assert 10 * block.done == {"base": 10, "head": 11}[block.side] * block.epochs
-        assert block.seconds > 0
+        assert block.seconds > 0 and block.steps == 1
     assert all(len(ratios) == QUADRUPLES for ratios in pair.calibration.values())
-    assert pair.epoch_s("base") > 0
+    assert pair.step_ms("base") > 0
 
 
 def test_a_scout_finds_epochs_that_fit_a_block():

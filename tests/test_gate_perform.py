@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,12 +13,12 @@ import numpy as np
 import pytest
 from gate_pairs import make_pair, outcome
 
-from harness.gate import deterministic, perform, statistics, verdict
+from harness.gate import controls, deterministic, perform, statistics
 from harness.gate.acknowledged import Acknowledgement
 from harness.gate.blocks import Pair
 from harness.gate.deterministic import CellOutcome, Question
 from harness.gate.perform import Report, Settings
-from harness.gate.trees import Side
+from harness.gate.side import Side
 from harness.gate.verdict import Verdict
 from harness.gate.workers import Broken
 
@@ -53,6 +54,20 @@ class Times:
             )  # fmt: skip
             for cell in cells
         ]
+
+
+def replace_known(times: Times, known: Sequence[float]) -> Times:
+    """The known slowdown comes out as told, round by round."""
+    plain = times.pair
+
+    def pair(cells: Sequence[str]) -> list[Pair]:
+        found = plain(cells)
+        if cells[0] == perform.ITSELF:
+            found[1] = make_pair(known[times.rounds - 1], cell=perform.KNOWN)
+        return found
+
+    times.pair = pair  # type: ignore[method-assign]
+    return times
 
 
 @pytest.fixture
@@ -143,7 +158,7 @@ def test_rounds_that_are_all_disturbed_end_early_and_say_what_disturbed_them(
     gate: Callable[..., Report],
 ):
     report = gate(Times(lambda number: 0.0, others=0.5))
-    assert report.verdict is Verdict.INVALID and len(report.pairs) == verdict.ROUNDS
+    assert report.verdict is Verdict.INVALID and len(report.pairs) == controls.ROUNDS
     assert report.reason.endswith("other processes computed (50% of the time)")
 
 
@@ -151,15 +166,46 @@ def test_rounds_that_are_all_disturbed_end_early_and_say_what_disturbed_them(
     ("times", "why"),
     [
         (Times(lambda n: 0.0, itself=0.1), "beside itself was found to be slower"),
+        (Times(lambda n: 0.0, itself=-0.1), "beside itself was found to be faster"),
         (Times(lambda n: 0.0, known=0.0), "known slowdown of 10 % was not found"),
     ],
-    ids=["itself", "known"],
+    ids=["itself", "faster", "known"],
 )
 def test_controls_that_fail_make_it_invalid(
     gate: Callable[..., Report], times: Times, why: str
 ):
     report = gate(times)
     assert report.verdict is Verdict.INVALID and why in report.reason
+    assert [cell.verdict for cell in report.cells] == [Verdict.INVALID]
+    assert why in report.cells[0].reason
+
+
+def test_a_known_slowdown_that_shows_late_is_waited_for(gate: Callable[..., Report]):
+    times = Times(lambda number: 0.0)
+    known = [0.1] * 9 + [-0.05] + [0.1] * 20  # one in ten is against it
+    report = gate(replace_known(times, known))
+    assert report.verdict is Verdict.PASS and len(report.pairs) == statistics.LOOKS[1].pairs
+
+
+def test_without_the_known_slowdown_a_spent_budget_is_inconclusive(
+    gate: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
+):
+    clock = itertools.count()
+    monkeypatch.setattr(perform.time, "monotonic", lambda: float(next(clock)))
+    report = gate(Times(lambda number: 0.0, known=0.0), budget_s=100.0)
+    assert report.verdict is Verdict.INCONCLUSIVE and 0 < len(report.pairs) < 24
+    assert report.cells[0].reason.startswith("not even a known slowdown of 10 % shows in ")
+    assert report.cells[0].estimate is not None
+
+
+def test_a_gate_that_saw_no_file_of_the_repository_compared_nothing(
+    gate: Callable[..., Report],
+):
+    told = outcome(head_hash="a")
+    sides = {name: replace(getattr(told, name), sources={}) for name in ("base", "head")}
+    report = gate(told=replace(told, **sides))
+    assert report.verdict is Verdict.INVALID
+    assert report.cells[0].reason.startswith("no file of this repository was imported")
 
 
 def test_a_worker_that_breaks_makes_it_invalid_and_keeps_what_was_measured(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from xml.etree import ElementTree
@@ -11,18 +12,19 @@ from gate_pairs import controls_of, outcome, rounds_of
 
 from harness.errors import UsageError
 from harness.gate import export, render, verdict
-from harness.gate.perform import Report
+from harness.gate.perform import Report, everywhere
 from harness.gate.verdict import Verdict
 
 
 def report(change: float = 0.1, *, reason: str = "") -> Report:
     pairs = rounds_of(change)
-    cells = verdict.with_clock(
-        [outcome()], pairs, profile="default", seed=0, steps={"digits x mlp": 2}, wanted={}
-    )
-    found = Verdict.INVALID if reason else verdict.overall(cells)
-    return Report(found, cells, "main (1234567890)", "working tree", reason, 90.0, pairs=pairs,
-                  controls=controls_of(), place={"cpu_model": "EPYC"})  # fmt: skip
+    cells = verdict.with_clock([outcome()], pairs, profile="default", seed=0, wanted={})
+    told = Report(
+        verdict.overall(cells), cells, "main (1234567890)", "working tree", "", 90.0,
+        pairs=pairs, controls=controls_of(), place={"cpu_model": "EPYC"},
+    )  # fmt: skip
+    names = [cell.cell for cell in cells]
+    return everywhere(told, Verdict.INVALID, reason, names) if reason else told
 
 
 def test_the_verdict_stands_first_and_the_reason_in_words():
@@ -53,6 +55,15 @@ def test_json_has_a_schema_and_everything_that_the_table_says():
     assert cell["signals"]["head"]["train"]["hlo_hash"] == "b"
 
 
+def test_few_pairs_have_no_interval_anywhere():
+    pairs = rounds_of(0.0, count=3)
+    cells = verdict.with_clock([outcome()], pairs, profile="default", seed=0, wanted={})
+    told = Report(Verdict.INCONCLUSIVE, cells, "a", "b", pairs=pairs)
+    text = json.dumps(export.to_json(told), allow_nan=False)
+    assert json.loads(text)["cells"][0]["estimate"]["high"] is None
+    assert "inf" not in render.to_text(told, "text")
+
+
 @pytest.mark.parametrize(
     ("told", "kind"), [(report(), "failure"), (report(reason="died"), "error")]
 )
@@ -60,7 +71,15 @@ def test_junit_tells_slow_from_broken(tmp_path: Path, told: Report, kind: str):
     path = tmp_path / "gate.xml"
     export.write(told, path)
     suite = ElementTree.parse(path).getroot()
-    assert suite.tag == "testsuite" and suite.findall(f"./testcase/{kind}")
+    assert suite.tag == "testsuite" and len(suite.findall(f"./testcase/{kind}")) == 1
+    assert suite.get("tests") == "1" and suite.get(f"{kind}s") == "1"
+
+
+def test_junit_can_be_parsed_whatever_a_compiler_said(tmp_path: Path):
+    path = tmp_path / "gate.xml"
+    export.write(report(reason="died: \x1b[31m\x00 & <nothing>"), path)
+    (error,) = ElementTree.parse(path).getroot().findall("./testcase/error")
+    assert error.get("message") == "died: ?[31m? & <nothing>"
 
 
 def test_every_block_is_in_the_parquet_file(tmp_path: Path):
@@ -74,6 +93,15 @@ def test_every_block_is_in_the_parquet_file(tmp_path: Path):
     assert set(frame["kind"]) == {"cell", "control"} and (frame["seconds"].to_numpy() > 0).all()
 
 
-def test_another_format_is_refused(tmp_path: Path):
+def test_a_place_where_no_report_can_be_is_refused_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     with pytest.raises(UsageError, match=r"\*\.json, \*\.xml"):
-        export.write(report(), tmp_path / "gate.txt")
+        export.check(tmp_path / "gate.txt")
+    (tmp_path / "gate.json").mkdir()
+    with pytest.raises(UsageError, match="is a folder"):
+        export.check(tmp_path / "gate.json")
+    export.check(tmp_path / "blocks.parquet")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"pip install 'model-zoo-harness\[parquet\]'"):
+        export.check(tmp_path / "blocks.parquet")

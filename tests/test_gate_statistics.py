@@ -205,3 +205,12 @@ def test_the_distribution_of_rank_sums_is_the_textbooks():
 def test_few_pairs_say_nothing():
     about = estimate(np.array([0.1, 0.1, 0.1]), margin=0.0, alpha=0.01)
     assert (about.low, about.high) == (0.0, math.inf)
+
+
+@pytest.mark.parametrize("cells", [1, 3, 20, 1000])
+def test_all_looks_together_spend_one_per_cent(cells: int):
+    looks = looks_for(cells)
+    assert math.isclose(sum(look.alpha for look in LOOKS), 0.01)
+    assert sum(look.alpha for look in looks) <= 0.01 + 1e-12
+    # the first can find something: no family has a p-value below cells / 2 ** pairs
+    assert cells / 2 ** looks[0].pairs <= looks[0].alpha

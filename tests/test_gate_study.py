@@ -15,7 +15,7 @@ from benchmarks.gate_programs import SIGNALS, told
 from benchmarks.gate_sides import KINDS, Kind, make_repository
 from harness.gate import trees
 from harness.gate.pairs import Pairing
-from harness.gate.trees import Side
+from harness.gate.side import Side
 from harness.gate.ways import InTurn
 
 PLACE = {"cpu_model": "EPYC", "device_kind": "cpu", "jax_version": "1", "cores": 2}
@@ -37,7 +37,7 @@ def gate_of(kind: str, verdict: str, ratio: float | None = None) -> dict[str, An
 )
 def test_a_change_applies_and_is_the_only_one(tmp_path: Path, kind: Kind):
     repository = make_repository(tmp_path / "copy", kind)
-    with trees.from_git(repository, "HEAD", None) as (base, head):
+    with trees.from_git(repository, "HEAD", None, note=print) as (base, head):
         assert base.folder is not None and head.folder is not None
         differ = [
             str(path.relative_to(head.folder))

@@ -25,7 +25,8 @@ class Made:
         told: dict[str, Any] = {}
         if order["do"] == "block":
             seconds = order["epochs"] * (0.02 if self.side == "head" else 0.01)
-            told = {"s": seconds, "epochs": order["epochs"], "switches": 3}
+            told = {"s": seconds, "epochs": order["epochs"], "steps": 2 * order["epochs"],
+                    "switches": 3}  # fmt: skip
         elif order["do"] == "rest":
             self.cpu_s += self.lingers
             told = {"cpu_s": self.cpu_s}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.gate import workers
-from harness.gate.trees import Side
+from harness.gate.side import Side
 from harness.gate.workers import Broken, ask_all, started
 
 BASE = Side("base", "here", sys.executable, ())
@@ -39,6 +40,7 @@ def test_beyond_a_block_a_worker_trains_on_until_it_is_asked_again():
         busy = worker.ask(do="rest")["cpu_s"] - before
         time.sleep(0.5)
         idle = worker.ask(do="rest")["cpu_s"] - before - busy
+        assert busy > 0.2  # it computed, nearly all of the half second
         assert idle < 0.1 * busy
 
 
@@ -56,5 +58,16 @@ def test_a_worker_that_dies_breaks_the_measurement():
     with (
         pytest.raises(Broken, match="head's worker died"),
         started(dead, QUESTION) as worker,
+    ):
+        worker.ask(do="block", epochs=2)
+
+
+def test_the_last_words_of_a_worker_are_told(tmp_path: Path):
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\necho first >&2; echo out of luck >&2; exit 3\n")
+    script.chmod(0o755)
+    with (
+        pytest.raises(Broken, match=r"base's worker died \(3\) out of luck"),
+        started(replace(BASE, python=str(script)), QUESTION) as worker,
     ):
         worker.ask(do="block", epochs=2)

@@ -15,7 +15,8 @@ from harness.errors import StoreError, UsageError, counted
 
 if TYPE_CHECKING:
     from harness.gate.deterministic import Question
-    from harness.gate.trees import Side
+    from harness.gate.perform import Report
+    from harness.gate.side import Side
 
 PROFILES = ("default", "strict")
 
@@ -69,16 +70,15 @@ def gate_command(**options: Any) -> int:
     pairs of processes. Exit codes: 0 pass, 10 slower, 11 a program changed for the
     worse, 12 inconclusive, 20 the measurement is invalid.
     """
-    from harness.gate import acknowledged, export, perform, render
+    from harness.gate import acknowledged, export, perform
 
     for path in options["outputs"]:
-        if path.suffix not in export.WRITERS:
-            raise UsageError(f"{str(path)!r}: expected *{', *'.join(export.WRITERS)}")
+        export.check(path)
         check_output(str(path))
-    file = Path(acknowledged.NAME)
     with ExitStack() as stack:
         base, head = _sides(options, stack)
         question = _question(options)
+        file = _acknowledgements(head)
         report = perform.gate(
             base, head, question, wanted=acknowledged.read(file), note=_note,
             settings=perform.Settings(
@@ -87,18 +87,45 @@ def gate_command(**options: Any) -> int:
                 seed=options["seed"],
             ),
         )  # fmt: skip
+    _tell(report, options)
+    if options["acknowledge"] is None:
+        return report.verdict.value
+    return _acknowledge(report, file, options["acknowledge"])
+
+
+def _tell(report: Report, options: dict[str, Any]) -> None:
+    """Everywhere that was asked for; what fails there takes nothing from the verdict."""
+    from harness.gate import export, render
+
     print(render.to_text(report, "text"))
     for path in options["outputs"]:
-        export.write(report, path)
+        try:
+            export.write(report, path)
+        except UsageError as error:
+            _note(f"note: {error}")
     _summarise(render.to_text(report, "markdown"))
     _store(export.stored(report), store_url(options["store"]))
-    if options["acknowledge"]:
-        findings = [f for cell in report.cells for f in cell.outcome.findings]
-        count = acknowledged.write(file, findings, reason=options["acknowledge"])
-        _note(f"{counted(count, 'change')} acknowledged in {file}; commit it")
-        wanted = report.verdict.name in ("CHANGED", "SLOWER")
-        return 0 if wanted else report.verdict.value
-    return report.verdict.value
+
+
+def _acknowledgements(head: Side) -> Path:
+    """The file lies at the top of the repository, wherever in it the command is given."""
+    from harness.gate import acknowledged
+
+    return (head.origin or Path.cwd()) / acknowledged.NAME
+
+
+def _acknowledge(report: Report, file: Path, reason: str) -> int:
+    """Writes down what failed; the exit code is that of a gate which lets it pass."""
+    from harness.gate import acknowledged
+
+    findings = [f for cell in report.cells for f in cell.outcome.findings]
+    added = acknowledged.write(file, findings, reason=reason)
+    for finding in added:
+        _note(f"acknowledged: {finding.cell}: {finding.words}")
+    _note(f"{counted(len(added), 'change')} acknowledged in {file}; commit it")
+    left = [f for f in findings if f.level == "fail" and f.signal in acknowledged.NEVER]
+    wanted = report.verdict.name in ("CHANGED", "SLOWER") and not left
+    return 0 if wanted else report.verdict.value
 
 
 def _store(cells: list[dict[str, Any]], url: str) -> None:
@@ -119,24 +146,31 @@ def _note(text: str) -> None:
 def _summarise(markdown: str) -> None:
     """Adds the report to the page of a GitHub job, where there is one."""
     path = os.environ.get("GITHUB_STEP_SUMMARY")
-    if path:
+    if not path:
+        return
+    try:
         with open(path, "a", encoding="utf-8") as file:
             file.write(markdown + "\n")
+    except OSError as error:
+        _note(f"note: GITHUB_STEP_SUMMARY {path} cannot be written ({error.strerror})")
 
 
 def _sides(options: dict[str, Any], stack: ExitStack) -> tuple[Side, Side]:
+    from harness.gate import environments as pythons
     from harness.gate import trees
 
     revisions, environments = options["base"], (options["base_env"], options["head_env"])
     if all(environments) and not revisions and not options["head"]:
-        return trees.from_environments(*environments)
+        return pythons.from_environments(*environments)
     if not revisions:
         raise UsageError(
             "give --base REV to compare with a commit, or --base-env and --head-env to "
             "compare two environments"
         )
-    base, head = stack.enter_context(trees.from_git(Path.cwd(), revisions, options["head"]))
-    return trees.equipped(base, head, environments, stack, note=_note)
+    base, head = stack.enter_context(
+        trees.from_git(Path.cwd(), revisions, options["head"], note=_note)
+    )
+    return pythons.equipped(base, head, environments, stack, note=_note)
 
 
 def _question(options: dict[str, Any]) -> Question:

@@ -24,6 +24,7 @@ class Block:
       seconds: of the whole block.
       epochs: how many its work counts as.
       done: how many it did; more than it counts as where a slowdown is known.
+      steps: training steps in an epoch.
       steal: share of the machine's time that its host took away meanwhile.
       idle_cpu: share of the time in which a side used a core while it was to wait.
       others: share of the machine's time that other processes used meanwhile.
@@ -34,6 +35,7 @@ class Block:
     seconds: float
     epochs: int
     done: int
+    steps: int
     steal: float
     idle_cpu: float
     others: float
@@ -79,8 +81,10 @@ class Pair:
         marks = [any(block.disturbed for block in q) for q in self.quadruples()]
         return sum(marks) / len(marks)
 
-    def epoch_s(self, side: str) -> float:
-        return median(b.seconds / b.epochs for b in self.blocks if b.side == side)
+    def step_ms(self, side: str) -> float:
+        """Milliseconds that a side took for a step, with its share of the evaluations."""
+        own = [b for b in self.blocks if b.side == side]
+        return median(1e3 * b.seconds / (b.epochs * b.steps) for b in own)
 
 
 def _ratio(quadruple: Sequence[Block]) -> float:

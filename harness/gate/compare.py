@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -72,6 +72,9 @@ def compare(base: CellSignals, again: CellSignals, head: CellSignals) -> list[Fi
 
 
 def _findings(base: CellSignals, again: CellSignals, head: CellSignals) -> Iterator[Finding]:
+    if is_new(base, head):
+        yield Finding(base.cell, "", "new", "", "", "note", "new: nothing to compare with")
+        return
     if base.error or again.error:
         yield Finding(base.cell, "", "base", base.error or again.error, "", "note",
                       f"the base cannot be compiled: {base.error or again.error}")  # fmt: skip
@@ -84,6 +87,11 @@ def _findings(base: CellSignals, again: CellSignals, head: CellSignals) -> Itera
     yield from _transfers(base, again, head)
     for name, program in base.programs.items():
         yield from _program(base.cell, name, program, again.programs[name], head.programs[name])
+
+
+def is_new(base: CellSignals, head: CellSignals) -> bool:
+    """Whether the base has no such data set or model, and the head has."""
+    return base.absent and not head.error
 
 
 def _program(
@@ -124,24 +132,34 @@ def _number(
 
 def _recompiles(base: CellSignals, again: CellSignals, head: CellSignals) -> Iterator[Finding]:
     counts = base.recompiles, again.recompiles, head.recompiles
-    if None in counts or counts[0] != counts[1] or counts[2] == counts[0]:
-        return
-    more = (head.recompiles or 0) > (base.recompiles or 0)
-    words = f"compilations after warm-up {base.recompiles} to {head.recompiles}"
-    yield Finding(
-        base.cell, "", "recompiles", str(base.recompiles), str(head.recompiles),
-        "fail" if more else "note", f"{words} ({head.recompiled})" if more else words,
-    )  # fmt: skip
+    if None not in counts:
+        words = "compilations after warm-up"
+        yield from _count(base.cell, "recompiles", words, counts, why=head.recompiled)
 
 
 def _transfers(base: CellSignals, again: CellSignals, head: CellSignals) -> Iterator[Finding]:
-    counts = [side.transfers or {} for side in (base, again, head)]
+    told = [side.transfers for side in (base, again, head)]
+    if None in told:
+        return
+    counts = [count or {} for count in told]
     for way in sorted({*counts[0], *counts[2]}):
-        before, between, after = (count.get(way, 0) for count in counts)
-        if before == between != after:
-            words = f"implicit {way} transfers in the same steps {before} to {after}"
-            level: Level = "fail" if after > before else "note"
-            yield Finding(base.cell, "", way, str(before), str(after), level, words)
+        words = f"implicit {way} transfers in the same steps"
+        yield from _count(base.cell, way, words, [count.get(way, 0) for count in counts])
+
+
+def _count(
+    cell: str, signal: str, words: str, counts: Sequence[int | None], *, why: str = ""
+) -> Iterator[Finding]:
+    """A count of the base, the base again and the head, of which more is worse."""
+    before, between, after = (count or 0 for count in counts)
+    if before != between:
+        told = f"{words} of the base differ by run; not compared"
+        yield Finding(cell, "", signal, str(before), str(between), "note", told)
+    elif before != after:
+        more = after > before
+        told = f"{words} {before} to {after}" + (f" ({why})" if more and why else "")
+        level: Level = "fail" if more else "note"
+        yield Finding(cell, "", signal, str(before), str(after), level, told)
 
 
 def _text(value: float | None) -> str:

@@ -12,13 +12,16 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
-from harness.gate.workers import Worker, ask_all
+from harness.gate.workers import Broken, Worker, ask_all
 
 # fields of a line of /proc/stat, in hundredths of a second
 IDLE, IOWAIT, STEAL = 3, 4, 7
 COUNTED = 8  # what stands behind is counted in these already
+STAT = Path("/proc/stat")
+ATTEMPTS = 10
 CAN_PIN = sys.platform == "linux"
 
 
@@ -57,10 +60,21 @@ def usable() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if CAN_PIN else list(range(os.cpu_count() or 1))
 
 
+def _is_limited(group: Path = Path("/sys/fs/cgroup/cpu.max")) -> bool:
+    """Whether this is a container with a share of the machine's time.
+
+    The machine's counters are then of all its tenants, who take nothing from that share.
+    """
+    try:
+        return not group.read_text().startswith("max")
+    except OSError:
+        return False
+
+
 def read(workers: Mapping[str, Worker]) -> Reading:
     """Reads the clocks, with all workers at rest."""
     cpu_s = {side: told["cpu_s"] for side, told in ask_all(workers, do="rest").items()}
-    stolen_s, busy_s = counters(Path("/proc/stat"), usable())
+    stolen_s, busy_s = (0.0, 0.0) if _is_limited() else counters(STAT, usable())
     return Reading(time.monotonic(), stolen_s, busy_s, cpu_s)
 
 
@@ -91,14 +105,23 @@ def counters(stat: Path, cores: Iterable[int]) -> tuple[float, float]:
 def halves() -> tuple[frozenset[int], frozenset[int]] | None:
     """The usable cores in two equal halves; None where there is one core or no pinning.
 
-    Threads of one physical core stay on one side, where there is more than one such core.
+    Threads of one physical core stay on one side, unless there is only one such core. One
+    that is left over is nobody's.
     """
     cores = usable()
     if not CAN_PIN or len(cores) < 2:
         return None
-    ordered = sorted(cores, key=lambda core: (_physical(core), core))
-    middle = len(ordered) // 2
-    return frozenset(ordered[:middle]), frozenset(ordered[middle : 2 * middle])
+    groups: dict[int, list[int]] = {}
+    for core in cores:
+        groups.setdefault(_physical(core), []).append(core)
+    # those with as many threads, so that the halves are equal
+    size = max(map(len, groups.values()))
+    whole = [group for group in groups.values() if len(group) == size]
+    if len(whole) < 2:
+        whole = [[core] for core in cores]
+    half = len(whole) // 2
+    first, second = whole[:half], whole[half : 2 * half]
+    return frozenset(chain(*first)), frozenset(chain(*second))
 
 
 def _physical(core: int) -> int:
@@ -110,9 +133,34 @@ def _physical(core: int) -> int:
         return core
 
 
-def pin(worker: Worker, cores: Iterable[int]) -> None:
-    """Puts all threads of a worker on these cores."""
-    with suppress(OSError):  # that it died is said by its next answer
-        for task in Path(f"/proc/{worker.process.pid}/task").iterdir():
-            with suppress(OSError):  # a thread that has just ended
-                os.sched_setaffinity(int(task.name), cores)
+def pin(worker: Worker, cores: frozenset[int]) -> None:
+    """Puts all threads of a worker on these cores.
+
+    Raises:
+      Broken: the machine does not let them.
+    """
+    tasks = Path(f"/proc/{worker.process.pid}/task")
+    for _ in range(ATTEMPTS):  # a thread may be born meanwhile
+        for number in _threads(tasks):
+            with suppress(OSError):
+                os.sched_setaffinity(number, cores)
+        if all(_is_on(number, cores) for number in _threads(tasks)):
+            return
+    raise Broken(
+        f"the {worker.side}'s worker cannot be put on the cores {sorted(cores)}; "
+        "try --in-turn, which needs no pinning"
+    )
+
+
+def _threads(tasks: Path) -> list[int]:
+    try:
+        return [int(task.name) for task in tasks.iterdir()]
+    except OSError:  # that it died is said by its next answer
+        return []
+
+
+def _is_on(thread: int, cores: frozenset[int]) -> bool:
+    try:
+        return os.sched_getaffinity(thread) <= cores
+    except OSError:  # it has just ended
+        return True

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.children import timer
 from harness.errors import counted
 from harness.gate import probe
-from harness.gate.compare import Finding, cannot_have_slowed, compare, mechanism
+from harness.gate.compare import Finding, cannot_have_slowed, compare, is_new, mechanism
+from harness.gate.side import Side
 from harness.gate.signals import CellSignals, cell_signals
-from harness.gate.trees import Side
 
 PROBE = Path(probe.__file__)
 # processes that compile at a time: nothing here is timed
@@ -45,6 +49,7 @@ class CellOutcome:
     Attributes:
       unchanged: it cannot have become slower, so timing it is no use.
       mechanism: what could have made it slower, in words.
+      broken: why the base says nothing; empty if it does.
     """
 
     base: CellSignals
@@ -52,6 +57,11 @@ class CellOutcome:
     findings: Sequence[Finding]
     unchanged: bool
     mechanism: str
+    broken: str = ""
+
+    @property
+    def is_new(self) -> bool:
+        return is_new(self.base, self.head)
 
 
 def look(
@@ -59,46 +69,91 @@ def look(
 ) -> list[CellOutcome]:
     """Compiles every cell on both sides, twice on the base, and compares."""
     note(f"compiling {counted(len(question.cells), 'cell')}: the base twice, the head once")
+    asked = _Asked(question, note)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        told = list(pool.map(lambda side: ask(side, question), (base, base, head)))
-    return [
-        CellOutcome(
-            base=one, head=other, findings=compare(one, again, other),
-            unchanged=cannot_have_slowed(one, other), mechanism=mechanism(one, other),
-        )
-        for one, again, other in zip(*told, strict=True)
-    ]  # fmt: skip
+        try:
+            told = list(pool.map(asked.ask, (base, base, head)))
+        except BaseException:
+            asked.end()  # an interrupt comes to this thread alone
+            raise
+    return [outcome(*cell) for cell in zip(*told, strict=True)]
 
 
-def ask(side: Side, question: Question) -> list[CellSignals]:
-    """What the probe says of each cell on one side; cells behind its death have an error."""
-    asked = {
-        "cells": [{"dataset": d, "model": m} for d, m in question.cells],
-        "plugins": list(question.plugins(side)),
-        "recipe": dict(question.recipe),
-        "roots": [str(root) for root in side.roots],
-    }
-    # -P: beside the probe lie files with names of the standard library
-    patience_s = PATIENCE_S * max(1, len(question.cells))
-    said, reason = _said([side.python, "-P", str(PROBE)], json.dumps(asked), side, patience_s)
-    answers = [json.loads(line) for line in said.splitlines() if line.endswith("}")]
-    missing = asked["cells"][len(answers) :]
-    return [
-        cell_signals(answer)
-        for answer in [*answers, *({"cell": cell, "error": reason} for cell in missing)]
-    ]
+def outcome(base: CellSignals, again: CellSignals, head: CellSignals) -> CellOutcome:
+    """What three compilations of a cell come to."""
+    new = is_new(base, head)
+    return CellOutcome(
+        base=base, head=head, findings=compare(base, again, head),
+        unchanged=new or cannot_have_slowed(base, head), mechanism=mechanism(base, head),
+        broken="" if new else base.error or again.error,
+    )  # fmt: skip
 
 
-def _said(command: list[str], asked: str, side: Side, patience_s: float) -> tuple[str, str]:
-    """What the process answered, and why that may not be all."""
-    try:
-        done = subprocess.run(
-            command, input=asked, text=True, capture_output=True, timeout=patience_s,
-            env=side.environment(), cwd=side.folder,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as late:
-        said = late.stdout or b""
-        text = said if isinstance(said, str) else said.decode(errors="replace")
-        return text, f"it was still compiling after {patience_s:g} s"
-    last = (done.stderr.strip().splitlines() or [""])[-1]
-    return done.stdout, f"the process that compiles died (exit {done.returncode}) {last}"
+@dataclass
+class _Asked:
+    """The processes that are asked, and how many answers have come."""
+
+    question: Question
+    note: Callable[[str], None]
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+    answers: int = 0
+    ended: bool = False
+
+    def ask(self, side: Side) -> list[CellSignals]:
+        """What the probe says of each cell; cells behind its death have an error."""
+        cells = [{"dataset": d, "model": m} for d, m in self.question.cells]
+        asked = {
+            "cells": cells,
+            "plugins": list(self.question.plugins(side)),
+            "recipe": dict(self.question.recipe),
+            **side.question(),
+        }
+        said, reason = self._said(side, json.dumps(asked))
+        missing = cells[len(said) :]
+        return [
+            cell_signals(answer)
+            for answer in [*said, *({"cell": cell, "error": reason} for cell in missing)]
+        ]
+
+    def _said(self, side: Side, asked: str) -> tuple[list[dict[str, Any]], str]:
+        """What the process answered, and why that may not be all."""
+        patience_s = PATIENCE_S * max(1, len(self.question.cells))
+        late = threading.Event()
+        with tempfile.TemporaryFile("w+", errors="replace") as errors:
+            # -P: beside the probe lie files with names of the standard library
+            process = subprocess.Popen(
+                [side.python, "-P", str(PROBE)], text=True, cwd=side.folder, stderr=errors,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=side.environment(),
+            )  # fmt: skip
+            self.processes.append(process)
+            if self.ended:
+                process.kill()
+
+            def give_up() -> None:
+                late.set()
+                process.kill()
+
+            with timer(patience_s, give_up), process:
+                answers = list(self._heard(process, asked))
+            errors.seek(0)
+            last = ([line.strip() for line in errors if line.strip()] or [""])[-1]
+        if late.is_set():
+            return answers, f"it was still compiling after {patience_s:g} s"
+        died = f"the process that compiles died (exit {process.returncode})"
+        return answers, f"{died} {last}".strip()
+
+    def _heard(self, process: subprocess.Popen[str], asked: str) -> Iterator[dict[str, Any]]:
+        assert process.stdin is not None and process.stdout is not None
+        with suppress(BrokenPipeError):  # that it died is said by what is missing
+            process.stdin.write(asked)
+            process.stdin.close()
+        for line in process.stdout:
+            if line.endswith("}\n"):
+                yield json.loads(line)
+                self.answers += 1
+                self.note(f"compiled {self.answers} of {3 * len(self.question.cells)}")
+
+    def end(self) -> None:
+        self.ended = True
+        for process in self.processes:
+            process.kill()

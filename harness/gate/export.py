@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
+import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -19,6 +21,8 @@ from harness.gate.verdict import CellVerdict, Verdict
 from harness.paths import write_atomically
 
 SCHEMA = 1
+# what no XML may have; a compiler's message might
+NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # what a verdict is in JUnit's words; a pass has none
 JUNIT = {
     Verdict.SLOWER: "failure", Verdict.CHANGED: "failure", Verdict.INVALID: "error",
@@ -30,10 +34,8 @@ def write(report: Report, path: Path) -> None:
     """Writes a report in the format that the file's name ends in.
 
     Raises:
-      UsageError: no format has that ending, or the file cannot be written.
+      UsageError: the file cannot be written.
     """
-    if path.suffix not in WRITERS:
-        raise UsageError(f"{str(path)!r}: expected a file named *{', *'.join(WRITERS)}")
     try:
         WRITERS[path.suffix](report, path)
     except OSError as error:
@@ -67,7 +69,7 @@ def _cell(cell: CellVerdict) -> dict[str, Any]:
         "base_ms": cell.base_ms,
         "head_ms": cell.head_ms,
         "pairs": cell.pairs,
-        "estimate": None if cell.estimate is None else asdict(cell.estimate),
+        "estimate": None if cell.estimate is None else _finite(asdict(cell.estimate)),
         "unchanged": outcome.unchanged,
         "mechanism": outcome.mechanism,
         "findings": [asdict(finding) for finding in outcome.findings],
@@ -87,7 +89,7 @@ def stored(report: Report) -> list[dict[str, Any]]:
         {
             "gate_id": gate_id, "cell": cell.cell, "started_at": report.started_at,
             "base": report.base, "head": report.head, "profile": report.profile,
-            "verdict": _own(report, cell).name.lower(), "reason": report.reason or cell.reason,
+            "verdict": cell.verdict.name.lower(), "reason": cell.reason,
             "pairs": cell.pairs, "base_ms": cell.base_ms, "head_ms": cell.head_ms,
             **_ratio(cell), **{name: report.place.get(name) for name in place},
         }
@@ -95,43 +97,38 @@ def stored(report: Report) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _own(report: Report, cell: CellVerdict) -> Verdict:
-    """A cell's verdict; of a measurement that broke nothing is believed."""
-    return report.verdict if report.verdict is Verdict.INVALID else cell.verdict
-
-
 def _ratio(cell: CellVerdict) -> dict[str, float | None]:
-    about = cell.estimate
-    if about is None:
-        return dict.fromkeys(("ratio", "ratio_low", "ratio_high", "visible"))
-    bounds = (about.low, about.high, about.visible)
-    low, high, visible = (value if math.isfinite(value) else None for value in bounds)
-    return {"ratio": about.ratio, "ratio_low": low, "ratio_high": high, "visible": visible}
+    names = {"ratio": "ratio", "low": "ratio_low", "high": "ratio_high", "visible": "visible"}
+    if cell.estimate is None:
+        return dict.fromkeys(names.values())
+    return {names[name]: value for name, value in _finite(asdict(cell.estimate)).items()}
+
+
+def _finite(values: dict[str, float]) -> dict[str, float | None]:
+    """JSON and the store know no infinity, which a bound of few pairs is."""
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 def _json(report: Report, path: Path) -> None:
-    write_atomically(path, (json.dumps(to_json(report), indent=1) + "\n").encode())
+    text = json.dumps(to_json(report), indent=1, allow_nan=False)
+    write_atomically(path, (text + "\n").encode())
 
 
 def _junit(report: Report, path: Path) -> None:
     """One test a cell: a slowdown is a failure, a broken measurement an error."""
+    kinds = [JUNIT.get(cell.verdict) for cell in report.cells]
     suite = ElementTree.Element(
-        "testsuite", name="harness gate", tests=str(len(report.cells)),
-        time=f"{report.seconds:.3f}",
+        "testsuite", name="harness gate", tests=str(len(kinds)),
+        failures=str(kinds.count("failure")), errors=str(kinds.count("error")),
+        skipped=str(kinds.count("skipped")), time=f"{report.seconds:.3f}",
     )  # fmt: skip
-    for cell in report.cells:
+    for cell, kind in zip(report.cells, kinds, strict=True):
         test = ElementTree.SubElement(
             suite, "testcase", name=cell.cell, classname="harness.gate"
         )
-        kind = JUNIT.get(cell.verdict)
         if kind:
-            told = ElementTree.SubElement(test, kind, message=cell.reason)
+            told = ElementTree.SubElement(test, kind, message=NO_XML.sub("?", cell.reason))
             told.set("type", WORDS[cell.verdict])
-    if report.reason:
-        test = ElementTree.SubElement(
-            suite, "testcase", name="measurement", classname="harness.gate"
-        )
-        ElementTree.SubElement(test, "error", message=report.reason)
     content = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
     write_atomically(path, content)
 
@@ -148,14 +145,24 @@ def blocks(report: Report) -> Iterator[dict[str, Any]]:
                     }  # fmt: skip
 
 
+def check(path: Path) -> None:
+    """Whether a report can be written there, before anything is measured.
+
+    Raises:
+      UsageError: no format has that ending, it is a folder, or a library is missing.
+    """
+    if path.suffix not in WRITERS:
+        raise UsageError(f"{str(path)!r}: expected a file named *{', *'.join(WRITERS)}")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; give the name of a file")
+    if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise UsageError("Parquet needs pyarrow; run pip install 'model-zoo-harness[parquet]'")
+
+
 def _parquet(report: Report, path: Path) -> None:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise UsageError(
-            "Parquet needs pyarrow; run pip install 'model-zoo-harness[parquet]'"
-        ) from None
+    import pyarrow
+    import pyarrow.parquet
+
     table = pyarrow.Table.from_pylist(list(blocks(report)))
     pyarrow.parquet.write_table(table, path)
 

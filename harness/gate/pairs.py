@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.gate.blocks import Pair
-from harness.gate.trees import Side
+from harness.gate.side import Side
 from harness.gate.ways import KERNELS, Way, Work
 from harness.gate.workers import Broken, Worker, ask_all, started
 

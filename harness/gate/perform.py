@@ -9,20 +9,25 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness import machine
-from harness.gate import acknowledged, deterministic, verdict
+from harness.errors import counted
+from harness.gate import acknowledged, controls, deterministic, verdict
 from harness.gate.acknowledged import Acknowledgement
 from harness.gate.blocks import Pair
 from harness.gate.compare import slower
 from harness.gate.deterministic import CellOutcome, Question
 from harness.gate.pairs import Pairing, scout
+from harness.gate.side import Side
 from harness.gate.statistics import Look, looks_for
-from harness.gate.trees import Side
 from harness.gate.verdict import CellVerdict, Verdict
 from harness.gate.ways import InTurn, Way, fitting
 from harness.gate.workers import Broken
 
 # the controls: a cell's base beside itself, and beside itself with a tenth more work
 ITSELF, KNOWN = "beside itself", "known slowdown"
+UNSEEN = (
+    "no file of this repository was imported, so nothing of it was compared; name your models "
+    "with --model, and plugin files with --plugin"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +86,7 @@ def gate(
     """
     start = time.monotonic()
     outcomes = deterministic.look(base, head, question, note=note)
+    seen = any(o.base.sources or o.head.sources for o in outcomes)
     accepted = {o.base.cell: _acknowledged(o, wanted) for o in outcomes}
     cells = [verdict.without_clock(o, accepted[o.base.cell]) for o in outcomes]
     devices = {o.head.device_kind or o.base.device_kind for o in outcomes} - {""}
@@ -89,13 +95,15 @@ def gate(
         verdict.overall(cells), cells, base.revision, head.revision,
         profile=settings.profile, seed=settings.seed, place=place,
     )  # fmt: skip
+    if not seen and report.verdict is Verdict.PASS:
+        report = everywhere(report, Verdict.INVALID, UNSEEN, [c.cell for c in cells])
     to_time = [o for o in outcomes if not o.unchanged]
     if settings.deterministic or report.verdict is not Verdict.PASS or not to_time:
         return replace(report, seconds=time.monotonic() - start)
-    reasons = {o.base.cell: _may_be_slower(o, accepted[o.base.cell], wanted) for o in to_time}
-    reasons = {cell: reason for cell, reason in reasons.items() if reason}
+    found = {o.base.cell: _allowance(o, wanted) for o in to_time}
+    allowed = {cell: allowance for cell, allowance in found.items() if allowance}
     way = InTurn() if settings.in_turn else fitting(devices)
-    timed = _Timing(base, head, question, to_time, settings, note, start, reasons, way)
+    timed = _Timing(base, head, question, to_time, settings, note, start, allowed, way)
     report = timed.decide(replace(report, way=way.words))
     return replace(report, seconds=time.monotonic() - start)
 
@@ -107,12 +115,20 @@ def _acknowledged(outcome: CellOutcome, wanted: Sequence[Acknowledgement]) -> di
     return {words: reason for words, reason in reasons.items() if reason}
 
 
-def _may_be_slower(
-    outcome: CellOutcome, accepted: Mapping[str, str], wanted: Sequence[Acknowledgement]
-) -> str:
-    """Why somebody wants what may make a cell slower: more work, or exactly this code."""
-    timed = acknowledged.reason_for(slower(outcome.base, outcome.head, words=""), wanted)
-    return "; ".join(dict.fromkeys([*accepted.values(), *([timed] if timed else [])]))
+def _allowance(
+    outcome: CellOutcome, wanted: Sequence[Acknowledgement]
+) -> acknowledged.Allowance | None:
+    slow = slower(outcome.base, outcome.head, words="")
+    return acknowledged.allowance(outcome.findings, slow, wanted)
+
+
+def everywhere(report: Report, found: Verdict, reason: str, cells: Sequence[str]) -> Report:
+    """A report whose verdict holds for these cells, whatever they say themselves."""
+    told = [
+        replace(cell, verdict=found, reason=reason) if cell.cell in cells else cell
+        for cell in report.cells
+    ]
+    return replace(report, verdict=found, reason=reason, cells=told)
 
 
 @dataclass
@@ -126,7 +142,7 @@ class _Timing:
     settings: Settings
     note: Callable[[str], None]
     start: float
-    wanted: Mapping[str, str]
+    wanted: Mapping[str, acknowledged.Allowance]
     way: Way
     pairs: list[list[Pair]] = field(default_factory=list)
     controls: list[list[Pair]] = field(default_factory=list)
@@ -147,24 +163,36 @@ class _Timing:
                 self._one_more(cells)
         except Broken as error:
             return self._invalid(report, str(error))
+        why = self._unclear()
         if not self.pairs:
-            reason = "the budget was spent before a pair was measured"
-            return replace(report, verdict=Verdict.INCONCLUSIVE, reason=reason)
-        why = verdict.broken(self.pairs, self.controls, seed=self.settings.seed)
-        if why:
-            return self._invalid(report, why)
+            return self._all(report, Verdict.INCONCLUSIVE, why)
+        broken = controls.broken(self.pairs, self.controls, seed=self.settings.seed)
+        if broken:
+            return self._invalid(report, broken)
         timed = {cell.cell: cell for cell in self._verdicts()}
         told = [timed.get(cell.cell, cell) for cell in report.cells]
-        return replace(
+        report = replace(
             report, cells=told, verdict=verdict.overall(told), pairs=self.pairs,
             controls=self.controls,
         )  # fmt: skip
+        return self._all(report, Verdict.INCONCLUSIVE, why) if why else report
+
+    def _unclear(self) -> str:
+        """Why the pairs say nothing though nothing is broken; empty if they do."""
+        if not self.pairs:
+            return "the budget was spent before a pair was measured; give more with --budget"
+        if controls.found_known(self.controls, seed=self.settings.seed):
+            return ""
+        rounds = counted(len(self.controls), "round")
+        return f"not even a known slowdown of 10 % shows in {rounds}; give more with --budget"
 
     def _invalid(self, report: Report, reason: str) -> Report:
-        return replace(
-            report, verdict=Verdict.INVALID, reason=reason, pairs=self.pairs,
-            controls=self.controls,
-        )  # fmt: skip
+        return self._all(report, Verdict.INVALID, reason)
+
+    def _all(self, report: Report, found: Verdict, reason: str) -> Report:
+        cells = [outcome.base.cell for outcome in self.outcomes]
+        told = replace(report, pairs=self.pairs, controls=self.controls)
+        return everywhere(told, found, reason, cells)
 
     def _one_more(self, cells: Sequence[str]) -> None:
         """A pair of both sides, and one of the base beside itself for the controls."""
@@ -192,12 +220,14 @@ class _Timing:
 
     def _progress(self) -> str:
         """How far it is, and how long it takes to the next look at the pairs."""
-        count, looks = len(verdict.usable(self.pairs)), [look.pairs for look in self.looks]
+        count, looks = self._count(), [look.pairs for look in self.looks]
         text = f"pair {count} of at most {looks[-1]}"
         ahead = [pairs for pairs in looks if pairs > count]
         if not ahead or not count:
             return text
-        left = [self._each_s() * (pairs - count) / 60 for pairs in (ahead[0], looks[-1])]
+        budget_s = self.settings.budget_s - (time.monotonic() - self.start)
+        left = [min(self._each_s() * (pairs - count), budget_s) / 60
+                for pairs in (ahead[0], looks[-1])]  # fmt: skip
         return f"{text}; next look in {left[0]:.1f} min, the last in {left[1]:.1f} min"
 
     def _each_s(self) -> float:
@@ -226,20 +256,28 @@ class _Timing:
     def _verdicts(self) -> list[CellVerdict]:
         return verdict.with_clock(
             self.outcomes, self.pairs, profile=self.settings.profile,
-            seed=self.settings.seed, steps=self.steps, wanted=self.wanted,
+            seed=self.settings.seed, wanted=self.wanted,
         )  # fmt: skip
 
     def _known(self) -> bool:
-        """Whether a look is due and leaves no cell open."""
-        count = len(verdict.usable(self.pairs))
+        """Whether a look is due, and the controls and the cells have an answer."""
+        count = self._count()
         if count == self.looks[-1].pairs:
             return True
         if count not in [look.pairs for look in self.looks]:
             return False
-        return all(c.verdict is not Verdict.INCONCLUSIVE for c in self._verdicts())
+        if not controls.found_known(self.controls, seed=self.settings.seed):
+            return False
+        found = [cell.verdict for cell in self._verdicts()]
+        # one that is slower decides, whatever the others come to
+        return Verdict.SLOWER in found or Verdict.INCONCLUSIVE not in found
+
+    def _count(self) -> int:
+        """Rounds in which everything could be measured."""
+        return min(len(verdict.usable(self.pairs)), len(verdict.usable(self.controls)))
 
     def _hopeless(self) -> bool:
-        return verdict.hopeless(self.pairs) or verdict.hopeless(self.controls)
+        return controls.hopeless(self.pairs) or controls.hopeless(self.controls)
 
     def _time_left(self) -> bool:
         """Whether one more pair like those so far ends within the budget."""

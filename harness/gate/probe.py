@@ -15,8 +15,10 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import platform
 import re
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,12 +35,37 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a plugin prints must not stand between the answers
     question = json.load(sys.stdin)
+    stay_inside(question)
     for cell in question["cells"]:
         try:
             answer = describe(cell, question)
         except Exception as error:  # the other cells can still be told
-            answer = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
+            answer = {"error": said(error), "absent": type(error).__name__ == "UnknownName"}
         print(json.dumps({"cell": cell, **answer}), file=answers, flush=True)
+
+
+def said(error: Exception) -> str:
+    """An exception in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def stay_inside(question: dict[str, Any]) -> None:
+    """Takes the repository itself off the import path, which a side's tree stands for.
+
+    An editable installation or an inherited PYTHONPATH has put it there: what the tree lacks
+    would be found in the working tree, and the wrong code measured.
+    """
+    sys.path[:] = [entry for entry in sys.path if not entry or not foreign(entry, question)]
+
+
+def foreign(file: str, question: dict[str, Any]) -> bool:
+    """Whether a path is the repository's and not of the side's tree."""
+    path, origin = Path(file).resolve(), question["origin"]
+    if origin is None or not path.is_relative_to(origin):
+        return False
+    # an environment may lie in the repository, and the tree too, where TMPDIR does
+    good = [sys.prefix, sys.base_prefix, *question["roots"]]
+    return not any(path.is_relative_to(Path(folder).resolve()) for folder in good)
 
 
 def describe(cell: dict[str, str], question: dict[str, Any]) -> dict[str, Any]:
@@ -47,9 +74,10 @@ def describe(cell: dict[str, str], question: dict[str, Any]) -> dict[str, Any]:
 
     import harness
     from harness import assemble, engine
+    from harness.events import Measured
     from harness.recipe import Recipe
 
-    plugins = question["plugins"]
+    plugins = present(question)
     check(plugins)
     dataset = harness.load_dataset(cell["dataset"], plugins=plugins)
 
@@ -61,10 +89,11 @@ def describe(cell: dict[str, str], question: dict[str, Any]) -> dict[str, Any]:
     per_epoch = max(1, len(splits.train) // recipe.batch_size)
     recipe = replace(recipe, epochs=-(-STEPS // per_epoch))
     prepared = assemble.prepare(build(), dataset, recipe, seed=0, emit=lambda event: None)
-    said: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
 
     def hear(event: Any) -> None:
-        said.update(getattr(event, "values", {}))
+        if isinstance(event, Measured):
+            measured.update(event.values)
 
     with transfers_noted() as transfers:
         engine.fit(build(), dataset, recipe, seed=0, emit=hear)
@@ -73,14 +102,24 @@ def describe(cell: dict[str, str], question: dict[str, Any]) -> dict[str, Any]:
             "train": facts(prepared.trainer.compiled),
             "eval": facts(prepared.final.compiled),
         },
-        "recompiles": said.get("recompiles"),
-        "recompiled": said.get("recompiled"),
-        "transfers": transfers,
-        "params_hash": said.get("params_hash"),
+        "recompiles": measured.get("recompiles"),
+        "recompiled": measured.get("recompiled"),
+        "transfers": transfers if transfers_are_told() else None,
         "device_kind": jax.devices()[0].device_kind,
-        "sources": sources([Path(root) for root in question["roots"]]),
-        "packages": {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()},
+        "sources": sources(question),
+        "packages": packages(),
     }
+
+
+def present(question: dict[str, Any]) -> list[str]:
+    """The plugin files that this side has: one may be new in the other."""
+    return [file for file in question["plugins"] if Path(file).exists()]
+
+
+def packages() -> dict[str, str]:
+    """What is installed, with its versions, and the Python itself."""
+    found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
+    return {**found, "Python": platform.python_version()}
 
 
 @contextmanager
@@ -111,6 +150,16 @@ def transfers_noted() -> Iterator[dict[str, int]]:
                     sys.stderr.write(line)  # whatever else was said there
                 else:
                     found[way[1]] = found.get(way[1], 0) + 1
+
+
+def transfers_are_told() -> bool:
+    """Whether a transfer that is certain shows, or something keeps JAX from noting it."""
+    import jax
+    import numpy as np
+
+    with transfers_noted() as found:
+        jax.jit(lambda value: value + 1)(np.ones(1, np.float32)).block_until_ready()
+    return bool(found)
 
 
 def check(plugins: list[str]) -> None:
@@ -144,17 +193,40 @@ def facts(program: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def sources(roots: list[Path]) -> dict[str, str]:
-    """The files under the roots that this process has imported, with their hashes."""
+def sources(question: dict[str, Any]) -> dict[str, str]:
+    """The side's own files that this process has imported, with their hashes.
+
+    They are named by their place in the side's tree; without a tree all imported files count,
+    but those of Python itself, by their place on the import path.
+
+    Raises:
+      ImportError: something was imported from the repository itself.
+    """
     found: dict[str, str] = {}
-    for module in list(sys.modules.values()):
+    for title, module in list(sys.modules.items()):
         name = getattr(module, "__file__", None)
         path = Path(name).resolve() if name else None
-        for root in roots:
-            if path is not None and path.is_relative_to(root.resolve()) and path.is_file():
-                inside = str(path.relative_to(root.resolve()))
-                found[inside] = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        # this file itself is the driver's
+        if path is None or title == "__main__" or not path.is_file():
+            continue
+        if foreign(str(path), question):
+            raise ImportError(f"{path} was imported, which is not of this side's tree")
+        place = place_of(path, question)
+        if place:
+            found[place] = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     return found
+
+
+def place_of(path: Path, question: dict[str, Any]) -> str:
+    """Where a file is in its side, empty if it is none of the side's."""
+    roots = [Path(root).resolve() for root in question["roots"]]
+    if not roots:
+        library = Path(sysconfig.get_path("stdlib")).resolve()
+        if path.is_relative_to(library) and "site-packages" not in path.parts:
+            return ""
+        roots = [Path(entry).resolve() for entry in sys.path if entry]
+    inside = [path.relative_to(root) for root in roots if path.is_relative_to(root)]
+    return str(min(inside, key=lambda place: len(place.parts))) if inside else ""
 
 
 if __name__ == "__main__":

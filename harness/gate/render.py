@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import tabulate
 
 from harness.gate.perform import Report
 from harness.gate.signals import CellSignals
+from harness.gate.statistics import Estimate
 from harness.gate.verdict import CellVerdict, Verdict
 from harness.machine import summary
 
@@ -80,11 +82,16 @@ def line(cell: CellVerdict) -> list[str]:
     if about is not None:
         timed = [
             f"{cell.base_ms:.3g}", f"{cell.head_ms:.3g}", f"{about.ratio:.3f}",
-            f"{about.low:.3f} to {about.high:.3f}", str(cell.pairs), f"{about.visible:.1%}",
+            _interval(about), str(cell.pairs),
+            f"{about.visible:.1%}" if math.isfinite(about.visible) else "-",
         ]  # fmt: skip
     program = "changed" if _hashes(base) != _hashes(head) else "equal"
     deltas = [_delta(base, head, name) for name in NUMBERS]
     return [cell.cell, *timed, program, *deltas, WORDS[cell.verdict]]
+
+
+def _interval(about: Estimate) -> str:
+    return f"{about.low:.3f} to {about.high:.3f}" if math.isfinite(about.high) else "-"
 
 
 def _hashes(side: CellSignals) -> Mapping[str, str]:

@@ -64,6 +64,7 @@ class CellSignals:
       sources: files of the side that were imported, with the hash of each.
       packages: installed distributions with their versions.
       error: why there are no signals.
+      absent: the side has no such data set or model.
     """
 
     cell: str
@@ -75,13 +76,14 @@ class CellSignals:
     packages: Mapping[str, str] | None = None
     device_kind: str = ""
     error: str = ""
+    absent: bool = False
 
 
 def cell_signals(answer: Mapping[str, Any]) -> CellSignals:
     """What one line of the probe's says."""
     cell = f"{answer['cell']['dataset']} x {answer['cell']['model']}"
     if "error" in answer:
-        return CellSignals(cell, {}, error=answer["error"])
+        return CellSignals(cell, {}, error=answer["error"], absent=answer.get("absent", False))
     return CellSignals(
         cell=cell,
         programs={name: program_signals(told) for name, told in answer["programs"].items()},

@@ -21,7 +21,7 @@ import select
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, TextIO
 
 # more epochs than any driver asks for
@@ -41,7 +41,10 @@ class Turns:
     def __init__(
         self, orders: TextIO, answers: TextIO, sources: Callable[[], dict[str, str]]
     ) -> None:
+        from harness.events import Phase
+
         self.orders, self.answers, self.sources = orders, answers, sources
+        self.phase, self.steps = Phase, 0
         self.kernels = kernels()
         self.left = self.asked = 0
         self.beyond = False
@@ -50,7 +53,7 @@ class Turns:
 
     def hear(self, event: Any) -> None:
         """The engine's events: an epoch begins where it says that it trains."""
-        if type(event).__name__ != "Phase" or event.name != "train":
+        if not isinstance(event, self.phase) or event.name != "train":
             return
         if self.left > 1:
             self.left -= 1
@@ -71,6 +74,7 @@ class Turns:
         return {
             "s": seconds,
             "epochs": self.asked,
+            "steps": self.steps * self.asked,
             "switches": switches - self.usage[0],
             "cpu_s": cpu_s - self.usage[1],
         }
@@ -134,15 +138,18 @@ def _fastest(run: Callable[[], None]) -> float:
 def train(cell: dict[str, Any], question: dict[str, Any], turns: Turns) -> None:
     """Trains one cell, block by block, until the driver has enough of it."""
     import harness
-    from harness import engine
+    from harness import assemble, engine
     from harness.recipe import Recipe
 
     plugins = question["plugins"]
     dataset = harness.load_dataset(cell["dataset"], plugins=plugins)
     model = harness.build_model(cell["model"], data=dataset.spec, seed=0, plugins=plugins)
     # short epochs, so that a block has many and a share of them is a whole number
-    limit = cell["steps"] * Recipe(**question["recipe"]).batch_size
-    recipe = Recipe(**{**question["recipe"], "limit": limit, "epochs": ENDLESS})
+    told = Recipe(**question["recipe"])
+    limit = min(cell["steps"] * told.batch_size, told.limit or sys.maxsize)
+    recipe = replace(told, limit=limit, epochs=ENDLESS)
+    # the data may have fewer
+    turns.steps = len(assemble.make_splits(dataset, recipe).train) // recipe.batch_size
     engine.fit(model, dataset, recipe, seed=0, emit=turns.hear)
 
 
@@ -152,9 +159,10 @@ def main() -> None:
     orders = sys.stdin
     question = json.loads(orders.readline())
     # the probe's own lines: what was compiled and what is timed are compared by them
-    hashed = runpy.run_path(question["probe"])["sources"]
-    roots = [Path(root) for root in question["roots"]]
-    turns = Turns(orders, answers, lambda: hashed(roots))
+    probe = runpy.run_path(question["probe"])
+    probe["stay_inside"](question)
+    question["plugins"] = probe["present"](question)
+    turns = Turns(orders, answers, lambda: probe["sources"](question))
     for cell in question["cells"]:
         turns.left, turns.beyond = 0, False
         try:
@@ -163,7 +171,7 @@ def main() -> None:
             if str(stop) == "exit":
                 return
         except Exception as error:
-            turns.say({"error": f"{type(error).__name__}: {error}".splitlines()[0]})
+            turns.say({"error": probe["said"](error)})
             return
 
 

@@ -1,4 +1,4 @@
-"""The two sides of a gate: a source tree and a Python each.
+"""The two sides of a gate as source trees, taken from git.
 
 The base is a commit, checked out into a git worktree of its own; the head is a commit too, or
 a copy of the working tree with whatever is not committed. Both lie in one temporary
@@ -7,60 +7,35 @@ folder under names of one length, because even the length of a path has moved ti
 
 from __future__ import annotations
 
-import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.gate.side import Side
 
-# where both sides agree in all of these, one environment serves both
-DECLARED = (
-    "pyproject.toml", "setup.py", "setup.cfg", "uv.lock", "poetry.lock", "pdm.lock",
-    "requirements.txt",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Side:
-    """One side of a comparison.
-
-    Attributes:
-      name: "base" or "head".
-      revision: what it is, for a reader: a commit, "working tree", or an environment.
-      python: the interpreter that runs it.
-      roots: folders that are put in front of its import path, and whose files are its own.
-      folder: its source tree; None where the side is an environment.
-    """
-
-    name: str
-    revision: str
-    python: str
-    roots: tuple[Path, ...]
-    folder: Path | None = None
-
-    def environment(self) -> dict[str, str]:
-        """The environment of its processes."""
-        before = os.environ.get("PYTHONPATH")
-        path = [str(root) for root in self.roots if self.folder is not None]
-        joined = os.pathsep.join([*path, *([before] if before else [])])
-        return {**os.environ, "PYTHONPATH": joined}
+# a way to a commit, or the start of its hash: no name that a remote knows
+UNKNOWN_TO_A_REMOTE = re.compile(r"[~^@:]|^[0-9a-f]{4,39}$|^HEAD$")
 
 
 @contextmanager
-def from_git(repository: Path, base: str, head: str | None) -> Iterator[tuple[Side, Side]]:
+def from_git(
+    repository: Path, base: str, head: str | None, *, note: Callable[[str], None]
+) -> Iterator[tuple[Side, Side]]:
     """Two revisions of the repository that a folder lies in; no head is the working tree.
 
     Raises:
-      UsageError: this is no repository, or it has no such revision.
+      UsageError: this is no repository, it has no such revision, or there is no room.
     """
-    top = Path(_git(repository, "rev-parse", "--show-toplevel"))
+    top = top_of(repository)
     inside = import_roots(top)
+    if (top / ".gitmodules").is_file():
+        note("note: submodules are not checked out, on neither side")
     with tempfile.TemporaryDirectory(prefix="harness-gate-") as folder, ExitStack() as stack:
         sides = []
         for name, revision in (("base", base), ("head", head)):
@@ -73,41 +48,17 @@ def from_git(repository: Path, base: str, head: str | None) -> Iterator[tuple[Si
                 stack.enter_context(_worktree(top, tree, commit))
                 told = f"{revision} ({commit[:10]})" if revision != commit else commit[:10]
             roots = tuple(tree / place for place in inside if (tree / place).is_dir())
-            sides.append(Side(name, told, sys.executable, roots, tree))
+            sides.append(Side(name, told, sys.executable, roots, tree, top))
         yield sides[0], sides[1]
 
 
-def from_environments(base: str, head: str) -> tuple[Side, Side]:
-    """Two environments, by their interpreters; what is installed in each is compared."""
-    return _environment("base", base), _environment("head", head)
-
-
-def _environment(name: str, python: str) -> Side:
-    return Side(name, python, _absolute(python), (_site_packages(name, python),))
-
-
-def _absolute(python: str) -> str:
-    """An interpreter from everywhere; its links stay, an environment is known by them."""
-    return os.path.abspath(python) if os.sep in python else python
-
-
-def _site_packages(name: str, python: str) -> Path:
-    """Where an environment's packages are, which shows that its interpreter runs.
+def top_of(folder: Path) -> Path:
+    """The repository that a folder lies in.
 
     Raises:
-      UsageError: it does not.
+      UsageError: it lies in none.
     """
-    program = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    try:
-        done = subprocess.run([python, "-c", program], capture_output=True, text=True)
-    except OSError as error:
-        raise UsageError(
-            f"--{name}-env {python!r} cannot be run ({error.strerror}); expected the path of "
-            "an environment's python"
-        ) from None
-    if done.returncode:
-        raise UsageError(f"--{name}-env {python!r} is no working Python; expected its path")
-    return Path(done.stdout.strip())
+    return Path(_git(folder, "rev-parse", "--show-toplevel")).resolve()
 
 
 def import_roots(top: Path) -> list[Path]:
@@ -118,10 +69,10 @@ def import_roots(top: Path) -> list[Path]:
     found = [Path("."), Path("src")]
     for entry in sys.path:
         path = Path(entry).resolve() if entry else None
-        if path is None or not path.is_dir() or not path.is_relative_to(top.resolve()):
+        if path is None or not path.is_dir() or not path.is_relative_to(top):
             continue
         if "site-packages" not in path.parts:
-            found.append(path.relative_to(top.resolve()))
+            found.append(path.relative_to(top))
     return list(dict.fromkeys(found))
 
 
@@ -137,11 +88,19 @@ def resolve(top: Path, revision: str) -> str:
         return done.stdout.strip()
     if _git(top, "rev-parse", "--is-shallow-repository") == "true":
         raise UsageError(
-            f"revision {revision!r} is not in this shallow clone; run "
-            f"`git fetch --depth=1 origin {revision}` for a branch or tag, or "
-            "`git fetch --unshallow`"
+            f"revision {revision!r} is not in this shallow clone; {fetch(revision)}"
         )
     raise UsageError(f"no revision {revision!r} in {top}; give a commit, a branch or a tag")
+
+
+def fetch(revision: str) -> str:
+    """How to bring a revision into a shallow clone, in words."""
+    name = revision.removeprefix("origin/")
+    if UNKNOWN_TO_A_REMOTE.search(name):
+        return "run `git fetch --unshallow`"
+    if revision != name:
+        return f"run `git fetch --depth=1 origin {name}:refs/remotes/origin/{name}`"
+    return f"run `git fetch --depth=1 origin {name}` and name it FETCH_HEAD"
 
 
 @contextmanager
@@ -154,74 +113,33 @@ def _worktree(top: Path, tree: Path, commit: str) -> Iterator[None]:
 
 
 def copy_working_tree(top: Path, tree: Path) -> None:
-    """Copies all files that git knows, changed or not, and those that it does not ignore."""
-    listed = _run(top, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    for name in filter(None, listed.stdout.split("\0")):
-        source, target = top / name, tree / name
-        if source.is_file():  # a deleted file is still listed
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target)
-
-
-def equipped(
-    base: Side, head: Side, pythons: tuple[str | None, str | None], stack: ExitStack,
-    *, note: Callable[[str], None],
-) -> tuple[Side, Side]:  # fmt: skip
-    """Both sides with the Python that runs them.
-
-    Where the trees declare other packages and no Python is given, each side gets an
-    environment of its own, which lives as long as the stack.
-    """
-    assert base.folder is not None and head.folder is not None
-    differ = declarations_differ(base.folder, head.folder)
-    found = []
-    for side, python in zip((base, head), pythons, strict=True):
-        if python is not None:
-            _site_packages(side.name, python)
-        if python is None and differ:
-            note(f"installing the {side.name}: the two sides declare other packages")
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-gate-"))
-            side = with_environment(side, Path(folder) / side.name)
-        found.append(side if python is None else replace(side, python=_absolute(python)))
-    return found[0], found[1]
-
-
-def declarations_differ(base: Path, head: Path) -> bool:
-    """Whether the two trees ask for other packages."""
-    return any(_content(base / name) != _content(head / name) for name in DECLARED)
-
-
-def _content(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
-
-
-def with_environment(side: Side, folder: Path) -> Side:
-    """The side with an environment of its own, in which its tree is installed.
+    """Copies all files that git knows, changed or not, and those that it does not ignore.
 
     Raises:
-      UsageError: pip could not install it; ends with what pip said.
+      UsageError: a file cannot be read, or there is no room.
     """
-    assert side.folder is not None
-    for command in (
-        [sys.executable, "-m", "venv", str(folder)],
-        [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet",
-         "--editable", str(side.folder)],
-    ):  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            said = (done.stderr or done.stdout).strip().splitlines()
+    listed = _git(top, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    tree.mkdir()
+    for name in filter(None, listed.split("\0")):
+        source, target = top / name, tree / name
+        # a deleted file is still listed; a link stays a link, also one to a folder
+        if not source.is_symlink() and not source.is_file():
+            continue
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
+        except OSError as error:
             raise UsageError(
-                f"the {side.name} ({side.revision}) cannot be installed: {said[-1]}; give an "
-                f"environment that has it with --{side.name}-env"
-            )
-    return replace(side, python=str(folder / "bin" / "python"))
+                f"{source} cannot be copied to {tree} ({error.strerror}); the head is a copy "
+                "of the working tree in the temporary folder, which TMPDIR names"
+            ) from None
 
 
 def plugin_files(side: Side, repository: Path, files: Sequence[str]) -> list[str]:
     """Plugin files as the side has them: those of the repository from its own tree."""
     if side.folder is None:
         return [str(Path(file).absolute()) for file in files]
-    top = Path(_git(repository, "rev-parse", "--show-toplevel")).resolve()
+    top = top_of(repository)
     return [
         str(side.folder / path.relative_to(top) if path.is_relative_to(top) else path)
         for path in (Path(file).resolve() for file in files)
@@ -242,8 +160,10 @@ def _git(folder: Path, *words: str) -> str:
 def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            ["git", "-C", str(folder), *words], capture_output=True, text=True
-        )
+            ["git", "-C", str(folder), *words], capture_output=True, text=True,
+            # a file name may be any bytes
+            encoding=sys.getfilesystemencoding(), errors="surrogateescape",
+        )  # fmt: skip
     except OSError:
         raise UsageError(
             "git is not installed; install it, or compare two environments with --base-env "

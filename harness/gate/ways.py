@@ -9,7 +9,8 @@ is one core.
 
 Measured on a machine of two cores, pairs at once vary by half as much
 (`benchmarks/results/gate.md`). What they cannot see is a program that makes worse use of all
-cores together.
+cores together; and what takes more of a cache or a bus that both sides share slows the
+other side too, so that the ratio is nearer to one than it would be alone.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ def _unpinned_at_the_end(workers: Workers) -> Iterator[None]:
         yield
     finally:
         for worker in workers.values():
-            pin(worker, usable())
+            pin(worker, frozenset(usable()))
 
 
 def _made(
@@ -129,7 +130,8 @@ def _made(
 ) -> Block:
     return Block(
         side=side, seconds=told["s"], epochs=work.epochs, done=int(told["epochs"]),
-        steal=used.steal, idle_cpu=idle, others=used.others, switches=int(told["switches"]),
+        steps=int(told["steps"] // told["epochs"]), steal=used.steal, idle_cpu=idle,
+        others=used.others, switches=int(told["switches"]),
     )  # fmt: skip
 
 

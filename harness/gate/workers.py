@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from harness.allocator import worker_environment
 from harness.children import timer
 from harness.gate import probe, timed
-from harness.gate.trees import Side
+from harness.gate.side import Side
 from harness.worker import compilation_cache
 
 TIMED, PROBE = Path(timed.__file__), Path(probe.__file__)
@@ -32,6 +33,7 @@ class Worker:
 
     side: str
     process: subprocess.Popen[str]
+    errors: IO[str]
 
     def ask(self, **order: Any) -> dict[str, Any]:
         """Sends one order and waits for its answer.
@@ -55,11 +57,16 @@ class Worker:
         if not line:
             code = self.process.wait()
             how = f"gave no answer for {PATIENCE_S:g} s" if late.is_set() else f"died ({code})"
-            raise Broken(f"the {self.side}'s worker {how}")
+            raise Broken(" ".join([f"the {self.side}'s worker {how}", *self.last_words()]))
         values = json.loads(line)
         if "error" in values:
             raise Broken(f"the {self.side}'s worker failed: {values['error']}")
         return values
+
+    def last_words(self) -> list[str]:
+        """The last line that it wrote on standard error, if there is one."""
+        self.errors.seek(0)
+        return [line.strip() for line in self.errors if line.strip()][-1:]
 
 
 def ask_all(workers: Mapping[str, Worker], **order: Any) -> dict[str, dict[str, Any]]:
@@ -87,18 +94,19 @@ def started(side: Side, question: Mapping[str, Any]) -> Iterator[Worker]:
     """A worker of a side that has its question; it ends with the context."""
     # memory as a run's worker has it; compiled once for all pairs, but laid out anew in each
     environment = {**compilation_cache(), **worker_environment(side.environment())}
+    errors = tempfile.TemporaryFile("w+", errors="replace")
     process = subprocess.Popen(
         [side.python, "-P", str(TIMED)], text=True, env=environment, cwd=side.folder,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
     )  # fmt: skip
-    worker = Worker(side.name, process)
-    worker.send(**question, probe=str(PROBE), roots=[str(root) for root in side.roots])
+    worker = Worker(side.name, process, errors)
+    worker.send(**question, **side.question(), probe=str(PROBE))
     try:
         yield worker
     finally:
         process.kill()
         process.wait()
-        for pipe in (process.stdin, process.stdout):
+        for pipe in (process.stdin, process.stdout, errors):
             assert pipe is not None
             with suppress(BrokenPipeError):
                 pipe.close()
