@@ -21,6 +21,10 @@ CELL = ("-d", "digits", "-m", "transformer", "--batch-size", "32", "--limit", "5
 STEP = "self.state, losses, block = trainer(self.state, part)\n"
 INDENT = " " * 16
 EPOCH = '            self.emit(Phase("train"))\n'
+SWEEP = (
+    f"{STEP}{INDENT}big = self.__dict__.setdefault('big', np.zeros(1 << 22, np.float32))\n"
+    f"{INDENT}np.add(big, 1, out=big)\n"
+)
 # only where a driver times it: a short training ends with all its epochs
 UNSYNCED = """\
             if epoch > 1 and self.recipe.epochs > 1000:
@@ -59,10 +63,10 @@ class Kind:
 
 
 @contextmanager
-def neighbours() -> Iterator[None]:
-    """As many processes that compute without end as there are cores."""
+def neighbours(count: int) -> Iterator[None]:
+    """So many processes that compute without end."""
     command = [sys.executable, "-c", "while True: pass"]
-    busy = [subprocess.Popen(command) for _ in range(os.cpu_count() or 1)]
+    busy = [subprocess.Popen(command) for _ in range(count)]
     try:
         yield
     finally:
@@ -120,6 +124,9 @@ def timed_workers() -> list[int]:
 
 
 KINDS = {
+    "identical": Kind(
+        "nothing at all", ("pass",), placebo=True, before=FUTURE, after=FUTURE
+    ),
     "comment": Kind("a comment", ("pass",), placebo=True),
     "text": Kind(
         "a longer text", ("pass",), placebo=True, before=FUTURE,
@@ -133,7 +140,18 @@ KINDS = {
         "the state is not donated", ("changed",), file="harness/assemble.py",
         before="np.int32(1), donate=(0,)", after="np.int32(1), donate=()",
     ),
-    "more3": Kind("a comment, and 3 % of the work again", ("pass", "slower"), more=3),
+    "sweep": Kind(
+        "sixteen megabytes are swept in every chunk, at once", ("slower",),
+        before=STEP, after=SWEEP,
+    ),
+    "sweep_in_turn": Kind(
+        "the same, one side at a time", ("slower",), before=STEP, after=SWEEP,
+        options=("--in-turn",),
+    ),
+    "more3": Kind(
+        "a comment, and 3 % of the work again (between what passes and what must not)",
+        ("pass", "slower", "inconclusive"), more=3,
+    ),
     "more5": Kind("a comment, and 5 % of the work again", ("slower",), more=5),
     "more10": Kind("a comment, and 10 % of the work again", ("slower",), more=10),
     "strict": Kind(
@@ -153,8 +171,12 @@ KINDS = {
         "epochs are handed to a thread and nobody waits for them", ("invalid", "inconclusive"),
         before=EPOCH, after=f"{EPOCH}{UNSYNCED}",
     ),
+    "neighbour": Kind(
+        "a busy neighbour", ("invalid", "inconclusive"), meanwhile=lambda: neighbours(1)
+    ),
     "neighbours": Kind(
-        "busy neighbours on every core", ("invalid", "inconclusive"), meanwhile=neighbours
+        "busy neighbours on every core", ("invalid", "inconclusive"),
+        meanwhile=lambda: neighbours(os.cpu_count() or 1),
     ),
 }  # fmt: skip
 

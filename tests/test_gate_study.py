@@ -44,7 +44,7 @@ def test_a_change_applies_and_is_the_only_one(tmp_path: Path, kind: Kind):
             for path in head.folder.rglob("*.py")
             if path.read_text() != (base.folder / path.relative_to(head.folder)).read_text()
         ]
-        assert differ == [kind.file]
+        assert differ == ([kind.file] if kind.before != kind.after else [])
         compile((head.folder / kind.file).read_text(), kind.file, "exec")
 
 
@@ -84,5 +84,5 @@ def test_the_page_tells_spread_shares_and_ends(monkeypatch: pytest.MonkeyPatch):
         "| a comment | PASS | 2 | PASS 1, INCONCLUSIVE 1 | 1.001 to 1.010 | 10 | 2.0 |" in text
     )
     assert "| the state is not donated | CHANGED | 1 | CHANGED 1 | - | 0 | 2.0 |" in text
-    assert "0 of 2; with none in 2, under 78% at 95 % confidence" in text
+    assert "0 of 2, at 95 % confidence under 78%" in text
     assert text.endswith("EPYC, device cpu, jax 1, 2 cores")
