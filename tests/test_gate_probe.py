@@ -64,6 +64,15 @@ def test_what_came_from_the_repository_itself_is_refused(
         probe.sources(sides)
 
 
+def test_the_drivers_own_program_is_no_leak_under_any_name(
+    sides: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    program = ModuleType("__main__")
+    program.__file__ = str(tmp_path / "zoo/lib/a.py")
+    monkeypatch.setattr(sys, "modules", {"__main__": program, "__mp_main__": program})
+    assert probe.sources(sides) == {}
+
+
 def test_an_environments_sources_are_all_but_pythons_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -203,11 +203,12 @@ def sources(question: dict[str, Any]) -> dict[str, str]:
       ImportError: something was imported from the repository itself.
     """
     found: dict[str, str] = {}
-    for title, module in list(sys.modules.items()):
+    # the program itself is the driver's; it may be known under several names
+    program = sys.modules["__main__"]
+    for module in list(sys.modules.values()):
         name = getattr(module, "__file__", None)
         path = Path(name).resolve() if name else None
-        # this file itself is the driver's
-        if path is None or title == "__main__" or not path.is_file():
+        if path is None or module is program or not path.is_file():
             continue
         if foreign(str(path), question):
             raise ImportError(f"{path} was imported, which is not of this side's tree")
