@@ -52,7 +52,7 @@ def test_a_program_that_does_more_fails_until_somebody_wants_it(call: Call, tmp_
     accepted = json.loads(Path("gate-acknowledged.json").read_text())
     assert {a["reason"] for a in accepted} == {"more capacity"}
     again = call(*words)
-    assert again.return_value == 0 and "is wanted: more capacity" in again.stdout
+    assert again.return_value == 0 and ": wanted (more capacity)" in again.stdout
     edit(Path("zoo.py"), "width = 24", "width = 32")
     assert call(*words).return_value == 11  # it holds for exactly those values
 
@@ -110,6 +110,18 @@ def test_what_cannot_be_told_takes_nothing_from_the_verdict(
     assert found.return_value == 0
     for why in ("this gate is not in the history", "summary.md cannot be written", "no room"):
         assert why in found.stderr
+
+
+@pytest.mark.parametrize("word", ["", "  "])
+def test_an_empty_reason_is_none(call: Call, word: str):
+    with pytest.raises(UsageError, match="--acknowledge is empty"):
+        call("--base", "HEAD", "-m", "majority", "--acknowledge", word)
+
+
+@pytest.mark.parametrize("minutes", ["nan", "inf"])
+def test_a_budget_is_a_number_of_minutes(call: Call, minutes: str):
+    with pytest.raises(UsageError, match=f"--budget {minutes}: expected a number of minutes"):
+        call("--base", "HEAD", "-m", "majority", "--budget", minutes)
 
 
 def full_disk(report: object, path: Path) -> None:

@@ -157,9 +157,11 @@ def test_a_slowdown_that_somebody_wants_passes_with_exactly_this_code(
 def test_rounds_that_are_all_disturbed_end_early_and_say_what_disturbed_them(
     gate: Callable[..., Report],
 ):
-    report = gate(Times(lambda number: 0.0, others=0.5))
+    notes: list[str] = []
+    report = gate(Times(lambda number: 0.0, others=0.5), notes=notes)
+    assert notes[0].startswith("a pair does not count: other processes computed (50%")
     assert report.verdict is Verdict.INVALID and len(report.pairs) == controls.ROUNDS
-    assert report.reason.endswith("other processes computed (50% of the time)")
+    assert "other processes computed (50% of the time); run it where" in report.reason
 
 
 @pytest.mark.parametrize(
@@ -178,6 +180,7 @@ def test_controls_that_fail_make_it_invalid(
     assert report.verdict is Verdict.INVALID and why in report.reason
     assert [cell.verdict for cell in report.cells] == [Verdict.INVALID]
     assert why in report.cells[0].reason
+    assert report.cells[0].estimate is not None  # shown, not believed
 
 
 def test_a_known_slowdown_that_shows_late_is_waited_for(gate: Callable[..., Report]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from contextlib import ExitStack
@@ -34,8 +35,12 @@ PROFILES = ("default", "strict")
     "-m", "--model", "models", multiple=True, metavar="SELECTION",
     help="A model. Repeatable.  [default: every built-in model]",
 )  # fmt: skip
-@click.option("--batch-size", type=int, help="Examples a training step.  [default: 128]")
-@click.option("--limit", type=int, metavar="N", help="Only the first N examples.")
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), help="Examples a training step.  [default: 128]"
+)
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N examples."
+)
 @click.option("--deterministic", is_flag=True, help="Compare programs only; no timing.")
 @click.option(
     "--profile",
@@ -72,6 +77,10 @@ def gate_command(**options: Any) -> int:
     """
     from harness.gate import acknowledged, export, perform
 
+    if options["acknowledge"] is not None and not options["acknowledge"].strip():
+        raise UsageError("--acknowledge is empty; say why the change is wanted")
+    if not math.isfinite(options["budget"]):
+        raise UsageError(f"--budget {options['budget']}: expected a number of minutes")
     for path in options["outputs"]:
         export.check(path)
         check_output(str(path))
@@ -122,7 +131,10 @@ def _acknowledge(report: Report, file: Path, reason: str) -> int:
     added = acknowledged.write(file, findings, reason=reason)
     for finding in added:
         _note(f"acknowledged: {finding.cell}: {finding.words}")
-    _note(f"{counted(len(added), 'change')} acknowledged in {file}; commit it")
+    _note(
+        f"{counted(len(added), 'change')} acknowledged in {file}; commit it" if added
+        else "nothing to acknowledge: no change failed that is not acknowledged already"
+    )  # fmt: skip
     left = [f for f in findings if f.level == "fail" and f.signal in acknowledged.NEVER]
     wanted = report.verdict.name in ("CHANGED", "SLOWER") and not left
     return 0 if wanted else report.verdict.value

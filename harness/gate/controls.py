@@ -23,6 +23,7 @@ CALIBRATION = 0.01
 DROPPED = 0.25
 # more than this share after so many rounds: more of them are no use
 HOPELESS, ROUNDS = 0.5, 3
+QUIETER = "run it where nothing else computes"
 Rounds = Sequence[Sequence[Pair]]
 
 
@@ -45,10 +46,11 @@ def _disturbed(rounds: Rounds) -> str:
         share = fmean(pair.dropped() for pair in pairs)
         if share > DROPPED:
             why = what_disturbed([block for pair in pairs for block in pair.blocks])
-            return f"{share:.0%} of the measurements of {pairs[0].cell} were disturbed: {why}"
+            told = f"{share:.0%} of the measurements of {pairs[0].cell} were disturbed"
+            return f"{told}: {why}; {QUIETER}"
     if rounds and not usable(rounds):
         why = what_disturbed([block for one in rounds for pair in one for block in pair.blocks])
-        return f"in every round some cell was disturbed: {why}"
+        return f"in every round some cell was disturbed: {why}; {QUIETER}"
     return ""
 
 
@@ -71,7 +73,7 @@ def _misjudged(controls: Rounds, *, seed: int) -> str:
         if _judged(sign * values[:, [0]], seed=seed) is Decision.SLOWER:
             return f"a cell beside itself was found to be {words}"
     if len(values) >= LOOKS[-1].pairs and not found_known(controls, seed=seed):
-        return "a known slowdown of 10 % was not found"
+        return f"a known slowdown of 10 % was not found: the noise hides it; {QUIETER}"
     return ""
 
 

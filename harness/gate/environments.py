@@ -59,7 +59,7 @@ def equipped(
         if python is not None:
             side = replace(side, python=_absolute(python))
         elif differ:
-            note(f"installing the {side.name}: the two sides declare other packages")
+            note(f"installing the {side.name}, some minutes: {', '.join(differ)} changed")
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-gate-"))
             side = with_environment(side, Path(folder) / side.name)
         if side.python != sys.executable:
@@ -68,9 +68,9 @@ def equipped(
     return found[0], found[1]
 
 
-def declarations_differ(base: Path, head: Path) -> bool:
-    """Whether the two trees ask for other packages."""
-    return any(_content(base / name) != _content(head / name) for name in DECLARED)
+def declarations_differ(base: Path, head: Path) -> list[str]:
+    """The files in which the two trees may ask for other packages."""
+    return [name for name in DECLARED if _content(base / name) != _content(head / name)]
 
 
 def _refuse_locks(base: Path, head: Path) -> None:
@@ -102,7 +102,9 @@ def with_environment(side: Side, folder: Path) -> Side:
         [sys.executable, "-m", "venv", str(folder)],
         [python, "-m", "pip", "install", "--quiet", *wanted],
     ):
-        done = subprocess.run(command, capture_output=True, text=True)
+        # what pip leaves when it is interrupted goes with the environment
+        scratch = {**os.environ, "TMPDIR": str(folder.parent)}
+        done = subprocess.run(command, capture_output=True, text=True, env=scratch)
         if done.returncode:
             said = (done.stderr or done.stdout).strip().splitlines() or ["no word why"]
             raise UsageError(

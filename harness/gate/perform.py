@@ -12,7 +12,7 @@ from harness import machine
 from harness.errors import counted
 from harness.gate import acknowledged, controls, deterministic, verdict
 from harness.gate.acknowledged import Acknowledgement
-from harness.gate.blocks import Pair
+from harness.gate.blocks import Pair, what_disturbed
 from harness.gate.compare import slower
 from harness.gate.deterministic import CellOutcome, Question
 from harness.gate.pairs import Pairing, scout
@@ -169,13 +169,17 @@ class _Timing:
         broken = controls.broken(self.pairs, self.controls, seed=self.settings.seed)
         if broken:
             return self._invalid(report, broken)
-        timed = {cell.cell: cell for cell in self._verdicts()}
-        told = [timed.get(cell.cell, cell) for cell in report.cells]
-        report = replace(
-            report, cells=told, verdict=verdict.overall(told), pairs=self.pairs,
-            controls=self.controls,
-        )  # fmt: skip
+        report = self._timed(report)
         return self._all(report, Verdict.INCONCLUSIVE, why) if why else report
+
+    def _timed(self, report: Report) -> Report:
+        """The report with what the pairs say so far."""
+        told = {"pairs": self.pairs, "controls": self.controls}
+        if not verdict.usable(self.pairs):
+            return replace(report, **told)
+        timed = {cell.cell: cell for cell in self._verdicts()}
+        cells = [timed.get(cell.cell, cell) for cell in report.cells]
+        return replace(report, cells=cells, verdict=verdict.overall(cells), **told)
 
     def _unclear(self) -> str:
         """Why the pairs say nothing though nothing is broken; empty if they do."""
@@ -187,12 +191,11 @@ class _Timing:
         return f"not even a known slowdown of 10 % shows in {rounds}; give more with --budget"
 
     def _invalid(self, report: Report, reason: str) -> Report:
-        return self._all(report, Verdict.INVALID, reason)
+        """What was measured is shown, and not believed."""
+        return self._all(self._timed(report), Verdict.INVALID, reason)
 
     def _all(self, report: Report, found: Verdict, reason: str) -> Report:
-        cells = [outcome.base.cell for outcome in self.outcomes]
-        told = replace(report, pairs=self.pairs, controls=self.controls)
-        return everywhere(told, found, reason, cells)
+        return everywhere(report, found, reason, [o.base.cell for o in self.outcomes])
 
     def _one_more(self, cells: Sequence[str]) -> None:
         """A pair of both sides, and one of the base beside itself for the controls."""
@@ -208,6 +211,10 @@ class _Timing:
             self.way, extra={KNOWN: 10},
         )  # fmt: skip
         self.controls.append(again.pair([ITSELF, KNOWN]))
+        lost = [one for one in (self.pairs[-1], self.controls[-1]) if not verdict.usable([one])]
+        if lost:
+            blocks = [block for one in lost for pair in one for block in pair.blocks]
+            self.note(f"a pair does not count: {what_disturbed(blocks)}")
         self.note(self._progress())
 
     def _compiled(self) -> dict[str, dict[str, str]]:

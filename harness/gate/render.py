@@ -86,6 +86,7 @@ def line(cell: CellVerdict) -> list[str]:
             f"{about.visible:.1%}" if math.isfinite(about.visible) else "-",
         ]  # fmt: skip
     program = "changed" if _hashes(base) != _hashes(head) else "equal"
+    program = program if base.programs and head.programs else "-"
     deltas = [_delta(base, head, name) for name in NUMBERS]
     return [cell.cell, *timed, program, *deltas, WORDS[cell.verdict]]
 

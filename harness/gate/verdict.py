@@ -56,21 +56,35 @@ def without_clock(outcome: CellOutcome, wanted: Mapping[str, str]) -> CellVerdic
     """
     cell = outcome.base.cell
     if outcome.broken:
-        words = outcome.findings[0].words
+        words = f"{outcome.findings[0].words}; give a base that can be compiled"
         return CellVerdict(cell, Verdict.INVALID, words, outcome)
     if outcome.is_new:
         return CellVerdict(cell, Verdict.PASS, "new: nothing to compare with", outcome)
     failed = [f.words for f in outcome.findings if f.level == "fail"]
     failed = [words for words in failed if words not in wanted]
     if failed:
-        more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
-        return CellVerdict(cell, Verdict.CHANGED, "; ".join(failed[:SHOWN]) + more, outcome)
+        return CellVerdict(cell, Verdict.CHANGED, _first(failed), outcome)
     if outcome.unchanged:
         words = "same programs, same code, same packages"
     else:
-        changes = [f"{words} is wanted: {reason}" for words, reason in wanted.items()]
-        words = "; ".join(changes or ["nothing is worse", outcome.mechanism])
+        words = "; ".join([*_wanted(wanted), outcome.mechanism or "nothing else changed"])
+        words += "; only timing can tell more" if outcome.mechanism else ""
     return CellVerdict(cell, Verdict.PASS, words, outcome)
+
+
+def _wanted(wanted: Mapping[str, str]) -> list[str]:
+    """The changes that somebody wants, by their reasons."""
+    if not wanted:
+        return ["the programs are no worse"]
+    found: dict[str, list[str]] = {}
+    for words, reason in wanted.items():
+        found.setdefault(reason, []).append(words)
+    return [f"{_first(changes)}: wanted ({reason})" for reason, changes in found.items()]
+
+
+def _first(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
+    return "; ".join(texts[:SHOWN]) + more
 
 
 def values_of(pairs: Sequence[Sequence[Pair]]) -> np.ndarray:
