@@ -146,7 +146,7 @@ def gates_table(records: list[dict[str, Any]]) -> str:
             f"\nFalse failures of placebo changes that were timed: {wrong} of {len(placebos)}, "
             f"at 95 % confidence under {bound.high:.0%} (Clopper and Pearson).\n"
         )
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
 def _range(records: list[dict[str, Any]], name: str, form: str) -> str:

@@ -7,9 +7,10 @@ so that neither ever has the machine for itself. One at a time, each has all cor
 order ABBA or BAAB as drawn: on an accelerator, which the sides cannot share, and where there
 is one core.
 
-`benchmarks/results/gate.md` has how much pairs vary in either way. What pairs at once cannot see is a program that makes worse use of all
-cores together; and what takes more of a cache or a bus that both sides share slows the
-other side too, so that the ratio is nearer to one than it would be alone.
+How much pairs vary in either way: `benchmarks/results/gate.md`. What pairs at once cannot see
+is a program that makes worse use of all cores together; and what takes more of a cache or a
+bus that both sides share slows the other side too, so that the ratio is nearer to one than
+it would be alone.
 """
 
 from __future__ import annotations
