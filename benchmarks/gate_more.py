@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.cli import main
-from harness.gate import perform
+from harness.gate import rounds
 from harness.gate.blocks import Pair
 from harness.gate.pairs import Pairing
 from harness.gate.side import Side
@@ -37,6 +37,6 @@ def one_step(side: Side, question: Mapping[str, Any]) -> list[int]:
 
 
 if __name__ == "__main__":
-    perform.Pairing, perform.scout = slowed(int(sys.argv[1])), one_step
+    rounds.Pairing, rounds.scout = slowed(int(sys.argv[1])), one_step
     sys.argv[1:] = ["gate", *sys.argv[2:]]
     main()

@@ -83,6 +83,28 @@ def test_other_packages_mean_an_environment_for_each_side(
     assert installed == ["head"]
 
 
+@pytest.mark.parametrize(
+    ("base", "head", "differ"),
+    [
+        ('[project]\nversion = "1"', '[project]\nversion = "2"\n[tool.ruff]\nx = 1', False),
+        ('[project]\ndependencies = ["jax"]', '[project]\ndependencies = ["jax<1"]', True),
+        ("[build-system]\nrequires = []", '[build-system]\nrequires = ["flit"]', True),
+        ("[dependency-groups]\ndev = []", '[dependency-groups]\ndev = ["pytest"]', True),
+        ("[tool.setuptools]\nx = 1", "[tool.setuptools]\nx = 2", True),
+        ("no toml 1", "no toml 2", True),
+        ("no toml", "no toml", False),
+    ],
+)
+def test_only_what_may_change_a_package_asks_for_other_environments(
+    tmp_path: Path, base: str, head: str, differ: bool
+):
+    for name, text in (("base", base), ("head", head)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pyproject.toml").write_text(text)
+    found = environments.declarations_differ(tmp_path / "base", tmp_path / "head")
+    assert found == (["pyproject.toml"] if differ else [])
+
+
 # builds itself with nothing from an index
 BACKEND = """
 import pathlib, zipfile
@@ -115,7 +137,7 @@ def test_an_environment_of_its_own_has_what_the_sides_tree_declares(
 ):
     """By a real pip, in two environments at once."""
     for version in ("1", "2"):
-        (repository / "pyproject.toml").write_text(f"# {version}\n{DECLARATION}")
+        (repository / "pyproject.toml").write_text(f"{DECLARATION}[tool.tiny]\nof = {version}")
         (repository / "backend.py").write_text(
             BACKEND.format(version=version, harness=ROOT, site=SITE)
         )

@@ -12,7 +12,7 @@ from gate_pairs import controls_of, outcome, rounds_of
 
 from harness.errors import UsageError
 from harness.gate import export, render, verdict
-from harness.gate.perform import Report, everywhere
+from harness.gate.report import Report, everywhere
 from harness.gate.verdict import Verdict
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import os
 import sys
+import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from harness.errors import StoreError, UsageError, counted
 
 if TYPE_CHECKING:
     from harness.gate.deterministic import Question
-    from harness.gate.perform import Report
+    from harness.gate.report import Report
     from harness.gate.side import Side
 
 PROFILES = ("default", "strict")
@@ -76,6 +78,7 @@ def gate_command(**options: Any) -> int:
     worse, 12 inconclusive, 20 the measurement is invalid.
     """
     from harness.gate import acknowledged, export, perform
+    from harness.gate.report import Settings
 
     if options["acknowledge"] is not None and not options["acknowledge"].strip():
         raise UsageError("--acknowledge is empty; say why the change is wanted")
@@ -84,18 +87,20 @@ def gate_command(**options: Any) -> int:
     for path in options["outputs"]:
         export.check(path)
         check_output(str(path))
+    start = time.monotonic()
     with ExitStack() as stack:
         base, head = _sides(options, stack)
         question = _question(options)
         file = _acknowledgements(head)
         report = perform.gate(
             base, head, question, wanted=acknowledged.read(file), note=_note,
-            settings=perform.Settings(
+            settings=Settings(
                 profile=options["profile"], budget_s=60 * options["budget"],
                 deterministic=options["deterministic"], in_turn=options["in_turn"],
                 seed=options["seed"],
             ),
         )  # fmt: skip
+    report = replace(report, seconds=time.monotonic() - start)  # environments and all
     _tell(report, options)
     if options["acknowledge"] is None:
         return report.verdict.value

@@ -23,6 +23,8 @@ from harness.cli.options import store_option, store_url
 def report(runs: tuple[str, ...], plots: str, store: str | None) -> None:
     """Draw the learning curves of RUNs, or of all runs of the store.
 
+    Of a store that `harness gate` has written to also the ratios of step times over commits.
+
     A RUN is the start of a run's id, as `harness table --format json` shows it.
     """  # fmt: skip
     from harness.store import open_store

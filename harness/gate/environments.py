@@ -11,10 +11,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from harness.errors import UsageError
 from harness.gate.side import Side
@@ -22,6 +24,12 @@ from harness.gate.side import Side
 REQUIREMENTS = "requirements.txt"
 # where both sides agree in all of these, one environment serves both
 DECLARED = ("pyproject.toml", "setup.py", "setup.cfg", REQUIREMENTS)
+# what pyproject.toml says that changes no package: about the project, and to its checkers
+ABOUT = {
+    "authors", "classifiers", "description", "keywords", "license", "license-files",
+    "maintainers", "readme", "urls", "version",
+}  # fmt: skip
+CHECKERS = {"black", "coverage", "isort", "mypy", "pyright", "pytest", "ruff", "towncrier"}
 # what only its own tool installs as it says
 LOCKS = {"uv.lock": "uv", "poetry.lock": "poetry", "pdm.lock": "pdm", "pixi.lock": "pixi"}
 
@@ -70,7 +78,22 @@ def equipped(
 
 def declarations_differ(base: Path, head: Path) -> list[str]:
     """The files in which the two trees may ask for other packages."""
-    return [name for name in DECLARED if _content(base / name) != _content(head / name)]
+    return [name for name in DECLARED if _asked(base / name) != _asked(head / name)]
+
+
+def _asked(path: Path) -> bytes | dict[str, Any] | None:
+    """What a file says of packages; all of it where that cannot be told."""
+    content = _content(path)
+    if content is None or path.name != "pyproject.toml":
+        return content
+    try:
+        told = tomllib.loads(content.decode())
+    except ValueError:
+        return content
+    project, tool = told.get("project", {}), told.get("tool", {})
+    told["project"] = {k: v for k, v in project.items() if k not in ABOUT}
+    told["tool"] = {k: v for k, v in tool.items() if k not in CHECKERS}
+    return told
 
 
 def _refuse_locks(base: Path, head: Path) -> None:

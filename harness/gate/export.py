@@ -14,8 +14,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from harness.errors import UsageError
-from harness.gate.perform import Report
 from harness.gate.render import WORDS, to_text
+from harness.gate.report import Report
 from harness.gate.signals import CellSignals
 from harness.gate.verdict import CellVerdict, Verdict
 from harness.paths import write_atomically

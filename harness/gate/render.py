@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import tabulate
 
-from harness.gate.perform import Report
+from harness.gate.report import Report
 from harness.gate.signals import CellSignals
 from harness.gate.statistics import Estimate
 from harness.gate.verdict import CellVerdict, Verdict
