@@ -7,11 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from harness.gate import verdict
 from harness.gate.blocks import Block, Pair
 from harness.gate.compare import compare, mechanism
 from harness.gate.deterministic import CellOutcome
 from harness.gate.pairs import QUADRUPLES
+from harness.gate.report import Report, everywhere
 from harness.gate.signals import CellSignals, ProgramSignals
+from harness.gate.verdict import Verdict
 
 
 def make_pair(
@@ -79,6 +82,17 @@ def outcome(
     return CellOutcome(
         base, head, compare(base, base, head), head_hash == "a", mechanism(base, head)
     )
+
+
+def report_of(change: float = 0.1, *, reason: str = "") -> Report:
+    pairs = rounds_of(change)
+    cells = verdict.with_clock([outcome()], pairs, profile="default", seed=0, wanted={})
+    told = Report(
+        verdict.overall(cells), cells, "main (1234567890)", "working tree", "", 90.0,
+        pairs=pairs, controls=controls_of(), place={"cpu_model": "EPYC"},
+    )  # fmt: skip
+    names = [cell.cell for cell in cells]
+    return everywhere(told, Verdict.INVALID, reason, names) if reason else told
 
 
 def names(pairs: Sequence[Sequence[Pair]]) -> list[list[str]]:
