@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from gate_repository import edit, make_repository, make_worse
 
+from harness.errors import UsageError
 from harness.gate import deterministic, trees, verdict
 from harness.gate.deterministic import CellOutcome, Question
 from harness.gate.verdict import Verdict
@@ -90,6 +91,16 @@ def test_a_head_that_cannot_be_imported_fails_and_says_why(
     monkeypatch.chdir(repository)
     edit(repository / "zoo.py", "import harness\n", "import harness, no_such_package\n")
     assert "no_such_package" in reason(look(repository, "plain")["plain"])
+
+
+def test_sizes_that_cannot_be_are_the_fault_of_who_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    repository = make_repository(tmp_path / "zoo")
+    monkeypatch.chdir(repository)
+    monkeypatch.setitem(RECIPE, "batch_size", 201)
+    with pytest.raises(UsageError, match="plain: --batch-size 201 is more than the 200"):
+        look(repository, "plain")
 
 
 def test_a_side_that_dies_or_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -137,7 +137,8 @@ def _acknowledge(report: Report, file: Path, reason: str) -> int:
     for finding in added:
         _note(f"acknowledged: {finding.cell}: {finding.words}")
     _note(
-        f"{counted(len(added), 'change')} acknowledged in {file}; commit it" if added
+        f"{counted(len(added), 'change')} acknowledged in {file}: commit it, and the next "
+        "gate lets what failed here pass" if added
         else "nothing to acknowledge: no change failed that is not acknowledged already"
     )  # fmt: skip
     left = [f for f in findings if f.level == "fail" and f.signal in acknowledged.NEVER]

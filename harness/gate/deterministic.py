@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.children import timer
-from harness.errors import counted
+from harness.errors import UsageError, counted
 from harness.gate import probe
 from harness.gate.compare import Finding, cannot_have_slowed, compare, is_new, mechanism
 from harness.gate.side import Side
@@ -67,7 +67,11 @@ class CellOutcome:
 def look(
     base: Side, head: Side, question: Question, *, note: Callable[[str], None]
 ) -> list[CellOutcome]:
-    """Compiles every cell on both sides, twice on the base, and compares."""
+    """Compiles every cell on both sides, twice on the base, and compares.
+
+    Raises:
+      UsageError: both sides refuse what they are asked.
+    """
     note(f"compiling {counted(len(question.cells), 'cell')}: the base twice, the head once")
     asked = _Asked(question, note)
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -76,6 +80,9 @@ def look(
         except BaseException:
             asked.end()  # an interrupt comes to this thread alone
             raise
+    for base_cell, _, head_cell in zip(*told, strict=True):
+        if base_cell.refused and head_cell.refused:
+            raise UsageError(f"{head_cell.cell}: {head_cell.refused}")
     return [outcome(*cell) for cell in zip(*told, strict=True)]
 
 

@@ -40,7 +40,11 @@ def main() -> None:
         try:
             answer = describe(cell, question)
         except Exception as error:  # the other cells can still be told
-            answer = {"error": said(error), "absent": type(error).__name__ == "UnknownName"}
+            answer = {
+                "error": said(error),
+                "absent": type(error).__name__ == "UnknownName",
+                "refused": str(error) if type(error).__name__ == "UsageError" else "",
+            }
         print(json.dumps({"cell": cell, **answer}), file=answers, flush=True)
 
 

@@ -31,8 +31,8 @@ class Side:
     def environment(self) -> dict[str, str]:
         """The environment of its processes."""
         kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-        # JAX's notes of transfers are warnings of its C++ side, which this would silence
-        kept["TF_CPP_MIN_LOG_LEVEL"] = "0"
+        # JAX's notes of transfers are warnings of its C++ side; 2 would silence them
+        kept["TF_CPP_MIN_LOG_LEVEL"] = "1"
         if self.folder is None:
             return kept  # an environment is what is installed in it, and nothing else
         before = os.environ.get("PYTHONPATH")

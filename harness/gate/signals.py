@@ -65,6 +65,7 @@ class CellSignals:
       packages: installed distributions with their versions.
       error: why there are no signals.
       absent: the side has no such data set or model.
+      refused: what is wrong with the question itself, in the side's words.
     """
 
     cell: str
@@ -77,13 +78,17 @@ class CellSignals:
     device_kind: str = ""
     error: str = ""
     absent: bool = False
+    refused: str = ""
 
 
 def cell_signals(answer: Mapping[str, Any]) -> CellSignals:
     """What one line of the probe's says."""
     cell = f"{answer['cell']['dataset']} x {answer['cell']['model']}"
     if "error" in answer:
-        return CellSignals(cell, {}, error=answer["error"], absent=answer.get("absent", False))
+        return CellSignals(
+            cell, {}, error=answer["error"], absent=answer.get("absent", False),
+            refused=answer.get("refused", ""),
+        )  # fmt: skip
     return CellSignals(
         cell=cell,
         programs={name: program_signals(told) for name, told in answer["programs"].items()},
