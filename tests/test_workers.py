@@ -256,6 +256,8 @@ def test_a_second_interrupt_leaves_at_once(
     deaf = tmp_path / "deaf"
     monkeypatch.setenv("ODD_FILE", str(deaf))
     over = threading.Event()
+    # a shell that puts the tests in the background has them ignore it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt_twice() -> None:
         while not deaf.exists() and not over.wait(0.05):
@@ -274,6 +276,7 @@ def test_a_second_interrupt_leaves_at_once(
         runs_of(known, "odd[how=deaf]", "mean_pool"), in_worker(), listener=Listener()
     )
     over.set()
+    signal.signal(signal.SIGINT, before)
     assert [r["status"] for r in rows] == ["interrupted", "interrupted"]
     assert time.monotonic() - start < 60
     assert not any("-m harness.worker" in c for c in map(command, children()))
