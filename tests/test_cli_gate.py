@@ -6,14 +6,17 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner, Result
 from gate_repository import edit, git, make_repository
 
-from harness.cli import cli
+from harness.cli import cli, gate
 from harness.errors import HarnessError, UsageError
-from harness.gate import export
+from harness.gate import export, perform
+from harness.gate.report import Report
+from harness.gate.verdict import Verdict
 from harness.store import open_store
 
 Call = Callable[..., Result]
@@ -110,6 +113,16 @@ def test_what_cannot_be_told_takes_nothing_from_the_verdict(
     assert found.return_value == 0
     for why in ("this gate is not in the history", "summary.md cannot be written", "no room"):
         assert why in found.stderr
+
+
+def test_its_minutes_count_what_comes_before_the_cells(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+):
+    clock = iter([0.0, 600.0])
+    monkeypatch.setattr(gate, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    report = Report(Verdict.PASS, [], "a", "b", seconds=60.0)
+    monkeypatch.setattr(perform, "gate", lambda *sides, **settings: report)
+    assert "; 10.0 min" in call("--base", "HEAD", "--plugin", "zoo.py", "-m", "plain").stdout
 
 
 @pytest.mark.parametrize("word", ["", "  "])

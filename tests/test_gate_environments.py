@@ -91,6 +91,7 @@ def test_other_packages_mean_an_environment_for_each_side(
         ("[build-system]\nrequires = []", '[build-system]\nrequires = ["flit"]', True),
         ("[dependency-groups]\ndev = []", '[dependency-groups]\ndev = ["pytest"]', True),
         ("[tool.setuptools]\nx = 1", "[tool.setuptools]\nx = 2", True),
+        ("project = 1", "project = 2", True),
         ("no toml 1", "no toml 2", True),
         ("no toml", "no toml", False),
     ],

@@ -62,6 +62,16 @@ def test_a_worker_that_dies_breaks_the_measurement():
         worker.ask(do="block", epochs=2)
 
 
+def test_a_worker_that_is_killed_leaves_no_line_of_a_log_as_its_words():
+    with (
+        pytest.raises(Broken, match=r"base's worker died \(-9\)$"),
+        started(BASE, QUESTION) as worker,
+    ):
+        worker.ask(do="block", epochs=2)
+        worker.process.kill()
+        worker.ask(do="block", epochs=2)
+
+
 def test_the_last_words_of_a_worker_are_told(tmp_path: Path):
     script = tmp_path / "python"
     script.write_text("#!/bin/sh\necho first >&2; echo out of luck >&2; exit 3\n")

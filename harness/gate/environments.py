@@ -90,9 +90,10 @@ def _asked(path: Path) -> bytes | dict[str, Any] | None:
         told = tomllib.loads(content.decode())
     except ValueError:
         return content
-    project, tool = told.get("project", {}), told.get("tool", {})
-    told["project"] = {k: v for k, v in project.items() if k not in ABOUT}
-    told["tool"] = {k: v for k, v in tool.items() if k not in CHECKERS}
+    for table, silent in (("project", ABOUT), ("tool", CHECKERS)):
+        found = told.get(table, {})
+        if isinstance(found, dict):  # what is no table is pip's to refuse
+            told[table] = {k: v for k, v in found.items() if k not in silent}
     return told
 
 
