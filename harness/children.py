@@ -46,11 +46,15 @@ class Answer:
     code: int | None
 
 
-def ask(module: str, asked: str, *, patience_s: float, stderr: int) -> Answer:
+def ask(
+    module: str, asked: str, *, patience_s: float, stderr: int,
+    hear: Callable[[str], None] = lambda line: None,
+) -> Answer:  # fmt: skip
     """Starts a child, asks it one line and hears it out.
 
     Args:
       patience_s: seconds that it may take for each line of its answer.
+      hear: is told each whole line as it comes.
     """
     with started(module, stderr=stderr, environment=os.environ) as child:
         late = threading.Event()
@@ -67,6 +71,8 @@ def ask(module: str, asked: str, *, patience_s: float, stderr: int) -> Answer:
             if line is None:
                 break
             lines.append(line)
+            if line.endswith("\n"):
+                hear(line)
         with suppress(subprocess.TimeoutExpired):  # a thread of a plugin goes on
             child.process.wait(GRACE)
     # by now it has ended, or has been made to

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from harness.program import Compiled
@@ -19,6 +20,15 @@ NAME = re.compile(r"%[\w.\-]+")
 PARAMETER = re.compile(r"([(,] ?)[\w.\-]+: ")
 SYMBOL = re.compile(r"@[\w.$\-]+")
 RESULT = re.compile(r'jax\.result_info = "[^"]*"')
+# `%name = f32[128,32]{1,0} dot(...)`, or a tuple `(f32[], s32[])` in front of the operation
+OPERATION = re.compile(
+    r"^\s*(?:ROOT )?%[\w.\-]+ = (?P<shape>\(.*?\)|\S+) (?P<kind>[a-z][\w\-]*)\("
+)
+TARGET = re.compile(r'custom_call_target="([^"]*)"')
+# how a program reaches out of the device
+OUTSIDE = ("infeed", "outfeed", "send", "recv")
+# the memory space of the host, in the layout of an accelerator's program
+HOST_MEMORY = "S(5)"
 LEFT_OUT = "{...}"  # what XLA prints for the values of a constant of more than ten
 TABLES = ("FileNames", "FunctionNames", "FileLocations", "StackFrames")
 
@@ -96,3 +106,15 @@ def canonical_lowered(stablehlo: str) -> str:
 
 def _renumbered(name: re.Pattern[str], sign: str, text: str, seen: dict[str, str]) -> str:
     return name.sub(lambda m: seen.setdefault(m[0], f"{sign}{len(seen)}"), text)
+
+
+def ways_outside(optimized: str) -> Iterator[str]:
+    """Callbacks into Python and transfers in the middle of the program, by name."""
+    for line in optimized.splitlines():
+        match = OPERATION.match(line)
+        if match and (match["kind"] in OUTSIDE or HOST_MEMORY in match["shape"]):
+            yield match["kind"]
+        elif match and match["kind"] == "custom-call":
+            target = TARGET.search(line)
+            if target and "callback" in target[1]:
+                yield target[1]

@@ -29,8 +29,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "drive": (
         "allocator", "contention", "machine", "execute", "fingerprints", "worker",
         "deadlines", "workers", "runner", "resume", "cache", "api", "inspection", "gate",
-        "cli",
-        "__main__", "__init__",
+        "checks", "testing", "scaffold", "cli", "__main__", "__init__",
     ),
 }  # fmt: skip
 
@@ -44,8 +43,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "compute": {"jax", "flax", "optax", "grain", "numpy", "orbax"},
     "keep": {"sqlalchemy", "pandas", "matplotlib", "numpy", "tabulate", "pyarrow", "filelock"},
     "drive": {
-        "jax", "flax", "numpy", "scipy", "pandas", "pyarrow", "tabulate", "click", "tqdm",
-        "filelock",
+        "jax", "flax", "optax", "numpy", "scipy", "pandas", "pyarrow", "tabulate", "click",
+        "tqdm", "filelock", "pytest",
     },
 }  # fmt: skip
 

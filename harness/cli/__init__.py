@@ -12,10 +12,12 @@ from collections.abc import Sequence
 import click
 
 import harness
+from harness.cli.check import check_command
 from harness.cli.data import data
 from harness.cli.gate import gate_command
 from harness.cli.inspect import inspect_command
 from harness.cli.listing import list_command
+from harness.cli.new import new
 from harness.cli.plugins import plugins_command
 from harness.cli.report import report
 from harness.cli.run import run_command
@@ -25,7 +27,7 @@ from harness.errors import HarnessError, Unsupported, did_you_mean
 
 COMMANDS = (
     run_command, list_command, plugins_command, table_command, inspect_command, report,
-    gate_command, data, store,
+    check_command, new, gate_command, data, store,
 )  # fmt: skip
 
 

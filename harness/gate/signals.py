@@ -9,22 +9,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.cost import LEFT_OUT, canonical, canonical_lowered
+from harness.cost import LEFT_OUT, OPERATION, canonical, canonical_lowered, ways_outside
 
-# `%name = f32[128,32]{1,0} dot(...)`, or a tuple `(f32[], s32[])` in front of the operation
-OPERATION = re.compile(
-    r"^\s*(?:ROOT )?%[\w.\-]+ = (?P<shape>\(.*?\)|\S+) (?P<kind>[a-z][\w\-]*)\("
-)
 ALIAS = re.compile(r"\{[\d, ]*\}: \(\d+, \{[\d, ]*\}, (?:may|must)-alias\)")
-TARGET = re.compile(r'custom_call_target="([^"]*)"')
-# how a program reaches out of the device
-OUTSIDE = ("infeed", "outfeed", "send", "recv")
-# the memory space of the host, in the layout of an accelerator's program
-HOST_MEMORY = "S(5)"
 # names for the same numbers, as the gate's rules call them
 COSTS = {"flops": "flops", "transcendentals": "transcendentals", "bytes accessed": "bytes"}
 SIZES = {
@@ -139,15 +130,3 @@ def donated(optimized: str) -> int:
     """How many buffers come back in the place of arguments."""
     heading = optimized.partition("\n")[0]
     return len(ALIAS.findall(heading))
-
-
-def ways_outside(optimized: str) -> Iterator[str]:
-    """Callbacks into Python and transfers in the middle of the program, by name."""
-    for line in optimized.splitlines():
-        match = OPERATION.match(line)
-        if match and (match["kind"] in OUTSIDE or HOST_MEMORY in match["shape"]):
-            yield match["kind"]
-        elif match and match["kind"] == "custom-call":
-            target = TARGET.search(line)
-            if target and "callback" in target[1]:
-                yield target[1]

@@ -1,0 +1,150 @@
+"""Checks of what a model's constructor gives."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from harness import program
+from harness.checkpoints import Checkpoint, Checkpoints
+from harness.checks import made_up
+from harness.checks.check import Check, Fault, NotApplicable
+from harness.checks.subject import SEED, ModelSubject, leaves
+from harness.errors import Unsupported
+
+
+def constructs(subject: ModelSubject) -> str:
+    model = subject.build()
+    if not isinstance(model, nnx.Module):
+        raise Fault(
+            given=f"the factory returned {type(model).__name__}",
+            expected="an nnx.Module", do="register the class itself",
+        )  # fmt: skip
+    return f"on {subject.told}"
+
+
+def foreign_spec(subject: ModelSubject) -> str:
+    """Other sizes: what the code carries instead of asking the spec breaks here."""
+    spec = made_up.foreign(subject.spec)
+    other = subject.on(spec)
+    sizes = f"shape {list(spec.shape)}, {spec.num_classes} classes"
+    if spec.vocab_size is not None:
+        sizes += f", vocabulary {spec.vocab_size}"
+    try:
+        split, params, rest = other.split()
+    except Unsupported as refused:
+        return f"refuses {sizes}: {refused}"
+    except Exception as error:
+        raise Fault(
+            given=f"with {sizes} the constructor raised {type(error).__name__}: {error}",
+            expected="a model of these sizes, or harness.Unsupported with the reason",
+            do="take every size from `data`",
+        ) from error
+    try:
+        outputs = split.eval_outputs(params, rest, jnp.asarray(other.x))
+    except Exception as error:
+        raise Fault(
+            given=f"with {sizes} the call raised {type(error).__name__}: {error}",
+            expected=f"logits [{len(other.x)}, {spec.num_classes}]",
+            do="take every size from `data`",
+        ) from error
+    _check_shape(outputs, len(other.x), spec.num_classes, sizes)
+    return sizes
+
+
+def outputs(subject: ModelSubject) -> str:
+    """Shape and dtype for a batch, for two examples and for one, in both modes."""
+    split, params, rest = subject.split()
+    for count in (len(subject.x), 2, 1):
+        x = jnp.asarray(subject.x[:count])
+        found = split.eval_outputs(params, rest, x)
+        _check_shape(found, count, subject.spec.num_classes, f"x {list(x.shape)}")
+        trained, _ = split.train_outputs(params, rest, x)
+        _check_shape(trained, count, subject.spec.num_classes, f"x {list(x.shape)} in training")
+    return f"float32 [b, {subject.spec.num_classes}]"
+
+
+def _check_shape(found: Any, count: int, num_classes: int, when: str) -> None:
+    wanted = [count, num_classes]
+    if not isinstance(found, jax.Array):
+        given = f"for {when} the model returned {type(found).__name__}"
+    elif list(found.shape) != wanted or found.dtype != jnp.float32:
+        given = f"for {when} the model returned {found.dtype} {list(found.shape)}"
+    else:
+        return
+    raise Fault(
+        given=given, expected=f"float32 [batch, num_classes] = {wanted}",
+        do="return the logits of the last layer as they are",
+    )  # fmt: skip
+
+
+def same_seed(subject: ModelSubject) -> str:
+    """The same seed gives the same bits, another seed other ones."""
+    first, again, other = (subject.split(seed=seed)[1] for seed in (SEED, SEED, SEED + 1))
+    for (path, a), (_, b) in zip(leaves(first), leaves(again), strict=True):
+        if not np.array_equal(a, b):
+            raise Fault(
+                given=f"one seed gave two values of {path}", expected="the same bits",
+                do="take every random number from `rngs`",
+            )  # fmt: skip
+    pairs = list(zip(leaves(first), leaves(other), strict=True))
+    if not pairs:
+        raise NotApplicable("the model has no parameters")
+    # zeros and ones need no seed, but something has to
+    if all(np.array_equal(a, b) for (_, a), (_, b) in pairs):
+        raise Fault(
+            given="seeds 0 and 1 gave the same parameters", expected="others for another seed",
+            do="give `rngs` to every layer, and make no nnx.Rngs of your own",
+        )  # fmt: skip
+    return ""
+
+
+def state_round_trip(subject: ModelSubject) -> str:
+    """Everything a model holds goes through a checkpoint and comes back as it was."""
+    split, params, rest = subject.split()
+    state = program.TrainState(params, rest, None)
+    notes: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Checkpoints(Path(folder) / "c", every_s=0, resume=True, note=notes.append)
+        kept.write(1, Checkpoint({"state": state}, {}))
+        found = kept.read({"state": state})
+        kept.close()
+    if found is None:
+        raise Fault(
+            given=f"a checkpoint could not be written and read ({'; '.join(notes)})",
+            expected="arrays in every nnx.Variable", do="keep settings in plain attributes",
+        )  # fmt: skip
+    x = jnp.asarray(subject.x)
+    back = found.trees["state"]
+    before = split.eval_outputs(params, rest, x)
+    after = split.eval_outputs(back.params, back.rest, x)
+    if not np.array_equal(before, after):
+        raise Fault(
+            given="outputs differ after a checkpoint", expected="the same bits",
+            do="keep what the call depends on in an nnx.Variable",
+        )  # fmt: skip
+    return ""
+
+
+CHECKS: tuple[Check[ModelSubject], ...] = (
+    Check("constructs", "builds from the data set's spec", constructs),
+    Check(
+        "foreign_spec", "builds for other sizes, or refuses them", foreign_spec, ("constructs",)
+    ),
+    Check("outputs", "returns float32 logits [batch, num_classes]", outputs, ("constructs",)),
+    Check(
+        "same_seed", "the seed decides the parameters, to the bit", same_seed, ("constructs",)
+    ),
+    Check(
+        "state_round_trip",
+        "goes through a checkpoint unchanged",
+        state_round_trip,
+        ("outputs",),
+    ),
+)

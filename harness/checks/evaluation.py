@@ -1,0 +1,128 @@
+"""Checks of how a model answers once it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from harness.checks import made_up
+from harness.checks.check import Check, Fault, NotApplicable
+from harness.checks.subject import ModelSubject
+
+
+def _close(a: np.ndarray, b: np.ndarray) -> bool:
+    """The same up to float32 sums in another order."""
+    return np.allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def evaluation_repeats(subject: ModelSubject) -> str:
+    """Dropout is off and nothing is drawn: the same input, the same bits."""
+    split, params, rest = subject.split()
+    judge = jax.jit(split.eval_outputs)
+    x = jnp.asarray(subject.x)
+    if not np.array_equal(judge(params, rest, x), judge(params, rest, x)):
+        raise Fault(
+            given="two evaluations of one batch differ", expected="the same bits",
+            do="draw nothing outside layers that follow eval(), as nnx.Dropout does",
+        )  # fmt: skip
+    model = subject.build()
+    model.eval()
+    first, second = (np.asarray(model(x)) for _ in range(2))  # type: ignore[operator]
+    if not np.array_equal(first, second):
+        raise Fault(
+            given="a second call in evaluation answers otherwise than the first",
+            expected="the same bits",
+            do="change state in training only, and give nnx.Dropout no `deterministic`",
+        )  # fmt: skip
+    return ""
+
+
+def rows_apart(subject: ModelSubject) -> str:
+    """An example's answer in evaluation does not depend on what else is in the batch."""
+    split, params, rest = subject.split()
+    together = np.asarray(split.eval_outputs(params, rest, jnp.asarray(subject.x)))
+    turned = np.asarray(split.eval_outputs(params, rest, jnp.asarray(subject.x[::-1])))[::-1]
+    alone = np.asarray(split.eval_outputs(params, rest, jnp.asarray(subject.x[:1])))
+    for other, mine, when in ((turned, together, "in another order"),
+                              (alone, together[:1], "alone")):  # fmt: skip
+        if not _close(other, mine):
+            raise Fault(
+                given=f"an example {when} gets other logits, by up to "
+                f"{np.abs(other - mine).max():.2g}",
+                expected="the same up to rounding",
+                do="mix no rows of a batch in evaluation (batch statistics follow eval())",
+            )  # fmt: skip
+    return ""
+
+
+def padding_masked(subject: ModelSubject) -> str:
+    """What stands for padding does not leak, where the model tells padding apart."""
+    if subject.spec.pad_id is None:
+        subject = subject.on(made_up.TOKENS) if subject.spec.kind == "tokens" else subject
+    spec = subject.spec
+    if spec.pad_id is None:
+        raise NotApplicable(f"nothing of {subject.told} is padding")
+    x = jnp.asarray(made_up.padded(np.asarray(subject.x), spec))
+    split, params, rest = subject.split()
+    told = np.asarray(split.eval_outputs(params, rest, x))
+    blind = replace(subject, spec=replace(spec, pad_id=None)).split()
+    if np.array_equal(told, blind[0].eval_outputs(*blind[1:], x)):
+        raise NotApplicable("it answers the same with data.pad_id=None: it masks nothing")
+    changed, tables = _other_padding(params, spec.vocab_size or 0, spec.pad_id)
+    if not tables:
+        raise NotApplicable("no parameter has a row for each token, so none is of padding")
+    leaked = np.asarray(split.eval_outputs(changed, rest, x))
+    if not _close(told, leaked):
+        raise Fault(
+            given="another vector for the padding token changes logits by up to "
+            f"{np.abs(told - leaked).max():.2g}",
+            expected="no difference: the model tells padding apart",
+            do="mask it in every sum, mean, maximum and attention",
+        )  # fmt: skip
+    empty = jnp.full_like(x, spec.pad_id)
+    if not np.isfinite(split.eval_outputs(params, rest, empty)).all():
+        raise Fault(
+            given="a text of nothing but padding has logits that are not finite",
+            expected="finite numbers", do="divide by at least one position",
+        )  # fmt: skip
+    return ""
+
+
+def _other_padding(params: Any, vocab_size: int, pad_id: int) -> tuple[Any, int]:
+    """The parameters with another vector for padding in each table of token vectors."""
+    tables = 0
+
+    def change(leaf: jax.Array) -> jax.Array:
+        nonlocal tables
+        if leaf.ndim != 2 or leaf.shape[0] != vocab_size:
+            return leaf
+        tables += 1
+        return leaf.at[pad_id].add(3.0)
+
+    return jax.tree.map(change, params), tables
+
+
+CHECKS: tuple[Check[ModelSubject], ...] = (
+    Check(
+        "evaluation_repeats",
+        "evaluation gives the same bits again",
+        evaluation_repeats,
+        ("outputs",),
+    ),
+    Check(
+        "rows_apart",
+        "examples of a batch do not see each other",
+        rows_apart,
+        ("evaluation_repeats",),
+    ),
+    Check(
+        "padding_masked",
+        "padding does not leak where it is masked",
+        padding_masked,
+        ("evaluation_repeats",),
+    ),
+)
