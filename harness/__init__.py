@@ -24,5 +24,7 @@ from harness.paths import cache_dir as cache_dir
 from harness.specs import DataFile as DataFile
 from harness.specs import Dataset as Dataset
 from harness.specs import DataSpec as DataSpec
+from harness.specs import Predictions as Predictions
+from harness.specs import Task as Task
 
 __version__ = _version("model-zoo-harness")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from flax import nnx
 
-    from harness.specs import Dataset, DataSpec
+    from harness.specs import Dataset, DataSpec, Task
     from harness.store import Store
 
 
@@ -41,6 +41,8 @@ def run(
     in_process: bool = False,
     timeout: float | None = None,
     resume: bool = False,
+    metrics: Sequence[str] = (),
+    observers: Sequence[str] = (),
     **recipe: Scalar | Sequence[Scalar],
 ) -> pd.DataFrame:
     """Trains every model on every data set and returns one row for each run.
@@ -56,11 +58,14 @@ def run(
       in_process: run everything in this process, for a debugger.
       timeout: seconds after which a run is stopped.
       resume: stored `ok` rows stand for their runs, and killed ones go on where they were.
+      metrics: selections of what is measured beside loss and accuracy, as in "macro_f1".
+      observers: selections of who hears of the runs, as in "tensorboard[folder=logs]".
       recipe: hyper-parameters by the names of the command's flags; a list of values
         makes a grid.
 
     Returns:
-      A frame with the columns of a row, one line for each planned run.
+      A frame with the columns of a row, one line for each planned run, and one more column
+      for each metric, as in `test_macro_f1`.
 
     Raises:
       UsageError: a name or a value is unknown.
@@ -72,6 +77,8 @@ def run(
     suite = Suite(
         datasets=tuple(_listed(datasets)),
         models=tuple(chosen),
+        metrics=tuple(_listed(metrics)),
+        observers=tuple(_listed(observers)),
         seeds=make_seeds(seed=seed) if seed is not None else make_seeds(seeds=seeds),
         recipe={k: v for k, v in recipe.items() if k not in grid},  # type: ignore[misc]
         grid=grid,
@@ -212,7 +219,7 @@ def _perform(
 
 def load_chosen(runs: Iterable[Run], known: Registry) -> Registry:
     """Imports, in this process, the plugins that the runs name."""
-    sources = [s for run in runs for s in (run.dataset.source, run.model.source)]
+    sources = [source for run in runs for source in run.sources]
     loaded = registry.load(dict.fromkeys(s for s in sources if s.origin != "session"))
     here = {key: entry for key, entry in known.entries.items() if entry.factory is not None}
     return replace(loaded, entries={**loaded.entries, **here})
@@ -288,6 +295,20 @@ def build_model(
 
     choice = choose("model", selection, index.open_registry(plugins))
     return build(load_entry("model", choice).build(), data, choice.params, seed=seed)
+
+
+def load_task(name: str, *, plugins: Sequence[str | Path] = ()) -> Task:
+    """The task that a data set's spec names.
+
+    Raises:
+      UsageError: no plugin registers it.
+    """
+    from harness.tasks import CLASSIFICATION
+
+    if name == "classification":
+        return CLASSIFICATION
+    choice = choose("task", f'"{name}"', index.open_registry(plugins))
+    return load_entry("task", choice).build()(**choice.params)
 
 
 def choose(kind: Kind, selection: str, known: Registry) -> Choice:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -21,11 +21,30 @@ from flax import nnx
 from harness import cost, feed, orders, program, timing
 from harness.events import Event, Measured, Phase
 from harness.metrics import EvalSums, Evaluation, summarize
-from harness.optimizers import make_optimizer
+from harness.optimizers import Factory, make_optimizer
 from harness.recipe import Recipe
-from harness.specs import Dataset, DataSpec, Prepares
+from harness.specs import Dataset, DataSpec, Predictions, Prepares, Task
+from harness.tasks import CLASSIFICATION
 
 Emit = Callable[[Event], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What plugins bring to a run beside its model and its data.
+
+    Attributes:
+      task: what the data set's labels are and how outputs are judged.
+      optimizer: made by a plugin; None for optax's own of the recipe's name.
+      metrics: by name, what is measured beside loss and accuracy.
+    """
+
+    task: Task = CLASSIFICATION
+    optimizer: Factory | None = None
+    metrics: Mapping[str, Callable[[Predictions], float]] = field(default_factory=dict)
+
+
+PLAIN = Parts()
 
 
 @dataclass(frozen=True)
@@ -37,10 +56,12 @@ class Splits:
     validation: feed.Examples | None
 
 
-def make_splits(dataset: Dataset, recipe: Recipe) -> Splits:
+def make_splits(dataset: Dataset, recipe: Recipe, *, task: Task = CLASSIFICATION) -> Splits:
     """Checks the data set's splits, cuts them as the recipe says, decides where they live."""
-    train = feed.as_examples(dataset.train, dataset.spec, name="train", limit=recipe.limit)
-    test = feed.as_examples(dataset.test, dataset.spec, name="test", limit=recipe.limit)
+    train, test = (
+        feed.as_examples(split, dataset.spec, name=name, limit=recipe.limit, task=task)
+        for name, split in (("train", dataset.train), ("test", dataset.test))
+    )
     train, test = feed.place_within(feed.room(jax.local_devices()[0]), train, test)
     if recipe.validation == 0:
         return Splits(train, test, None)
@@ -63,6 +84,7 @@ class Evaluator:
     examples: feed.Examples
     order: orders.EvalOrder
     data: Any
+    split: program.SplitModel
 
     def __call__(self, state: program.TrainState) -> Evaluation:
         sums: list[EvalSums] = []
@@ -76,7 +98,7 @@ class Evaluator:
             )  # fmt: skip
             # host arrays without the steps that the chunk did not take
             sums.append(jax.tree.map(lambda a, n=chunk.steps: np.asarray(a)[:n], out))
-        return summarize(sums, size=len(self.examples))
+        return summarize(sums, size=len(self.examples), task=self.split.task)
 
 
 @dataclass(frozen=True)
@@ -142,6 +164,7 @@ def prepare(
     seed: int,
     emit: Emit,
     load_s: float = 0.0,
+    parts: Parts = PLAIN,
 ) -> Prepared:
     """Places the data, lets the model see the training split, compiles both programs.
 
@@ -149,7 +172,7 @@ def prepare(
       load_s: what loading took before, for `data_s`.
     """
     start = time.perf_counter()
-    splits = make_splits(dataset, recipe)
+    splits = make_splits(dataset, recipe, task=parts.task)
     placed = _place_all(splits)
     emit(Measured({"data_s": load_s + time.perf_counter() - start}))
     if isinstance(model, Prepares):
@@ -159,8 +182,11 @@ def prepare(
         len(splits.train), batch_size=recipe.batch_size, epochs=recipe.epochs, seed=seed
     )
     emit(Phase("compile"))
-    optimizer = make_optimizer(recipe, steps=order.steps_per_epoch * recipe.epochs)
-    split, params, rest = program.split_model(model, dtype=jnp.dtype(recipe.precision))
+    steps = order.steps_per_epoch * recipe.epochs
+    optimizer = make_optimizer(recipe, steps=steps, factory=parts.optimizer)
+    split, params, rest = program.split_model(
+        model, dtype=jnp.dtype(recipe.precision), task=parts.task
+    )
     state = program.TrainState(params, rest, optimizer.init(params))
     # own buffers, each once: the first step donates them, and a plugin may share its own
     state = jax.tree.map(jnp.copy, state)
@@ -245,4 +271,4 @@ def _compile_evaluator(
     compiled = program.compile_ahead(
         chunk, state.params, state.rest, data, payload, one, one, donate=()
     )
-    return Evaluator(compiled, examples, order, data)
+    return Evaluator(compiled, examples, order, data, split)

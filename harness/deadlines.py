@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from harness.errors import UsageError, did_you_mean
 
 # what a run says it enters; training and evaluation take turns, an epoch each
-PHASES = ("load", "data", "construct", "prepare", "compile", "train", "evaluate")
+PHASES = ("load", "data", "construct", "prepare", "compile", "train", "evaluate", "metrics")
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ as well.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -19,17 +20,45 @@ import numpy as np
 from flax import nnx
 
 from harness import feed, program
-from harness.assemble import Emit, Evaluator, Prepared, prepare
+from harness.assemble import PLAIN, Emit, Evaluator, Parts, Prepared, prepare
 from harness.checkpoints import Checkpoint, Checkpoints
 from harness.errors import Diverged
 from harness.events import EpochEnd, Measured, Note, Phase, Progress
 from harness.ledger import Ledger, ledger_from_json, named_array
 from harness.metrics import Evaluation
+from harness.predictions import measure
 from harness.recipe import Recipe
-from harness.specs import Dataset
+from harness.specs import Dataset, DataSpec
 
 # seconds between two progress events
 PROGRESS_EVERY = 0.2
+
+
+class Watched(Protocol):
+    """Whoever observes a training. Its time is its own, and in no other column.
+
+    Attributes:
+      seconds: that it has taken so far.
+    """
+
+    seconds: float
+
+    def chunk_end(self, *, step: int, losses: np.ndarray, seconds: float) -> None: ...
+
+    def evaluation_end(self, *, epoch: int, values: Mapping[str, Any]) -> None: ...
+
+
+@dataclass
+class Nobody:
+    """Observes nothing."""
+
+    seconds: float = 0.0
+
+    def chunk_end(self, *, step: int, losses: np.ndarray, seconds: float) -> None:
+        pass
+
+    def evaluation_end(self, *, epoch: int, values: Mapping[str, Any]) -> None:
+        pass
 
 
 def fit(
@@ -41,12 +70,16 @@ def fit(
     emit: Emit,
     load_s: float = 0.0,
     checkpoints: Checkpoints | None = None,
+    parts: Parts = PLAIN,
+    watched: Watched | None = None,
 ) -> program.TrainState:
     """Trains and evaluates a model; everything it learns on the way goes to `emit`.
 
     Args:
       load_s: seconds that loading the data set took; `data_s` adds placing it.
       checkpoints: where a long training writes down how far it is; None writes nothing.
+      parts: the task, and what else plugins bring.
+      watched: hears of chunks and evaluations; None for nobody.
 
     Returns:
       The state of the epoch that counts.
@@ -55,16 +88,36 @@ def fit(
       ContractError: the data or the model's outputs are not as the contract says.
       Diverged: a loss is not a finite number.
     """
-    prepared = prepare(model, dataset, recipe, seed=seed, emit=emit, load_s=load_s)
+    prepared = prepare(model, dataset, recipe, seed=seed, emit=emit, load_s=load_s, parts=parts)
     training = _begin(prepared, dataset.spec.fingerprint, recipe, checkpoints, emit)
+    training.watched = watched or Nobody()
+    training.watched.seconds += training.ledger.observer_s
     try:
-        return training.perform()
+        state = training.perform()
+        _measure_more(training, state, dataset.spec, parts)
+        return state
     finally:
         # also after a failure: what was measured until then is kept
         if training.ledger.blocks:
             emit(training.ledger.columns(recipe))
             for array in training.ledger.arrays():
                 emit(array)
+
+
+def _measure_more(
+    training: _Training, state: program.TrainState, spec: DataSpec, parts: Parts
+) -> None:
+    """What the metrics of plugins say of the state that counts."""
+    if not parts.metrics:
+        return
+    training.emit(Phase("metrics"))
+    start, prepared = time.perf_counter(), training.prepared
+    splits = {"test": prepared.final}
+    if training.validated:
+        splits["val"] = prepared.evaluate
+    found = measure(parts.metrics, splits, state, spec, note=lambda t: training.emit(Note(t)))
+    seconds = time.perf_counter() - start
+    training.emit(Measured({"metrics": json.dumps(found), "metric_s": seconds}))
 
 
 def _begin(
@@ -115,6 +168,7 @@ class _Training:
     best: program.TrainState | None = None
     told: dict[str, str] = field(default_factory=dict)
     shown_at: float = 0.0
+    watched: Watched = field(default_factory=Nobody)
 
     @property
     def validated(self) -> bool:
@@ -128,8 +182,10 @@ class _Training:
         for epoch in range(len(ledger.history) + 1, self.recipe.epochs + 1):
             self.emit(Phase("train"))
             for _ in range(epoch * order.chunks_per_epoch - ledger.chunks):
+                before = len(ledger.losses)
                 with ledger.training():
                     self._take_chunk(feeder, epoch)
+                self._tell_chunk(before)
                 if self.checkpoints is not None and self.checkpoints.due():
                     self._write_checkpoint(self.checkpoints)
             ledger.recompiles.note()
@@ -140,6 +196,16 @@ class _Training:
             ledger.recompiles.note()
             judged = result
         return self._finish(judged)
+
+    def _tell_chunk(self, first: int) -> None:
+        """Tells the observers of a chunk; `first` is its first block."""
+        blocks = self.ledger.blocks[first:]
+        self.watched.chunk_end(
+            step=self.ledger.steps,
+            losses=np.concatenate(self.ledger.losses[first:]),
+            seconds=sum(block.seconds for block in blocks),
+        )
+        self.ledger.observer_s = self.watched.seconds
 
     def _take_chunk(self, feeder: Iterator[feed.Chunk], epoch: int) -> None:
         """Takes the steps of one chunk."""
@@ -179,6 +245,8 @@ class _Training:
             "train_s": train_s, "eval_s": eval_s,
         }  # fmt: skip
         ledger.history.append(history)
+        self.watched.evaluation_end(epoch=epoch, values=history)
+        ledger.observer_s = self.watched.seconds
         if self.tell(history) and self.recipe.select == "best":
             # a copy, because the next epoch donates the state's buffers
             self.best = jax.tree.map(jnp.copy, self.state)
@@ -187,10 +255,12 @@ class _Training:
     def tell(self, history: dict[str, Any]) -> bool:
         """Says what an epoch came to; whether it is the one that counts now."""
         self.emit(EpochEnd(history))
-        accuracy = history["val_accuracy" if self.validated else "test_accuracy"]
-        if self.recipe.select == "best" and accuracy <= self.ledger.best_accuracy:
+        prefix = "val" if self.validated else "test"
+        accuracy, loss = history[f"{prefix}_accuracy"], history[f"{prefix}_loss"]
+        score = -loss if accuracy is None else accuracy
+        if self.recipe.select == "best" and score <= self.ledger.best_score:
             return False
-        self.ledger.best_accuracy = accuracy
+        self.ledger.best_score = score
         self.emit(Measured(_quality(history)))
         return True
 
@@ -200,8 +270,8 @@ class _Training:
             judged, _ = self._timed_evaluation(self.prepared.final, state)
             self.emit(Measured({"test_loss": judged.loss, "test_accuracy": judged.accuracy}))
         self.emit(Measured({"params_hash": program.params_hash(state.params)}))
-        self.emit(named_array("test_predicted", _narrow(judged.predicted)))
-        self.emit(named_array("test_probability", judged.probability.astype(np.float16)))
+        for name, answer in judged.answers.items():
+            self.emit(named_array(f"test_{name}", _compact(name, answer)))
         return state
 
     def _timed_evaluation(
@@ -264,7 +334,9 @@ def _check_finite(losses: np.ndarray, first: int) -> None:
         )
 
 
-def _narrow(predicted: np.ndarray) -> np.ndarray:
-    """Class numbers in one byte where they fit."""
-    wide = predicted.max(initial=0) > np.iinfo(np.uint8).max
-    return predicted.astype(np.uint16 if wide else np.uint8)
+def _compact(name: str, answer: np.ndarray) -> np.ndarray:
+    """Class numbers in one byte where they fit, probabilities in two."""
+    if np.issubdtype(answer.dtype, np.integer):
+        wide = answer.max(initial=0) > np.iinfo(np.uint8).max
+        return answer.astype(np.uint16 if wide else np.uint8)
+    return answer.astype(np.float16) if name == "probability" else answer

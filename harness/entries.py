@@ -14,7 +14,7 @@ from typing import Any, Literal
 from harness.specs import DataFile
 
 Scalar = int | float | bool | str | None
-Kind = Literal["model", "dataset"]
+Kind = Literal["model", "dataset", "task", "metric", "optimizer", "observer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One registered model or data set."""
+    """What one call of `register` left: a model, a data set, or another kind."""
 
     kind: Kind
     name: str

@@ -6,13 +6,14 @@ ended. Nothing is raised except what must end the process (Ctrl-C).
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import math
 import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,11 @@ from filelock import FileLock, Timeout
 
 from harness import machine
 from harness.allocator import allocator
-from harness.assemble import Emit, build_model
+from harness.assemble import Emit, Parts, build_model
 from harness.checkpoints import Checkpoints
 from harness.contention import default_folder, watched
 from harness.engine import fit
-from harness.entries import Entry, Failure
+from harness.entries import Entry, Failure, Kind
 from harness.errors import (
     ContractError,
     Diverged,
@@ -34,16 +35,18 @@ from harness.errors import (
     PluginFailed,
     Unavailable,
     Unsupported,
+    did_you_mean,
     first_line,
     pip_line,
 )
-from harness.events import Ended, Measured, Note, Phase, Transfer
+from harness.events import Array, Collector, Ended, Event, Measured, Note, Phase, Transfer
+from harness.observers import Observers
 from harness.paths import checkpoint_folder
-from harness.plan import Run
+from harness.plan import Choice, Run
 from harness.progress import notes_to, report_to
 from harness.registry import Registry, missing_requirements
 from harness.sources import file_source
-from harness.specs import Dataset
+from harness.specs import Dataset, Task
 
 # seconds that a run which is taken up waits for its checkpoints
 LOCK_S = 15.0
@@ -67,36 +70,97 @@ def execute(
 ) -> None:
     """Runs one planned run and emits all that it learns."""
     end = Ended("ok")
+    known = Collector(run.to_row())
+
+    def tell(event: Event) -> None:
+        if not isinstance(event, Array):  # no observer is shown one
+            known.add(event)
+        emit(event)
+
+    observers = None
     with watched(default_folder()) as shared:
         try:
-            _execute(run, registry, emit, settings)
+            observers = _observers(run, registry, emit)
+            observers.run_start(run=known.planned)
+            _execute(run, registry, tell, settings, observers)
         except (Exception, SystemExit) as error:
             # the log keeps the whole story, the row one line of it
             traceback.print_exc()
             end = ended(error)
         met = shared()
-        emit(Measured({"timing_comparable": None if met is None else not met}))
-    emit(Measured({"peak_rss_bytes": machine.peak_rss_bytes()}))
+        tell(Measured({"timing_comparable": None if met is None else not met}))
+    tell(Measured({"peak_rss_bytes": machine.peak_rss_bytes()}))
+    if observers is not None:
+        known.ended = end
+        observers.run_end(row=known.result().row)
+        emit(Measured({"observer_s": observers.seconds}))
     # the last word: whoever listens need not wait for the process to go
     emit(end)
 
 
-def _execute(run: Run, registry: Registry, emit: Emit, settings: Settings) -> None:
+def _observers(run: Run, registry: Registry, emit: Emit) -> Observers:
+    """Whoever hears of the run."""
+    found = {
+        choice.label: _load_entry(registry, "observer", choice).build()(**choice.params)
+        for choice in run.observers
+    }
+    return Observers(found, note=lambda text: emit(Note(text)))
+
+
+def _parts(run: Run, registry: Registry, task: str) -> Parts:
+    """What plugins bring to the run beside its model and its data."""
+    found: dict[str, Any] = {}
+    if task != "classification":
+        found["task"] = _task(run, registry, task)
+    if run.optimizer is not None:
+        make = _load_entry(registry, "optimizer", run.optimizer).build()
+        found["optimizer"] = functools.partial(_keywords_last, make, run.optimizer.params)
+    found["metrics"] = {
+        choice.label: functools.partial(
+            _keywords_last, _load_entry(registry, "metric", choice).build(), choice.params
+        )
+        for choice in run.metrics
+    }
+    return Parts(**found)
+
+
+def _keywords_last(function: Callable[..., Any], params: dict[str, Any], given: Any) -> Any:
+    return function(given, **params)
+
+
+def _task(run: Run, registry: Registry, name: str) -> Task:
+    choices = {choice.name: choice for choice in run.tasks}
+    if name not in choices:
+        near = did_you_mean(name, ["classification", *choices], what="tasks")
+        raise ContractError(f"data set {run.dataset.name!r} has the task {name!r}; {near}")
+    task = _load_entry(registry, "task", choices[name]).build()(**choices[name].params)
+    if not isinstance(task, Task):
+        raise ContractError(
+            f"task {name!r} returned {type(task).__name__}; expected a harness.Task"
+        )
+    return task
+
+
+def _execute(
+    run: Run, registry: Registry, emit: Emit, settings: Settings, observers: Observers
+) -> None:
     emit(Measured({**machine.devices(), "allocator": allocator(os.environ)}))
     emit(Phase("load"))
-    dataset_entry = _load_entry(registry, "dataset", run)
-    model_entry = _load_entry(registry, "model", run)
+    dataset_entry = _load_entry(registry, "dataset", run.dataset)
+    model_entry = _load_entry(registry, "model", run.model)
     emit(Phase("data"))
     start = time.perf_counter()
     dataset = _load_data(dataset_entry, run, emit)
     load_s = time.perf_counter() - start
-    emit(Measured({"data_s": load_s, "data_fingerprint": dataset.spec.fingerprint}))
+    spec = dataset.spec
+    emit(Measured({"data_s": load_s, "data_fingerprint": spec.fingerprint, "task": spec.task}))
+    parts = _parts(run, registry, spec.task)
     emit(Phase("construct"))
     model = build_model(model_entry.build(), dataset.spec, run.model.params, seed=run.seed)
     with _checkpoints(run, settings, emit) as checkpoints:
         fit(
             model, dataset, run.recipe, seed=run.seed, emit=emit, load_s=load_s,
-            checkpoints=checkpoints,
+            checkpoints=checkpoints, parts=parts, watched=observers,
         )  # fmt: skip
 
 
@@ -139,8 +203,7 @@ def _checkpoints(run: Run, settings: Settings, emit: Emit) -> Iterator[Checkpoin
         lock.release()
 
 
-def _load_entry(registry: Registry, kind: Any, run: Run) -> Entry:
-    choice = run.dataset if kind == "dataset" else run.model
+def _load_entry(registry: Registry, kind: Kind, choice: Choice) -> Entry:
     for failure in registry.failures:
         if failure.source.target == choice.source.target:
             print(failure.traceback, file=sys.stderr)

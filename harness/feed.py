@@ -16,7 +16,8 @@ import numpy as np
 
 from harness.errors import ContractError, UsageError
 from harness.orders import EvalOrder, TrainingOrder
-from harness.specs import DataSpec, RandomAccess, Split
+from harness.specs import DataSpec, RandomAccess, Split, Task
+from harness.tasks import CLASSIFICATION
 
 # data above this size stays on the host where the device does not say how much it holds
 RESIDENT_BYTES = 2 << 30
@@ -29,16 +30,18 @@ class Examples:
     """One split, as arrays or as a source of single examples.
 
     Attributes:
-      arrays: {"x": [n, *shape], "y": int32 [n]}, or None.
-      source: a random-access source of {"x": [*shape], "y": []}, or None.
+      arrays: {"x": [n, *shape], "y": [n, ...]}, or None.
+      source: a random-access source of {"x": [*shape], "y": [...]}, or None.
       index: int64 [n], the positions of the split's examples in either of them.
       resident: whether the arrays go to the device as a whole.
+      label_dtype: of y, as the task has it.
     """
 
     arrays: Mapping[str, np.ndarray] | None
     source: RandomAccess | None
     index: np.ndarray
     resident: bool = False
+    label_dtype: str = "int32"
 
     def __len__(self) -> int:
         return len(self.index)
@@ -51,14 +54,14 @@ class Examples:
         assert self.source is not None
         items = [self.source[int(row)] for row in rows.ravel()]
         x = np.stack([np.asarray(item["x"]) for item in items])  # [m, *shape]
-        y = np.asarray([item["y"] for item in items], dtype=np.int32)  # [m]
+        y = np.asarray([item["y"] for item in items], dtype=self.label_dtype)  # [m, ...]
         return {
             "x": x.reshape(*rows.shape, *x.shape[1:]),  # [..., *shape]
-            "y": y.reshape(rows.shape),  # [...]
+            "y": y.reshape(*rows.shape, *y.shape[1:]),  # [..., ...]
         }
 
     def labels(self) -> np.ndarray:
-        """int32 [n], the labels in the split's order."""
+        """[n, ...], the labels in the split's order."""
         if self.arrays is not None:
             return np.asarray(self.arrays["y"])[self.index]
         return self.gather(np.arange(len(self)))["y"]
@@ -84,7 +87,14 @@ class _Subset:
         return self.examples.source[int(self.examples.index[index])]
 
 
-def as_examples(split: Split, spec: DataSpec, *, name: str, limit: int | None) -> Examples:
+def as_examples(
+    split: Split,
+    spec: DataSpec,
+    *,
+    name: str,
+    limit: int | None,
+    task: Task = CLASSIFICATION,
+) -> Examples:
     """Checks one split of a `Dataset` against its spec; keeps the first `limit` examples.
 
     Raises:
@@ -92,41 +102,51 @@ def as_examples(split: Split, spec: DataSpec, *, name: str, limit: int | None) -
     """
     if not isinstance(split, Mapping):
         size = len(split)
-        _check_arrays({k: np.asarray(v)[None] for k, v in split[0].items()}, spec, name)
-        return Examples(None, split, np.arange(min(size, limit or size)))
+        one = {k: np.asarray(v)[None] for k, v in split[0].items()}
+        _check_arrays(one, spec, name, task)
+        index = np.arange(min(size, limit or size))
+        return Examples(None, split, index, label_dtype=task.label_dtype)
     arrays = {key: np.asarray(value)[:limit] for key, value in split.items()}
-    _check_arrays(arrays, spec, name)
-    if arrays["y"].dtype != np.int32:
-        arrays["y"] = arrays["y"].astype(np.int32)
+    _check_arrays(arrays, spec, name, task)
+    if arrays["y"].dtype != task.label_dtype:
+        arrays["y"] = arrays["y"].astype(task.label_dtype)
     size = len(arrays["y"])
-    return Examples(arrays, None, np.arange(size))
+    return Examples(arrays, None, np.arange(size), label_dtype=task.label_dtype)
 
 
-def _check_arrays(arrays: Mapping[str, np.ndarray], spec: DataSpec, name: str) -> None:
+def _check_arrays(
+    arrays: Mapping[str, np.ndarray], spec: DataSpec, name: str, task: Task
+) -> None:
     if set(arrays) != {"x", "y"}:
         raise ContractError(f"the {name} split has keys {sorted(arrays)}; expected x and y")
     x, y = arrays["x"], arrays["y"]
-    if x.shape[1:] != spec.shape or y.shape != x.shape[:1] or len(y) == 0:
+    label = task.label_shape(spec)
+    if x.shape[1:] != spec.shape or y.shape != (*x.shape[:1], *label) or len(y) == 0:
         raise ContractError(
             f"the {name} split has x {list(x.shape)} and y {list(y.shape)}; expected "
-            f"x [n, {', '.join(map(str, spec.shape))}] and y [n] with n > 0"
+            f"x [{_sizes('n', spec.shape)}] and y [{_sizes('n', label)}] with n > 0"
         )
     wanted = np.int32 if spec.kind == "tokens" else np.float32
-    if x.dtype != wanted or not np.issubdtype(y.dtype, np.integer):
+    kind, words = (
+        (np.integer, "integers") if task.label_dtype == "int32" else (np.floating, "floats")
+    )
+    if x.dtype != wanted or not np.issubdtype(y.dtype, kind):
         raise ContractError(
             f"the {name} split has x of {x.dtype} and y of {y.dtype}; "
-            f"expected {np.dtype(wanted)} and integers"
+            f"expected {np.dtype(wanted)} and {words}"
         )
     if spec.vocab_size is not None and (x.min() < 0 or x.max() >= spec.vocab_size):
         raise ContractError(
             f"the {name} split has token ids from {x.min()} to {x.max()}; "
             f"expected 0 to {spec.vocab_size - 1}"
         )
-    if y.min() < 0 or y.max() >= spec.num_classes:
-        raise ContractError(
-            f"the {name} split has labels from {y.min()} to {y.max()}; "
-            f"expected 0 to {spec.num_classes - 1}"
-        )
+    fault = task.fault(y, spec)
+    if fault:
+        raise ContractError(f"the {name} split has {fault}")
+
+
+def _sizes(first: str, rest: tuple[int, ...]) -> str:
+    return ", ".join([first, *map(str, rest)])
 
 
 class _HasMemory(Protocol):
@@ -156,12 +176,17 @@ def place_within(room: int, *splits: Examples) -> tuple[Examples, ...]:
 
 
 def hold_out(examples: Examples, fraction: float) -> tuple[Examples, Examples]:
-    """Splits off a stratified fraction for validation; the same for every run.
+    """Splits off a fraction for validation; the same for every run.
+
+    It keeps the share of each class; labels that are not one class each are drawn from
+    without regard to them.
 
     Returns:
       The rest for training, and the validation examples.
     """
     labels = examples.labels()
+    if labels.ndim > 1 or not np.issubdtype(labels.dtype, np.integer):
+        labels = np.zeros(len(examples), np.int32)
     held = np.zeros(len(examples), dtype=bool)
     random = np.random.RandomState(0)
     for label in np.unique(labels):

@@ -21,7 +21,7 @@ from harness.rows import Row
 if TYPE_CHECKING:
     import numpy as np
 
-    from harness.specs import Dataset
+    from harness.specs import Dataset, DataSpec
     from harness.store import Store
 
 
@@ -32,15 +32,15 @@ class Example:
     Attributes:
       index: its position in the test split.
       text: the example decoded, or its values where the data set has no `decode`.
-      predicted, actual: names of classes.
-      probability: of the predicted class.
+      predicted, actual: names of classes, or of the labels that are there, or values.
+      probability: of the predicted class; None where there is no such one.
     """
 
     index: int
     text: str
     predicted: str
     actual: str
-    probability: float
+    probability: float | None
 
 
 def examples_of(
@@ -54,7 +54,7 @@ def examples_of(
     """
     predicted = store.array(row["run_id"], "test_predicted")
     probability = store.array(row["run_id"], "test_probability")
-    if predicted is None or probability is None:
+    if predicted is None:
         raise UsageError(
             f"run {row['run_id']} is {row['status']} and holds no predictions; choose an ok run"
         )
@@ -65,9 +65,10 @@ def examples_of(
                 f"0 to {len(predicted) - 1}"
             )
     dataset = _dataset_of(row, plugins)
-    names = dataset.spec.class_names
+    sure = None if probability is None or probability.ndim > 1 else probability
     return [
-        _example(dataset, i, names[int(predicted[i])], float(probability[i])) for i in indices
+        _example(dataset, i, predicted[i], None if sure is None else float(sure[i]))
+        for i in indices
     ]
 
 
@@ -83,7 +84,9 @@ def _dataset_of(row: Row, plugins: Sequence[str | Path]) -> Dataset:
     return dataset
 
 
-def _example(dataset: Dataset, index: int, predicted: str, probability: float) -> Example:
+def _example(
+    dataset: Dataset, index: int, predicted: np.ndarray, probability: float | None
+) -> Example:
     test = dataset.test
     if isinstance(test, Mapping):
         x, y = test["x"][index], test["y"][index]
@@ -91,8 +94,18 @@ def _example(dataset: Dataset, index: int, predicted: str, probability: float) -
         item = test[index]
         x, y = item["x"], item["y"]
     text = dataset.decode(x) if dataset.decode is not None else _values(x)
-    actual = dataset.spec.class_names[int(y)]
-    return Example(index, text, predicted, actual, probability)
+    said, actual = (_words(answer, dataset.spec) for answer in (predicted, y))
+    return Example(index, text, said, actual, probability)
+
+
+def _words(answer: np.ndarray, spec: DataSpec) -> str:
+    """An answer or a label as it is read: a class, the labels that are there, or values."""
+    if answer.ndim == 0:
+        return spec.class_names[int(answer)]
+    pairs = list(zip(spec.class_names, answer.tolist(), strict=True))
+    if all(isinstance(value, int) for _, value in pairs):
+        return ", ".join(name for name, value in pairs if value) or "none"
+    return ", ".join(f"{name} {value:.4g}" for name, value in pairs)
 
 
 def _values(x: np.ndarray) -> str:
@@ -107,11 +120,13 @@ def format_example(example: Example, *, width: int = 80) -> str:
         for part in (textwrap.wrap(line, width) if len(line) > width else [line])
     ]
     body = "\n".join(f"  {line}" for line in lines)
-    mark = "right" if example.predicted == example.actual else "wrong"
+    said, mark = example.predicted, ""
+    if example.probability is not None:
+        said += f" (probability {example.probability:.3f})"
+        mark = " (right)" if example.predicted == example.actual else " (wrong)"
     return (
         f"example {example.index}\n{body}\n"
-        f"  predicted: {example.predicted} (probability {example.probability:.3f})\n"
-        f"  actual:    {example.actual} ({mark})"
+        f"  predicted: {said}\n  actual:    {example.actual}{mark}"
     )
 
 

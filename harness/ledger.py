@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -48,9 +49,10 @@ class Ledger:
       history: one entry an epoch, with names of `EPOCH_COLUMNS`.
       chunks, steps: what is behind, over all epochs.
       wall_s: training from chunk to chunk, without evaluations and checkpoints.
-      wait_s, eval_s, checkpoint_s: spent on data, on evaluations, on checkpoints.
+      wait_s, eval_s, checkpoint_s, observer_s: spent on data, on evaluations, on
+        checkpoints, by observers.
       resumed: how often the training was taken up again from a checkpoint.
-      best_accuracy: of the epoch that counts so far; not written down, it follows from
+      best_score: of the epoch that counts so far; not written down, it follows from
         the history.
     """
 
@@ -64,7 +66,8 @@ class Ledger:
     eval_s: float = 0.0
     checkpoint_s: float = 0.0
     resumed: int = 0
-    best_accuracy: float = -1.0
+    best_score: float = -math.inf
+    observer_s: float = 0.0
     recompiles: Recompiles = field(default_factory=Recompiles)
 
     @contextmanager
@@ -107,7 +110,7 @@ class Ledger:
                 "recompiled": timing.named(self.recompiles.names),
                 "train_s": busy,
                 "eval_s": self.eval_s,
-                "observer_s": 0.0,
+                "observer_s": self.observer_s,
                 "checkpoint_s": self.checkpoint_s,
                 "resumed": self.resumed,
                 "data_wait_pct": 100 * self.wait_s / wall,
@@ -134,6 +137,7 @@ class Ledger:
             "wait_s",
             "eval_s",
             "checkpoint_s",
+            "observer_s",
             "resumed",
         )
         return {

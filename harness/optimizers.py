@@ -6,7 +6,11 @@ from collections.abc import Callable
 
 import optax
 
-from harness.recipe import Recipe
+from harness.errors import UsageError
+from harness.recipe import OPTIMIZERS, Recipe
+
+# from a learning rate, or a schedule of it, to an optimizer: what a plugin registers
+Factory = Callable[[optax.ScalarOrSchedule], optax.GradientTransformation]
 
 # a schedule of `steps` steps with peak learning rate `rate`
 WARMUP_FRACTION = 0.1
@@ -32,14 +36,31 @@ SCHEDULES: dict[str, Callable[[float, int], optax.Schedule]] = {
 }
 
 
-def make_optimizer(recipe: Recipe, *, steps: int) -> optax.GradientTransformation:
+def make_optimizer(
+    recipe: Recipe, *, steps: int, factory: Factory | None = None
+) -> optax.GradientTransformation:
     """The optimizer of a run of `steps` training steps.
 
-    The optimizer's other settings are optax's defaults (for adam b1 0.9, b2 0.999). Warm-up
-    takes the first tenth of the steps; every decay ends with the last step.
+    Warm-up takes the first tenth of the steps; every decay ends with the last step.
+
+    Args:
+      factory: what a plugin registered under the recipe's name. Without it the name is
+        optax's, whose other settings are optax's defaults (for adam b1 0.9, b2 0.999).
+
+    Raises:
+      UsageError: the name is not optax's, and there is no factory.
     """
+    make = factory or _of_optax(recipe.optimizer)
     # a constant rate is passed as a number: a schedule would add a counter to the state
     if recipe.schedule == "constant":
-        return getattr(optax, recipe.optimizer)(recipe.learning_rate)
-    schedule = SCHEDULES[recipe.schedule](recipe.learning_rate, steps)
-    return getattr(optax, recipe.optimizer)(schedule)
+        return make(recipe.learning_rate)
+    return make(SCHEDULES[recipe.schedule](recipe.learning_rate, steps))
+
+
+def _of_optax(name: str) -> Factory:
+    if name not in OPTIMIZERS:
+        raise UsageError(
+            f"optimizer {name!r} is a plugin's, which is not loaded here; optax's are "
+            f"{', '.join(OPTIMIZERS)}"
+        )
+    return getattr(optax, name)

@@ -47,16 +47,23 @@ def describe(factory: Callable[..., Any], *, given: tuple[str, ...]) -> tuple[Pa
     function = factory.__init__ if inspect.isclass(factory) else factory
     found = list(inspect.signature(function).parameters.values())
     if inspect.isclass(factory):
-        del found[0]  # self
+        # self; and a class without a constructor takes nothing
+        found = [] if function is object.__init__ else found[1:]
     absent = [name for name in given if name not in {p.name for p in found}]
     if absent:
         raise PluginError(
             f"{factory.__qualname__}({', '.join(p.name for p in found)}) takes no "
-            f"{' and no '.join(absent)}; a model is (self, data, *, <parameters with "
-            "defaults>, rngs)"
+            f"{' and no '.join(absent)}; expected {_shape(given)}"
         )
-    scope = sys.modules[function.__module__].__dict__
-    return tuple(_parameter(p, scope, factory) for p in found if p.name not in given)
+    own = [p for p in found if p.name not in given]
+    scope = sys.modules[function.__module__].__dict__ if own else {}
+    return tuple(_parameter(p, scope, factory) for p in own)
+
+
+def _shape(given: tuple[str, ...]) -> str:
+    """The arguments of a factory that is given these; a model's `rngs` stand at the end."""
+    first, rest = given[0], given[1:]
+    return f"({', '.join([first, '*', '<parameters with defaults>', *rest])})"
 
 
 def _parameter(

@@ -12,14 +12,14 @@ import itertools
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from harness import grammar
 from harness.entries import Entry, Kind, Scalar, Source
 from harness.errors import UsageError, did_you_mean
 from harness.parameters import check, check_names, show
-from harness.recipe import Recipe, make_recipe
+from harness.recipe import OPTIMIZERS, Recipe, make_recipe
 from harness.registry import Registry
 from harness.suites import Suite, grid_points
 
@@ -60,7 +60,13 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One cell with one seed: what a worker is given and what a row is about."""
+    """One cell with one seed: what a worker is given and what a row is about.
+
+    Attributes:
+      optimizer: None where it is optax's own.
+      tasks: all that are registered; the data set's spec says which one it is.
+      observers: who hears of it; they are no part of its key.
+    """
 
     run_id: str
     run_key: str
@@ -70,10 +76,32 @@ class Run:
     model: Choice
     seed: int
     recipe: Recipe
+    optimizer: Choice | None = None
+    tasks: tuple[Choice, ...] = ()
+    metrics: tuple[Choice, ...] = ()
+    observers: tuple[Choice, ...] = ()
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """All that plugins bring to it, model and data set first."""
+        own = (self.optimizer,) if self.optimizer is not None else ()
+        return (self.dataset, self.model, *own, *self.tasks, *self.metrics, *self.observers)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The plugins to load for it, each once."""
+        return tuple(dict.fromkeys(choice.source for choice in self.choices))
 
     @property
     def label(self) -> str:
         return f"{self.dataset.label} x {self.model.label}, seed {self.seed}"
+
+    def _others(self) -> dict[str, str]:
+        """The plugins beside model and data set, by what was chosen of them."""
+        chosen = [*self.metrics, *self.observers]
+        if self.optimizer is not None:
+            chosen.append(self.optimizer)
+        return {choice.label: choice.source.label for choice in chosen}
 
     def to_row(self) -> dict[str, Any]:
         """The columns that are known before the run starts."""
@@ -94,8 +122,12 @@ class Run:
             "seed": self.seed,
             "dataset_plugin": self.dataset.source.label,
             "model_plugin": self.model.source.label,
+            "other_plugins": json.dumps(self._others(), sort_keys=True),
             **self.recipe.to_row(),
         }
+
+
+_TUPLES = ("tasks", "metrics", "observers")
 
 
 def run_to_json(run: Run) -> dict[str, Any]:
@@ -104,11 +136,15 @@ def run_to_json(run: Run) -> dict[str, Any]:
 
 def run_from_json(values: Mapping[str, Any]) -> Run:
     rest = dict(values)
-    choices = {
-        key: Choice(**{**rest.pop(key), "source": Source(**values[key]["source"])})
-        for key in ("dataset", "model")
-    }
-    return Run(**choices, recipe=Recipe(**rest.pop("recipe")), **rest)
+    for key in ("dataset", "model", "optimizer"):
+        rest[key] = None if rest[key] is None else choice_from_json(rest[key])
+    for key in _TUPLES:
+        rest[key] = tuple(choice_from_json(value) for value in rest[key])
+    return Run(**{**rest, "recipe": Recipe(**rest["recipe"])})
+
+
+def choice_from_json(values: Mapping[str, Any]) -> Choice:
+    return Choice(**{**values, "source": Source(**values["source"])})
 
 
 def resolve(kind: Kind, text: str, registry: Registry) -> list[Choice]:
@@ -190,15 +226,51 @@ def expand(suite: Suite, registry: Registry, *, key_parts: Mapping[str, str]) ->
         raise UsageError("no seed selected; give --seeds 1 or more")
     datasets = _resolve_all("dataset", suite.datasets, registry)
     models = _resolve_all("model", suite.models, registry)
+    more = {
+        "metrics": tuple(_resolve_all("metric", suite.metrics, registry)),
+        "observers": tuple(_resolve_all("observer", suite.observers, registry)),
+        "tasks": tuple(
+            choice
+            for name in registry.names("task")
+            for choice in resolve("task", f'"{name}"', registry)
+        ),
+    }
     points = grid_points(suite.grid)
     # each once: a run measured twice is no second seed
     recipes = dict.fromkeys(make_recipe({**suite.recipe, **point}) for point in points)
+    optimized = [pair for recipe in recipes for pair in _optimizers(recipe, registry)]
     return [
-        _make_run(suite, dataset, model, recipe, seed, key_parts)
-        for dataset, model, recipe, seed in itertools.product(
-            datasets, models, recipes, suite.seeds
+        _make_run(suite, dataset, model, *pair, seed, key_parts, more)
+        for dataset, model, pair, seed in itertools.product(
+            datasets, models, optimized, suite.seeds
         )
     ]
+
+
+def _optimizers(recipe: Recipe, registry: Registry) -> list[tuple[Recipe, Choice | None]]:
+    """The recipe with each optimizer that its selection stands for.
+
+    Raises:
+      UsageError: no plugin registers it, and it is not optax's.
+    """
+    asked = grammar.parse(recipe.optimizer)
+    registered = registry.names("optimizer")
+    if asked.name not in (*registered, "*") and not registry.broken("optimizer", asked.name):
+        if asked.name in OPTIMIZERS and not asked.variant and not asked.params:
+            return [(recipe, None)]
+        _refuse(asked, registered)
+    choices = resolve("optimizer", recipe.optimizer, registry)
+    return [(replace(recipe, optimizer=choice.label), choice) for choice in choices]
+
+
+def _refuse(asked: grammar.Selection, registered: list[str]) -> None:
+    if asked.name in OPTIMIZERS:
+        raise UsageError(
+            f"optimizer {asked.name!r} is optax's with its defaults and takes no parameters "
+            f"here; those that do: {', '.join(registered)}"
+        )
+    near = did_you_mean(asked.name, {*registered, *OPTIMIZERS}, what="optimizers")
+    raise UsageError(f"no optimizer {asked.name!r}; {near}")
 
 
 def _resolve_all(kind: Kind, texts: Iterable[str], registry: Registry) -> list[Choice]:
@@ -215,15 +287,26 @@ def _make_run(
     dataset: Choice,
     model: Choice,
     recipe: Recipe,
+    optimizer: Choice | None,
     seed: int,
     key_parts: Mapping[str, str],
+    more: Mapping[str, tuple[Choice, ...]],
 ) -> Run:
-    parts = {
+    parts: dict[str, Any] = {
         "dataset": dataset.identity, "model": model.identity, "recipe": asdict(recipe),
         "seed": seed, "machine": dict(key_parts),
     }  # fmt: skip
+    if optimizer is not None:
+        parts["optimizer"] = optimizer.identity
+    parts["tasks"] = {
+        task.name: task.source.source_hash
+        for task in more["tasks"]
+        # a built-in data set names a built-in task, whatever plugins are about
+        if task.source.origin == "built-in" or dataset.source.origin != "built-in"
+    }
+    parts["metrics"] = {metric.label: metric.identity for metric in more["metrics"]}
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     return Run(
         run_id=uuid.uuid4().hex[:12], run_key=key, key_parts=parts, suite=suite.name,
-        dataset=dataset, model=model, seed=seed, recipe=recipe,
+        dataset=dataset, model=model, seed=seed, recipe=recipe, optimizer=optimizer, **more,
     )  # fmt: skip

@@ -23,8 +23,16 @@ from harness.entries import Entry, Failure, Kind, Source
 from harness.errors import HarnessError, PluginError, UsageError, first_line
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
-HOOKS: dict[str, Kind] = {"register_datasets": "dataset", "register_models": "model"}
-GIVEN: dict[Kind, tuple[str, ...]] = {"model": ("data", "rngs"), "dataset": ()}
+HOOKS: dict[str, Kind] = {
+    "register_datasets": "dataset", "register_models": "model", "register_tasks": "task",
+    "register_metrics": "metric", "register_optimizers": "optimizer",
+    "register_observers": "observer",
+}  # fmt: skip
+# what the harness itself passes to a factory
+GIVEN: dict[Kind, tuple[str, ...]] = {
+    "dataset": (), "model": ("data", "rngs"), "task": (), "metric": ("predictions",),
+    "optimizer": ("learning_rate",), "observer": (),
+}  # fmt: skip
 
 
 def new_manager() -> pluggy.PluginManager:
@@ -93,7 +101,7 @@ def register(manager: pluggy.PluginManager, plugin: object, source: Source) -> l
         if not entries:
             raise PluginError(
                 "it registers nothing; write `@harness.hookimpl def register_models(register)` "
-                "or `register_datasets(register)`"
+                f"or another of {', '.join(HOOKS)}"
             )
     except BaseException:
         # pluggy before 1.7 keeps a plugin that it refused half-way
@@ -109,7 +117,7 @@ def _check_hooks(manager: pluggy.PluginManager, plugin: object, source: Source) 
         manager.register(plugin, name=source.target)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        hooks = " and ".join(f"{hook}(register)" for hook in HOOKS)
+        hooks = ", ".join(f"{hook}(register)" for hook in HOOKS)
         raise PluginError(f"{' '.join(str(error).split())}; the hooks are {hooks}") from error
 
 

@@ -24,9 +24,10 @@ from jax import lax
 
 from harness import metrics
 from harness.errors import ContractError
-from harness.specs import DataSpec, GivesProbabilities
+from harness.specs import DataSpec, Task
+from harness.tasks import CLASSIFICATION
 
-Batch = tuple[jax.Array, jax.Array]  # x [b, *shape], y int32 [b]
+Batch = tuple[jax.Array, jax.Array]  # x [b, *shape], y [b, ...] as the task has it
 
 
 class TrainState(NamedTuple):
@@ -50,11 +51,13 @@ class SplitModel:
     Attributes:
       dtype: what the model computes in. Parameters, and examples that are not tokens, are
         cast on the way in; its other variables keep the types they have.
+      task: says what the outputs stand for.
     """
 
     train_graph: nnx.GraphDef[Any]
     eval_graph: nnx.GraphDef[Any]
     dtype: Any = jnp.float32
+    task: Task = CLASSIFICATION
 
     def _merged(self, graph: nnx.GraphDef[Any], params: Any, rest: Any) -> Any:
         # copy: a merged model must not write into the arrays it was given while tracing
@@ -78,9 +81,7 @@ class SplitModel:
         """Outputs [b, c] in evaluation mode, and the probabilities [b, c] they stand for."""
         model = self._merged(self.eval_graph, params, rest)
         outputs = model(cast_floats(x, self.dtype))
-        if isinstance(model, GivesProbabilities):
-            return outputs, model.probabilities(outputs)
-        return outputs, jax.nn.softmax(outputs)
+        return outputs, self.task.probabilities(model, outputs)
 
 
 def cast_floats(tree: Any, dtype: Any) -> Any:
@@ -92,7 +93,9 @@ def _in_type_of(value: jax.Array, like: jax.Array) -> jax.Array:
     return value if value.dtype == like.dtype else value.astype(like.dtype)
 
 
-def split_model(model: nnx.Module, *, dtype: Any = jnp.float32) -> tuple[SplitModel, Any, Any]:
+def split_model(
+    model: nnx.Module, *, dtype: Any = jnp.float32, task: Task = CLASSIFICATION
+) -> tuple[SplitModel, Any, Any]:
     """Splits a model into its graphs, its parameters and its other variables.
 
     Args:
@@ -106,7 +109,7 @@ def split_model(model: nnx.Module, *, dtype: Any = jnp.float32) -> tuple[SplitMo
     eval_graph = nnx.split(model, nnx.Param, ...)[0]
     model.train()
     train_graph, params, rest = nnx.split(model, nnx.Param, ...)
-    return SplitModel(train_graph, eval_graph, dtype), params, rest
+    return SplitModel(train_graph, eval_graph, dtype, task), params, rest
 
 
 def count_parameters(params: Any) -> int:
@@ -179,7 +182,7 @@ def _gradient(
 
         def loss_fn(params: Any) -> tuple[jax.Array, Any]:
             outputs, after = split.train_outputs(params, rest, x)
-            return metrics.mean_loss(outputs, y), after
+            return metrics.mean_loss(outputs, y, task=split.task), after
 
         (loss, after), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
         return loss, after, grads
@@ -200,7 +203,7 @@ def _gradient(
     return total / accumulate, rest, jax.tree.map(lambda g: g / accumulate, sums)
 
 
-def take(data: Any, payload: Any, step: jax.Array) -> Batch:
+def take(data: Any, payload: Any, step: jax.Array | int) -> Batch:
     """The batch of one step of a chunk.
 
     Args:
@@ -254,14 +257,22 @@ def eval_chunk(split: SplitModel, length: int, batch_size: int) -> Callable[...,
             x, y = take(data, payload, i)
             outputs, probabilities = split.judge(params, rest, x)  # [b, c]
             places = i * batch_size + jnp.arange(batch_size, dtype=jnp.int32)  # [b]
-            batch = metrics.eval_sums(outputs, probabilities, y, places < count)
+            batch = metrics.eval_sums(
+                outputs, probabilities, y, places < count, task=split.task
+            )
             return jax.tree.map(lambda all_, one: all_.at[i].set(one), sums, batch)
+
+        def answers(payload: Any) -> dict[str, jax.Array]:
+            outputs, probabilities = split.judge(params, rest, take(data, payload, 0)[0])
+            return split.task.answers(outputs, probabilities)
 
         empty = metrics.EvalSums(
             loss=jnp.zeros(length, jnp.float32),
             correct=jnp.zeros(length, jnp.int32),
-            predicted=jnp.zeros((length, batch_size), jnp.int32),
-            probability=jnp.zeros((length, batch_size), jnp.float32),
+            answers={
+                name: jnp.zeros((length, *one.shape), one.dtype)  # [K, b, ...]
+                for name, one in jax.eval_shape(answers, payload).items()
+            },
         )
         return lax.fori_loop(0, steps, body, empty)
 

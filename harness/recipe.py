@@ -1,7 +1,8 @@
 """The hyper-parameters of a run: what is not the model's nor the data's own.
 
-The names of optimizers and schedules are optax's. They are listed here, and a test holds
-the list against optax, so that a misspelt one is refused before anything is imported.
+The names of schedules, and of optimizers that no plugin registers, are optax's. They are
+listed here, and a test holds the list against optax, so that a misspelt one is refused before
+anything is imported.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Recipe:
       epochs: passes over the training split.
       batch_size: examples a step; the remainder of an epoch is dropped.
       eval_batch_size: examples an evaluation batch; nothing is dropped.
-      optimizer: the name of an optax optimizer.
+      optimizer: a selection of a registered optimizer, or the name of one of optax's; the
+        plan holds it against the registry.
       learning_rate: its (peak) learning rate.
       schedule: the name of an optax schedule; it ends with the last step.
       validation: fraction of the training split held out; 0 evaluates the test set
@@ -88,7 +90,6 @@ BOUNDS: dict[str, tuple[float | None, float | None]] = {
 def parameters() -> dict[str, Parameter]:
     """The recipe's fields as parameters, in order; also what `--grid` may vary."""
     choices = {
-        "optimizer": OPTIMIZERS,
         "schedule": SCHEDULES,
         "select": ("last", "best"),
         "precision": PRECISIONS,

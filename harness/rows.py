@@ -50,7 +50,7 @@ COLUMNS: tuple[Column, ...] = (
     *_group(
         "quality",
         "test_accuracy:float test_loss:float val_accuracy:float val_loss:float "
-        "best_epoch:int train_loss:float",
+        "best_epoch:int train_loss:float task metrics:json",
     ),
     *_group(
         "size",
@@ -62,12 +62,14 @@ COLUMNS: tuple[Column, ...] = (
         "data_s:float compile_s:float compile_cache first_step_ms:float "
         "step_ms_p50:float step_ms_p90:float step_ms_mean:float examples_per_s:float "
         "host_overhead_pct:float data_wait_pct:float recompiles:int recompiled train_s:float "
-        "eval_s:float observer_s:float checkpoint_s:float resumed:int timing_comparable:bool",
+        "eval_s:float metric_s:float observer_s:float checkpoint_s:float resumed:int "
+        "timing_comparable:bool",
     ),
     *_group(
         "place",
         "started_at host cpu_model device_kind device_count:int mesh executor allocator commit "
-        "dirty:bool harness_version dataset_plugin model_plugin python_version "
+        "dirty:bool harness_version dataset_plugin model_plugin other_plugins:json "
+        "python_version "
         "jax_version jaxlib_version flax_version optax_version grain_version "
         "numpy_version",
     ),

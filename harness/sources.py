@@ -20,7 +20,7 @@ from harness.entries import Source
 from harness.errors import UsageError
 
 GROUP = "harness"
-BUILTIN_PACKAGES = ("harness_datasets", "harness_models")
+BUILTIN_PACKAGES = ("harness_datasets", "harness_models", "harness_plugins")
 DISTRIBUTION = "model-zoo-harness"
 
 

@@ -32,10 +32,12 @@ class DataSpec:
       kind: "tokens" (int32 ids), "features" or "image" (float32 values).
       shape: of one example, without the batch; `(200,)` for 200 tokens.
       vocab_size: ids run from 0 to `vocab_size - 1`; None unless kind is "tokens".
-      num_classes: labels run from 0 to `num_classes - 1`.
-      class_names: one name a class; empty means "0", "1", ...
+      num_classes: how many outputs a model has: classes, whose labels run from 0 to
+        `num_classes - 1`; labels of "multi_label"; targets of "regression".
+      class_names: one name each; empty means "0", "1", ...
       pad_id: the id that stands for "no token"; None where nothing is padding.
-      task: "classification".
+      task: what is asked of a model: "classification", "multi_label", "regression" or the
+        name of a task that a plugin registers.
       fingerprint: hash of the data and its preparation.
 
     Raises:
@@ -48,15 +50,16 @@ class DataSpec:
     num_classes: int
     class_names: tuple[str, ...] = ()
     pad_id: int | None = None
-    task: Literal["classification"] = "classification"
+    task: str = "classification"
     fingerprint: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ContractError(f"DataSpec.kind is {self.kind!r}; use one of {KINDS}")
-        if self.num_classes < 2:
+        least = 2 if self.task == "classification" else 1
+        if self.num_classes < least:
             raise ContractError(
-                f"DataSpec.num_classes is {self.num_classes}; at least 2 are needed"
+                f"DataSpec.num_classes is {self.num_classes}; at least {least} are needed"
             )
         if (self.kind == "tokens") != (self.vocab_size is not None):
             raise ContractError(
@@ -89,7 +92,8 @@ class Dataset:
 
     Attributes:
       train: `{"x": [n, *shape], "y": int32 [n]}` or a random-access source of single
-        examples `{"x": [*shape], "y": []}`.
+        examples `{"x": [*shape], "y": []}`. Labels of "multi_label" are int32 [n, c], those
+        of "regression" float32 [n, c].
       test: the same.
       spec: what a model is told.
       decode: turns one `x` row back into something to read; None if nothing can.
@@ -121,6 +125,55 @@ class DataFile:
     check: Callable[[Path], None] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What labels are, and how outputs are judged by them: what a hook for tasks registers.
+
+    `outputs` are float32 [b, c] with c = `spec.num_classes`, `labels` [b, *label_shape]. The
+    functions of JAX arrays are traced into the compiled programs.
+
+    Attributes:
+      label_dtype: "int32" or "float32".
+      label_shape: of one label, from the spec.
+      fault: what is wrong with labels [n, *label_shape], in words; "" if nothing is.
+      losses: (outputs, labels) to float32 [b]; their mean is what training descends.
+      probabilities: (model, outputs) to [b, c], what the outputs stand for.
+      answers: (outputs, probabilities) to arrays [b, ...] by name: "predicted", and what
+        else is kept of each test example.
+      correct: (answers, labels) to bool [b], whose mean is the accuracy; None where nothing is
+        simply right or wrong. Then `--select best` takes the smallest loss.
+    """
+
+    label_dtype: Literal["int32", "float32"]
+    label_shape: Callable[[DataSpec], tuple[int, ...]]
+    fault: Callable[[np.ndarray, DataSpec], str]
+    losses: Callable[[jax.Array, jax.Array], jax.Array]
+    probabilities: Callable[[Any, jax.Array], jax.Array]
+    answers: Callable[[jax.Array, jax.Array], dict[str, jax.Array]]
+    correct: Callable[[Mapping[str, jax.Array], jax.Array], jax.Array] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """What a model says of every example of a split: what a metric is given.
+
+    Host arrays of exactly the split's examples, in its order.
+
+    Attributes:
+      outputs: float32 [n, c].
+      probabilities: float32 [n, c], what the task makes of them: rows that sum to one for
+        "classification", one probability a label for "multi_label", the outputs themselves
+        for "regression".
+      labels: int32 [n] for "classification", [n, c] for the two others.
+      spec: the data set's.
+    """
+
+    outputs: np.ndarray
+    probabilities: np.ndarray
+    labels: np.ndarray
+    spec: DataSpec
+
+
 @runtime_checkable
 class Prepares(Protocol):
     """A model that looks at the training split once, on the host, before training."""
@@ -132,7 +185,8 @@ class Prepares(Protocol):
 class GivesProbabilities(Protocol):
     """A model whose outputs are not plain logits says how they become probabilities.
 
-    Without this method the harness takes the softmax of the outputs.
+    Without this method the harness takes the softmax of the outputs. Only classification
+    asks for it.
     """
 
     def probabilities(self, outputs: jax.Array) -> jax.Array:

@@ -9,6 +9,7 @@ the tables.
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -242,7 +243,8 @@ def frame_of(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Rows as a data frame with every column, in order.
 
     Text is `string`, integers are `Int64` and truth values `boolean`, all three with
-    `pd.NA` where a value is missing; floats are plain `float64` with NaN.
+    `pd.NA` where a value is missing; floats are plain `float64` with NaN. Behind them stands
+    a column for each name in `metrics`, as in `test_macro_f1`.
     """
     import pandas as pd
 
@@ -251,7 +253,11 @@ def frame_of(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     for column in COLUMNS:
         dtype: Any = FRAME_TYPES[column.type]
         series[column.name] = pd.Series([row[column.name] for row in listed], dtype=dtype)
-    return pd.DataFrame(series)
+    frame = pd.DataFrame(series)
+    measured = [json.loads(row["metrics"] or "{}") for row in listed]
+    for name in dict.fromkeys(name for values in measured for name in values):
+        frame[name] = pd.Series([values.get(name) for values in measured], dtype="float64")
+    return frame
 
 
 def _epoch(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,8 @@ class Suite:
     """What one command or TOML file asks for; selections are still text.
 
     Attributes:
+      metrics, observers: selections of what is measured beside loss and accuracy, and of
+        who hears of the runs.
       recipe: hyper-parameters by name, one value each.
       grid: hyper-parameters by name, several values each.
     """
@@ -33,6 +35,8 @@ class Suite:
     name: str = ""
     datasets: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    observers: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0,)
     plugins: tuple[str, ...] = ()
     recipe: Mapping[str, Scalar] = field(default_factory=dict)
@@ -58,7 +62,9 @@ def make_seeds(*, seeds: Any = None, seed: Any = None) -> tuple[int, ...]:
     return (seed,) if seed is not None else tuple(range(1 if seeds is None else seeds))
 
 
-SUITE_KEYS = ("name", "datasets", "models", "plugins", "seeds", "seed", "grid")
+SUITE_KEYS = (
+    "name", "datasets", "models", "metrics", "observers", "plugins", "seeds", "seed", "grid",
+)  # fmt: skip
 
 
 def load_suite(path: Path) -> Suite:
@@ -96,6 +102,8 @@ def suite_from_mapping(content: Mapping[str, Any], *, name: str, folder: Path) -
         name=content.get("name", name),
         datasets=_texts("datasets", content),
         models=_texts("models", content),
+        metrics=_texts("metrics", content),
+        observers=_texts("observers", content),
         plugins=tuple(str(folder / expanduser(p)) for p in _texts("plugins", content)),
         seeds=make_seeds(seeds=content.get("seeds"), seed=content.get("seed")),
         recipe=recipe,

@@ -40,8 +40,7 @@ def main() -> None:
 
     # a plugin may end the process while it is imported
     emit(Phase("load"))
-    sources = dict.fromkeys((run.dataset.source, run.model.source))
-    execute(run, registry.load(sources), emit, settings=Settings(**asked["settings"]))
+    execute(run, registry.load(run.sources), emit, settings=Settings(**asked["settings"]))
     pipe.flush()
 
 

@@ -42,5 +42,5 @@ def test_the_evaluator_judges_every_example_of_a_split_in_several_chunks(monkeyp
     model.eval()
     logits = np.asarray(model(arrays(data.test)["x"]))
     assert len(prepared.evaluate.order) == 5
-    np.testing.assert_array_equal(judged.predicted, logits.argmax(axis=1))
+    np.testing.assert_array_equal(judged.answers["predicted"], logits.argmax(axis=1))
     assert judged.accuracy == (logits.argmax(axis=1) == arrays(data.test)["y"]).mean()

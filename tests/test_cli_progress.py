@@ -83,3 +83,15 @@ class Closed(io.StringIO):
 
 def test_a_reader_that_has_gone_costs_no_run():
     assert play(Closed()) == ""
+
+
+def test_what_has_no_accuracy_is_told_by_its_loss():
+    out = io.StringIO()
+    listener = make_listener(out)
+    values = {"epoch": 1, "val_loss": 0.25, "val_accuracy": None, "train_s": 1.0, "eval_s": 1.0}
+    listener.event(RUN, EpochEnd(values))
+    row = {"status": "ok", "run_id": "3f2a", "test_accuracy": None, "test_loss": 0.5}
+    listener.ended(RUN, complete(row))
+    assert out.getvalue().splitlines() == [
+        "  epoch 1/2  validation loss 0.2500  2.0 s", "  ok  run 3f2a  test loss 0.5000",
+    ]  # fmt: skip

@@ -12,13 +12,21 @@ from pathlib import Path
 import pytest
 from gate_repository import git
 
-from harness.hookspecs import Hooks, Register
+from harness.hookspecs import Hooks, Register, RunHooks
+from harness.observers import HOOKS
 from harness.rows import COLUMNS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", "models/*.md", "datasets/*.md", "benchmarks/*.md")
+    for pattern in (
+        "*.md",
+        "docs/*.md",
+        "models/*.md",
+        "datasets/*.md",
+        "plugins/*.md",
+        "benchmarks/*.md",
+    )
     for path in ROOT.glob(pattern)
 )
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -112,6 +120,19 @@ def test_the_plugin_guides_complete_plugin_runs(page: str, words: str, tmp_path:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_guide_to_the_other_kinds_runs_as_it_stands(tmp_path: Path):
+    page = "plugins/README.md"
+    for block in blocks(page, "python"):
+        name = named(block)
+        assert name is not None
+        (tmp_path / name).write_text(block)
+    for line in "".join(blocks(page, "console")).splitlines():
+        done = shell(line.removeprefix("$ "), tmp_path)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+    rows = (tmp_path / "curve.csv").read_text().splitlines()
+    assert rows[0].startswith("mean_pool 0,1,") and len(rows) == 22
+
+
 def test_make_has_the_readmes_targets():
     text = (ROOT / "Makefile").read_text()
     readme = (ROOT / "README.md").read_text()
@@ -128,6 +149,11 @@ def test_every_hook_is_documented_with_its_exact_arguments():
     for hook in hooks:
         names = [name for name in inspect.signature(hook).parameters if name != "self"]
         assert f"\n## {hook.__name__}({', '.join(names)})\n" in text
+    for name in HOOKS:
+        names = [
+            n for n in inspect.signature(getattr(RunHooks, name)).parameters if n != "self"
+        ]
+        assert f"\n### {name}({', '.join(names)})\n" in text
     described = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
     assert described == [
         p for p in inspect.signature(Register.__call__).parameters if p != "self"

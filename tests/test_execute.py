@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
+import numpy as np
+import optax
 import pytest
 from flax import nnx
-from small import Heard, token_data
+from small import Heard, arrays, token_data
 
 import harness
 from harness import plan, plugins, registry, suites
@@ -20,6 +24,7 @@ from harness.execute import Settings, _checkpoints, ended, execute
 from harness.paths import checkpoint_folder
 from harness.progress import note
 from harness.recipe import Recipe
+from harness_plugins.multi_label import multi_label
 
 SOURCE = Source(name="here", origin="session", target="here", version="1", source_hash="0")
 
@@ -42,21 +47,15 @@ def nothing():
     return {"x": 1}
 
 
-def make(dataset=small) -> tuple[plan.Run, registry.Registry]:
-    known = registry.join(
-        [
-            (
-                SOURCE,
-                [
-                    plugins.make_entry("model", "mean", Mean, source=SOURCE),
-                    plugins.make_entry("dataset", "small", dataset, source=SOURCE),
-                ],
-            )
-        ]
-    )
-    suite = suites.Suite(
-        datasets=("small",), models=("mean",), recipe={"epochs": 1, "batch_size": 32}
-    )
+def make(dataset=small, more=(), **asked) -> tuple[plan.Run, registry.Registry]:
+    """A run of a small data set, with what else is registered and asked for."""
+    named: list[tuple[Any, str, Any]] = [
+        ("model", "mean", Mean), ("dataset", "small", dataset), *more,
+    ]  # fmt: skip
+    entries = [plugins.make_entry(*entry, source=SOURCE) for entry in named]
+    known = registry.join([(SOURCE, entries)])
+    recipe = {"epochs": 1, "batch_size": 32, **asked.pop("recipe", {})}
+    suite = suites.Suite(datasets=("small",), models=("mean",), recipe=recipe, **asked)
     return plan.expand(suite, known, key_parts={})[0], known
 
 
@@ -165,3 +164,87 @@ def test_times_are_comparable_unless_another_run_went_on(
         assert shared()
     assert alone.measured["timing_comparable"] is True
     assert beside.measured["timing_comparable"] is False
+
+
+# what else plugins bring
+
+
+def several() -> harness.Dataset:
+    data = token_data()
+    train, test = (
+        {"x": split["x"], "y": np.stack([split["y"], 1 - split["y"]], axis=1)}
+        for split in (arrays(data.train), arrays(data.test))
+    )
+    return harness.Dataset(train, test, replace(data.spec, task="several"))
+
+
+def share(predictions: harness.Predictions, *, of: float = 0.5) -> float:
+    return float((predictions.probabilities > of).mean())
+
+
+class Diary:
+    rows: list[dict] = []
+
+    @harness.hookimpl
+    def run_start(self, run) -> None:
+        Diary.rows = [dict(run)]
+
+    @harness.hookimpl
+    def run_end(self, row) -> None:
+        Diary.rows.append(dict(row))
+
+
+def test_the_task_that_the_spec_names_is_the_one_that_is_learnt():
+    run, known = make(several, [("task", "several", multi_label)])
+    heard = Heard()
+    execute(run, known, heard)
+    assert last(heard) == Ended("ok")
+    assert heard.measured["task"] == "several"
+    assert heard.arrays["test_predicted"].shape == (37, 2)
+
+
+def test_a_task_that_nobody_registers_is_named():
+    run, known = make(several, [("task", "sever", multi_label)])
+    heard = Heard()
+    execute(run, known, heard)
+    assert last(heard).error_message == (
+        "data set 'small' has the task 'several'; did you mean 'sever'? known tasks: "
+        "classification, sever"
+    )
+
+
+def test_a_task_is_a_task():
+    run, known = make(several, [("task", "several", nothing)])
+    heard = Heard()
+    execute(run, known, heard)
+    assert "task 'several' returned dict; expected a harness.Task" in last(heard).error_message
+
+
+def test_metrics_and_the_optimizer_get_their_parameters():
+    rates = []
+
+    def own(learning_rate, *, scale: float = 1.0):
+        rates.append((learning_rate, scale))
+        return optax.sgd(learning_rate * scale)
+
+    run, known = make(
+        small, [("metric", "share", share), ("optimizer", "own", own)],
+        metrics=("share", "share[of=0]"), recipe={"optimizer": "own[scale=0.5]"},
+    )  # fmt: skip
+    heard = Heard()
+    execute(run, known, heard)
+    assert rates == [(1e-3, 0.5)]
+    found = json.loads(heard.measured["metrics"])
+    assert found == {"test_share": pytest.approx(0.5, abs=0.01), "test_share[of=0]": 1.0}
+
+
+@pytest.mark.parametrize(("dataset", "status"), [(small, "ok"), (nothing, "failed")])
+def test_an_observer_hears_how_a_run_ended(dataset, status: str):
+    run, known = make(dataset, [("observer", "diary", Diary)], observers=("diary",))
+    heard = Heard()
+    execute(run, known, heard)
+    started, ended = Diary.rows
+    assert started["run_id"] == ended["run_id"] == run.run_id
+    assert (ended["status"], last(heard).status) == (status, status)
+    assert ended["test_accuracy"] == heard.measured.get("test_accuracy")
+    assert heard.measured["observer_s"] > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gate_repository import edit, make_repository, make_worse
@@ -10,6 +11,7 @@ from gate_repository import edit, make_repository, make_worse
 from harness.errors import UsageError
 from harness.gate import deterministic, trees, verdict
 from harness.gate.deterministic import CellOutcome, Question
+from harness.gate.signals import CellSignals
 from harness.gate.verdict import Verdict
 
 RECIPE = {"limit": 200, "batch_size": 32}
@@ -110,3 +112,16 @@ def test_a_side_that_dies_or_hangs_is_told(tmp_path: Path, monkeypatch: pytest.M
     (hung,) = look(repository, "plain").values()
     assert verdict.without_clock(hung, {}).verdict is Verdict.INVALID
     assert "still compiling after 0.1 s" in words(hung)
+
+
+def test_a_model_that_serves_the_data_on_neither_side_has_no_cell():
+    def cell(**more: Any) -> CellSignals:
+        return CellSignals("digits x mlp", {}, error="e", **more)
+
+    served = CellSignals("digits x mlp", {})
+    refused = cell(unserved="needs numbers")
+    assert deterministic._no_cell(refused, refused)
+    assert deterministic._no_cell(cell(absent=True), refused)
+    # one that served them before is broken
+    assert not deterministic._no_cell(served, refused)
+    assert not deterministic._no_cell(refused, served)

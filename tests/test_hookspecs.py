@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import inspect
+from typing import get_args
 
 import harness
 from harness import hookspecs, plugins
+from harness.entries import Kind
 
 
-def test_the_hooks_are_the_two_of_the_contract() -> None:
+def test_each_kind_of_entry_has_its_hook() -> None:
     names = [name for name in vars(hookspecs.Hooks) if not name.startswith("_")]
-    assert sorted(names) == ["register_datasets", "register_models"]
+    assert {"register_datasets", "register_models"} < set(names)  # the contract's
+    assert names == [*dict.fromkeys(names)]
+    assert sorted(f"register_{kind}s" for kind in get_args(Kind)) == sorted(names)
     assert sorted(plugins.HOOKS) == sorted(names)
 
 

@@ -32,7 +32,7 @@ def test_examples_come_with_the_runs_own_predictions(store: Store):
     assert [e.index for e in shown] == [3, 0]
     assert [e.actual for e in shown] == [str(test["y"][3]), str(test["y"][0])]
     assert [e.predicted for e in shown] == [str(predicted[3]), str(predicted[0])]
-    assert 0.1 <= shown[0].probability < 0.2
+    assert shown[0].probability is not None and 0.1 <= shown[0].probability < 0.2
 
 
 def test_an_example_that_the_run_did_not_see_is_refused(store: Store):
@@ -64,13 +64,29 @@ def test_an_example_is_printed_with_both_classes():
     ]
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (np.array(1), "b"),
+        (np.array([0, 1, 1], np.uint8), "b, c"),
+        (np.array([0, 0, 0], np.uint8), "none"),
+        (np.array([0.5, -1.0, 12345.678], np.float32), "a 0.5, b -1, c 1.235e+04"),
+    ],
+)
+def test_an_answer_reads_as_its_task_has_it(answer: np.ndarray, words: str):
+    spec = harness.DataSpec(
+        kind="features", shape=(2,), num_classes=3, class_names=("a", "b", "c")
+    )
+    assert inspection._words(answer, spec) == words
+
+
 def test_an_example_without_decode_shows_its_values():
     data = harness.Dataset(
         {"x": np.zeros((1, 2), np.int32), "y": np.zeros(1, np.int32)},
         {"x": np.array([[5, 6]], np.int32), "y": np.ones(1, np.int32)},
         harness.DataSpec(kind="tokens", shape=(2,), vocab_size=9, num_classes=2),
     )
-    assert inspection._example(data, 0, "0", 1.0).text == "5 6"
+    assert inspection._example(data, 0, np.array(0), 1.0).text == "5 6"
 
 
 def test_a_models_layers_shapes_and_parameters_are_shown():

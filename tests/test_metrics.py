@@ -46,9 +46,8 @@ def test_sums_are_divided_once_by_the_number_of_real_examples():
     batch = metrics.EvalSums(
         loss=np.array([3.0, 1.0], np.float32),  # type: ignore[arg-type]
         correct=np.array([2, 1], np.int32),  # type: ignore[arg-type]
-        predicted=np.array([[0, 1], [1, 0]], np.int32),  # type: ignore[arg-type]
-        probability=np.full((2, 2), 0.5, np.float32),  # type: ignore[arg-type]
+        answers={"predicted": np.array([[0, 1], [1, 0]], np.int32)},
     )
     result = metrics.summarize([batch], size=3)
     assert (result.loss, result.accuracy) == (4 / 3, 1.0)
-    assert list(result.predicted) == [0, 1, 1]
+    assert list(result.answers["predicted"]) == [0, 1, 1]

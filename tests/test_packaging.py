@@ -33,11 +33,11 @@ def run_with(path: Path, program: str, *, cwd: Path) -> str:
     return done.stdout.strip()
 
 
-def test_the_wheel_holds_the_three_packages_and_no_folder_of_another_name(wheel: Path):
+def test_the_wheel_holds_the_four_packages_and_no_folder_of_another_name(wheel: Path):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert {t for t in tops if not t.endswith(".dist-info")} == {
-        "harness", "harness_models", "harness_datasets",
+        "harness", "harness_models", "harness_datasets", "harness_plugins",
     }  # fmt: skip
     for needed in ("harness/py.typed", "harness/default_suite.toml", "harness_models/py.typed"):
         assert needed in names

@@ -146,7 +146,7 @@ def test_a_model_must_take_data_and_rngs() -> None:
     class Nothing:
         pass
 
-    with pytest.raises(PluginError, match="takes no rngs; a model is"):
+    with pytest.raises(PluginError, match="takes no rngs; expected "):
         describe(NoRngs, given=("data", "rngs"))
     with pytest.raises(PluginError, match="takes no data and no rngs"):
         describe(Nothing, given=("data", "rngs"))
@@ -292,3 +292,12 @@ def test_a_guess_survives_a_parameter_called_known() -> None:
     entry = entry_with(Parameter(name="unknown_rate", type="float", default=0.1))
     with pytest.raises(UsageError, match="did you mean 'unknown_rate'"):
         check_names(entry, ["unknown_rat"])
+
+
+def test_a_class_without_a_constructor_has_no_parameters():
+    class Plain:
+        pass
+
+    assert describe(Plain, given=()) == ()
+    with pytest.raises(PluginError, match=r"takes no predictions; expected \(predictions, \*,"):
+        describe(Plain, given=("predictions",))

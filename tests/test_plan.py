@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -289,6 +290,77 @@ def test_the_machines_parts_are_in_the_key(known: Registry) -> None:
     (first,) = expand(suite, known, key_parts=PARTS)
     (second,) = expand(suite, known, key_parts={"jax_version": "2"})
     assert first.run_key != second.run_key
+
+
+# what else plugins bring
+
+ADAMW = Entry(
+    kind="optimizer", name="adamw", source=SOURCE,
+    parameters=(Parameter(name="weight_decay", type="float", default=0.0, minimum=0),),
+    variants={"decayed": {"weight_decay": 0.1}},
+)  # fmt: skip
+F1 = Entry(kind="metric", name="f1", source=SOURCE, parameters=(WIDTH,))
+CURVES = Entry(kind="observer", name="curves", source=SOURCE)
+RANKING = Entry(kind="task", name="ranking", source=SOURCE)
+MORE = (NET, POOL, WORDS, ADAMW, F1, CURVES, RANKING)
+
+
+def test_an_optimizer_of_a_plugin_takes_parameters_and_variants() -> None:
+    grid = {"optimizer": ("adamw[weight_decay=0,0.5]", "adamw:decayed", "yogi")}
+    runs = runs_of(registry_of(*MORE), grid=grid)
+    assert [(run.recipe.optimizer, run.optimizer and run.optimizer.params) for run in runs] == [
+        ("adamw[weight_decay=0]", {"weight_decay": 0.0}),
+        ("adamw[weight_decay=0.5]", {"weight_decay": 0.5}),
+        ("adamw:decayed", {"weight_decay": 0.1}),
+        ("yogi", None),
+    ]
+    assert len({run.run_key for run in runs}) == 4
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        ("adamx", "no optimizer 'adamx'; did you mean 'adam'"),
+        ("yogi[b1=0.5]", "'yogi' is optax's with its defaults and takes no parameters here"),
+        ("adamw[weight=1]", "optimizer 'adamw' has no parameter 'weight'; did you mean"),
+        ("adamw[weight_decay=-1]", "weight_decay=-1: expected float >= 0"),
+    ],
+)
+def test_an_optimizer_that_there_is_not_is_refused(optimizer: str, message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        runs_of(registry_of(*MORE), recipe={"optimizer": optimizer})
+
+
+def test_metrics_are_in_the_key_and_observers_are_not() -> None:
+    known = registry_of(*MORE)
+    (plain,) = runs_of(known)
+    (measured,) = runs_of(known, metrics=("f1[width=3]",))
+    (observed,) = runs_of(known, observers=("curves",))
+    assert [c.label for c in measured.metrics] == ["f1[width=3]"]
+    assert plain.run_key == observed.run_key != measured.run_key
+    assert json.loads(measured.to_row()["other_plugins"]) == {"f1[width=3]": "kit==ab12"}
+    assert json.loads(observed.to_row()["other_plugins"]) == {"curves": "kit==ab12"}
+    assert [choice.name for choice in plain.tasks] == ["ranking"]
+    with pytest.raises(UsageError, match="no metric 'f2'; did you mean 'f1'"):
+        runs_of(known, metrics=("f2",))
+
+
+def test_a_plugins_task_touches_no_run_on_built_in_data() -> None:
+    built_in = replace(WORDS, source=replace(SOURCE, origin="built-in"))
+    for words, same in ((WORDS, False), (built_in, True)):
+        (without,) = runs_of(registry_of(NET, words))
+        (with_it,) = runs_of(registry_of(NET, words, RANKING))
+        assert (without.run_key == with_it.run_key) is same
+
+
+def test_a_run_with_all_of_it_survives_the_way_through_json() -> None:
+    (run,) = runs_of(
+        registry_of(*MORE), metrics=("f1",), observers=("curves",),
+        recipe={"optimizer": "adamw[weight_decay=0.5]"},
+    )  # fmt: skip
+    back = plan.run_from_json(json.loads(json.dumps(plan.run_to_json(run))))
+    assert back == run and back.to_row() == run.to_row()
+    assert back.sources == (SOURCE,) and len(back.choices) == 6
 
 
 # runs as JSON and as rows

@@ -28,9 +28,10 @@ CONTRACT = {
 ADDED = {
     "identity": ["run_key", "key_parts", "data_fingerprint", "variant_params"],
     "recipe": ["eval_batch_size"],
+    "quality": ["task", "metrics"],
     "size": ["params_hash"],
-    "time": ["recompiled", "checkpoint_s", "resumed"],
-    "place": ["allocator"],
+    "time": ["recompiled", "metric_s", "checkpoint_s", "resumed"],
+    "place": ["allocator", "other_plugins"],
 }
 
 

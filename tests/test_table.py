@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from typing import Any
 
@@ -12,7 +13,7 @@ from stored import failed_row, make_row
 from harness.errors import UsageError
 from harness.rows import Row
 from harness.store import frame_of
-from harness.table import tabulate
+from harness.table import tabulate, to_text
 
 
 def lines_of(*rows: Row, **options: object) -> pd.DataFrame:
@@ -264,3 +265,23 @@ def test_a_program_from_the_cache_says_nothing_of_the_time_to_compile():
     lines = lines_of(*rows)
     assert lines["compile_s"].iloc[0] == 4.0
     assert pd.isna(lines["compile_s"].iloc[1])
+
+
+def test_a_metric_has_a_column_with_its_spread_and_rows_without_it_none() -> None:
+    rows = [
+        make_row("a", seed=seed, metrics=json.dumps({"test_f1": value, "val_f1": 0.0}))
+        for seed, value in ((0, 0.5), (1, 0.75))
+    ]
+    lines = tabulate(frame_of([*rows, make_row("b"), failed_row("c")]))
+    values, spreads = lines["f1"].tolist(), lines["f1_sd"].tolist()
+    assert values[0] == 0.625 and all(pd.isna(value) for value in values[1:])
+    assert spreads[0] == pytest.approx(0.1767767)
+    assert list(lines.columns).index("f1") == list(lines.columns).index("loss") + 1
+    assert "0.6250 ± 0.1768" in to_text(lines, "text")
+    assert "val_f1" not in lines
+
+
+def test_where_nothing_has_an_accuracy_there_is_no_column_of_it() -> None:
+    row = make_row("a", accuracy=None, test_loss=1.5, task="regression")
+    assert "accuracy" not in tabulate(frame_of([row]))
+    assert "accuracy" in tabulate(frame_of([row, make_row("b", test_loss=0.1)]))

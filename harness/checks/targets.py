@@ -11,7 +11,7 @@ from harness.errors import UnknownName, UsageError, did_you_mean
 from harness.plan import Choice, resolve
 from harness.registry import Registry
 
-KINDS: tuple[Kind, ...] = ("model", "dataset")
+KINDS: tuple[Kind, ...] = ("model", "dataset")  # those that there are checks of
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,10 @@ from harness.entries import Entry, Kind
 from harness.parameters import show
 from harness.registry import Registry, status
 
-KINDS: dict[str, Kind] = {"models": "model", "datasets": "dataset"}
+KINDS: dict[str, Kind] = {
+    "models": "model", "datasets": "dataset", "tasks": "task", "metrics": "metric",
+    "optimizers": "optimizer", "observers": "observer",
+}  # fmt: skip
 
 
 @click.command("list")
@@ -29,7 +32,7 @@ KINDS: dict[str, Kind] = {"models": "model", "datasets": "dataset"}
 def list_command(
     what: str | None, plugins: tuple[str, ...], format_: str, output: str | None
 ) -> None:
-    """List models and data sets with their parameters and variants."""
+    """List models, data sets and what else plugins register, with parameters and variants."""
     from harness.index import open_registry
 
     known = open_registry(plugins)

@@ -31,16 +31,20 @@ def epoch_line(values: dict[str, Any], epochs: int) -> str:
     """
     prefix, word = ("test", "test") if "test_loss" in values else ("val", "validation")
     seconds = values["train_s"] + values["eval_s"]
+    accuracy = values[f"{prefix}_accuracy"]
+    # regression has none
+    told = "" if accuracy is None else f"{word} accuracy {accuracy:.4f}  "
     return (
         f"epoch {values['epoch']}/{epochs}  {word} loss {values[prefix + '_loss']:.4f}  "
-        f"{word} accuracy {values[prefix + '_accuracy']:.4f}  {seconds:.1f} s"
+        f"{told}{seconds:.1f} s"
     )
 
 
 def end_line(row: Row) -> str:
     """How a run ended, in one line."""
     if row["status"] == "ok":
-        return f"ok  run {row['run_id']}  test accuracy {row['test_accuracy']:.4f}"
+        name = "loss" if row["test_accuracy"] is None else "accuracy"
+        return f"ok  run {row['run_id']}  test {name} {row['test_' + name]:.4f}"
     return f"{row['status']}  {row['error_type']}: {row['error_message']}"
 
 

@@ -62,8 +62,9 @@ RECIPE = tuple(vars(Recipe()))
 )
 @click.option(
     "--optimizer",
-    metavar="NAME",
-    help=f"An optax name: {', '.join(OPTIMIZERS)}.  [default: adam]",
+    metavar="SELECTION",
+    help="A registered optimizer, as in adamw[weight_decay=0.1], or an optax name: "
+    f"{', '.join(OPTIMIZERS)}.  [default: adam]",
 )
 @click.option("--learning-rate", type=float, help="(Peak) learning rate.  [default: 1e-3]")
 @click.option(
@@ -104,6 +105,20 @@ RECIPE = tuple(vars(Recipe()))
     multiple=True,
     metavar="KEY=V1,V2",
     help="Several values of a hyper-parameter. Repeatable.",
+)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="SELECTION",
+    help="Measured beside loss and accuracy, as in macro_f1. Repeatable.",
+)
+@click.option(
+    "--observer",
+    "observers",
+    multiple=True,
+    metavar="SELECTION",
+    help="Hears of the runs, as in tensorboard[folder=logs]. Repeatable.",
 )
 @plugin_option()
 @store_option()
@@ -209,6 +224,8 @@ def make_suite(path: str | None, options: Mapping[str, Any]) -> Suite:
         base,
         datasets=options["datasets"] or base.datasets,
         models=options["models"] or base.models,
+        metrics=options["metrics"] or base.metrics,
+        observers=options["observers"] or base.observers,
         plugins=(*base.plugins, *options["plugins"]),
         seeds=seeds,
         # a flag takes the place of the suite's grid in that hyper-parameter, and the reverse

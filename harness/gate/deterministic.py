@@ -69,8 +69,10 @@ def look(
 ) -> list[CellOutcome]:
     """Compiles every cell on both sides, twice on the base, and compares.
 
+    A model that serves a data set on neither side, or is new and does not, has no cell there.
+
     Raises:
-      UsageError: both sides refuse what they are asked.
+      UsageError: both sides refuse what they are asked, or no cell is left.
     """
     note(f"compiling {counted(len(question.cells), 'cell')}: the base twice, the head once")
     asked = _Asked(question, note)
@@ -83,7 +85,16 @@ def look(
     for base_cell, _, head_cell in zip(*told, strict=True):
         if base_cell.refused and head_cell.refused:
             raise UsageError(f"{head_cell.cell}: {head_cell.refused}")
-    return [outcome(*cell) for cell in zip(*told, strict=True)]
+    unserved = {h.cell: h.unserved for b, _, h in zip(*told, strict=True) if _no_cell(b, h)}
+    for cell, why in unserved.items():
+        note(f"{cell} is left out: the model {why}")
+    if len(unserved) == len(question.cells):
+        raise UsageError(f"no cell to compare; {', '.join(unserved)}: see the notes")
+    return [outcome(*cell) for cell in zip(*told, strict=True) if cell[2].cell not in unserved]
+
+
+def _no_cell(base: CellSignals, head: CellSignals) -> bool:
+    return bool(head.unserved) and bool(base.unserved or base.absent)
 
 
 def outcome(base: CellSignals, again: CellSignals, head: CellSignals) -> CellOutcome:

@@ -44,6 +44,7 @@ def main() -> None:
                 "error": said(error),
                 "absent": type(error).__name__ == "UnknownName",
                 "refused": str(error) if type(error).__name__ == "UsageError" else "",
+                "unserved": str(error) if type(error).__name__ == "Unsupported" else "",
             }
         print(json.dumps({"cell": cell, **answer}), file=answers, flush=True)
 
@@ -89,10 +90,13 @@ def describe(cell: dict[str, str], question: dict[str, Any]) -> dict[str, Any]:
         return harness.build_model(cell["model"], data=dataset.spec, seed=0, plugins=plugins)
 
     recipe = Recipe(**question["recipe"])
-    splits = assemble.make_splits(dataset, recipe)
+    parts, task = parts_of(dataset.spec, plugins)
+    splits = assemble.make_splits(dataset, recipe, **task)
     per_epoch = max(1, len(splits.train) // recipe.batch_size)
     recipe = replace(recipe, epochs=-(-STEPS // per_epoch))
-    prepared = assemble.prepare(build(), dataset, recipe, seed=0, emit=lambda event: None)
+    prepared = assemble.prepare(
+        build(), dataset, recipe, seed=0, emit=lambda event: None, **parts
+    )
     measured: dict[str, Any] = {}
 
     def hear(event: Any) -> None:
@@ -100,7 +104,7 @@ def describe(cell: dict[str, str], question: dict[str, Any]) -> dict[str, Any]:
             measured.update(event.values)
 
     with transfers_noted() as transfers:
-        engine.fit(build(), dataset, recipe, seed=0, emit=hear)
+        engine.fit(build(), dataset, recipe, seed=0, emit=hear, **parts)
     return {
         "programs": {
             "train": facts(prepared.trainer.compiled),
@@ -113,6 +117,17 @@ def describe(cell: dict[str, str], question: dict[str, Any]) -> dict[str, Any]:
         "sources": sources(question),
         "packages": packages(),
     }
+
+
+def parts_of(spec: Any, plugins: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the engine and the splits are told of a task; of classification nothing."""
+    if spec.task == "classification":  # all that an older harness knows
+        return {}, {}
+    from harness.api import load_task
+    from harness.assemble import Parts
+
+    task = load_task(spec.task, plugins=plugins)
+    return {"parts": Parts(task=task)}, {"task": task}
 
 
 def present(question: dict[str, Any]) -> list[str]:

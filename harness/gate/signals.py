@@ -57,6 +57,7 @@ class CellSignals:
       error: why there are no signals.
       absent: the side has no such data set or model.
       refused: what is wrong with the question itself, in the side's words.
+      unserved: why the model does not serve the data set, in its words.
     """
 
     cell: str
@@ -70,6 +71,7 @@ class CellSignals:
     error: str = ""
     absent: bool = False
     refused: str = ""
+    unserved: str = ""
 
 
 def cell_signals(answer: Mapping[str, Any]) -> CellSignals:
@@ -78,7 +80,7 @@ def cell_signals(answer: Mapping[str, Any]) -> CellSignals:
     if "error" in answer:
         return CellSignals(
             cell, {}, error=answer["error"], absent=answer.get("absent", False),
-            refused=answer.get("refused", ""),
+            refused=answer.get("refused", ""), unserved=answer.get("unserved", ""),
         )  # fmt: skip
     return CellSignals(
         cell=cell,

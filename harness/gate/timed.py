@@ -135,7 +135,9 @@ def _fastest(run: Callable[[], None]) -> float:
     return min(seconds)
 
 
-def train(cell: dict[str, Any], question: dict[str, Any], turns: Turns) -> None:
+def train(
+    cell: dict[str, Any], question: dict[str, Any], turns: Turns, parts_of: Callable[..., Any]
+) -> None:
     """Trains one cell, block by block, until the driver has enough of it."""
     import harness
     from harness import assemble, engine
@@ -149,8 +151,10 @@ def train(cell: dict[str, Any], question: dict[str, Any], turns: Turns) -> None:
     limit = min(cell["steps"] * told.batch_size, told.limit or sys.maxsize)
     recipe = replace(told, limit=limit, epochs=ENDLESS)
     # the data may have fewer
-    turns.steps = len(assemble.make_splits(dataset, recipe).train) // recipe.batch_size
-    engine.fit(model, dataset, recipe, seed=0, emit=turns.hear)
+    parts, task = parts_of(dataset.spec, plugins)
+    splits = assemble.make_splits(dataset, recipe, **task)
+    turns.steps = len(splits.train) // recipe.batch_size
+    engine.fit(model, dataset, recipe, seed=0, emit=turns.hear, **parts)
 
 
 def main() -> None:
@@ -166,7 +170,7 @@ def main() -> None:
     for cell in question["cells"]:
         turns.left, turns.beyond = 0, False
         try:
-            train(cell, question, turns)
+            train(cell, question, turns, probe["parts_of"])
         except Stop as stop:
             if str(stop) == "exit":
                 return

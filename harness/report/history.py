@@ -11,6 +11,9 @@ from harness.rows import Row
 from harness.store import Store
 from harness.table.labels import labels, settings
 
+# tasks whose losses are cross-entropies
+IN_NATS = ("classification", "multi_label")
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class History:
@@ -20,9 +23,11 @@ class History:
       dataset, model: selections that show what varies among the runs drawn together; the
         model's also names the hyper-parameters that vary.
       judged_on: "validation" if a part of the training data was held out, else "test".
-      train_loss: float [steps], in nats, one value a training step.
+      train_loss: float [steps], one value a training step.
       epochs: int [epochs], the number of each evaluated epoch.
-      loss, accuracy: float [epochs], on the split `judged_on`, in nats and as a fraction.
+      loss, accuracy: float [epochs], on the split `judged_on`, the accuracy as a fraction
+        and NaN where the task has none.
+      loss_unit: of both losses; "" where the task does not say.
     """
 
     run_id: str
@@ -34,6 +39,7 @@ class History:
     epochs: np.ndarray
     loss: np.ndarray
     accuracy: np.ndarray
+    loss_unit: str = "nats"
 
 
 def read_histories(
@@ -86,6 +92,7 @@ def _read(store: Store, row: Row, *, dataset: str, model: str) -> History:
         epochs=np.array([epoch["epoch"] for epoch in drawn], dtype=np.int64),
         loss=_numbers([epoch[f"{prefix}_loss"] for epoch in drawn]),
         accuracy=_numbers([epoch[f"{prefix}_accuracy"] for epoch in drawn]),
+        loss_unit="nats" if row["task"] in (None, *IN_NATS) else "",
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from matplotlib.axes import Axes
@@ -48,7 +48,8 @@ def train_loss_figure(histories: Sequence[History]) -> Figure:
                 mark = "o" if len(steps) == 1 else ""
                 style = {"marker": mark, "linewidth": 0.8, **styles[history.model]}
                 axes.plot(steps, history.train_loss, **style)
-        describe(axes, title=dataset, x="training step", y="training loss (nats)")
+        unit = _unit(history for history in drawn if history.dataset == dataset)
+        describe(axes, title=dataset, x="training step", y=f"training loss{unit}")
     return figure
 
 
@@ -68,9 +69,16 @@ def epoch_metrics_figure(histories: Sequence[History]) -> Figure:
                 style = {"marker": "o", "markersize": 3, **styles[history.model]}
                 loss.plot(history.epochs, history.loss, **style)
                 accuracy.plot(history.epochs, history.accuracy, **style)
-        describe(loss, title=dataset, x="epoch", y=f"{split} loss (nats)")
+        unit = _unit(h for h in drawn if (h.dataset, h.judged_on) == (dataset, split))
+        describe(loss, title=dataset, x="epoch", y=f"{split} loss{unit}")
         describe(accuracy, title=dataset, x="epoch", y=f"{split} accuracy (fraction)")
     return figure
+
+
+def _unit(histories: Iterable[History]) -> str:
+    """Behind the name of a loss: its unit, if all have one."""
+    units = {history.loss_unit for history in histories}
+    return f" ({units.pop()})" if len(units) == 1 and units != {""} else ""
 
 
 def _figure(

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from harness.errors import UsageError
-from harness.rows import COLUMNS, STATUSES
+from harness.rows import COLUMNS, NAMES, STATUSES
 from harness.table.conditions import ALIASES, column_named
 from harness.table.labels import RECIPE, labels, parameters
 from harness.table.parents import Cell, differences, parents
@@ -60,7 +60,8 @@ def tabulate(
     vary (or else the columns `by`); hyper-parameters that are not the same in all rows;
     `n` ok runs; `accuracy`, `loss` means, and `accuracy_sd` the sample standard deviation
     (missing for one run); `param_count`; `compile_s` (of runs that did compile),
-    `step_ms_p50`, `step_ms_p90` and `examples_per_s` medians; `compiled_again` programs that
+    `step_ms_p50`, `step_ms_p90` and `examples_per_s` medians; each metric that was asked for,
+    its mean and, as `<metric>_sd`, its spread; `compiled_again` programs that
     were compiled once more in the middle of training, and `shared` the runs beside which
     another one went on, so that their times are not comparable; `vs_parent` the mean
     difference in accuracy from the parent on `vs_parent_n` common seeds, with its sample
@@ -157,7 +158,20 @@ def _measured(runs: pd.DataFrame) -> pd.DataFrame:
     sizes = runs.groupby("cell")["param_count"]
     lines["n"] = ok.size().reindex(lines.index, fill_value=0).astype("Int64")
     lines["param_count"] = sizes.first().where(sizes.nunique() == 1)
-    return lines.loc[:, ORDER]
+    place = ORDER.index("param_count")
+    metrics = _metrics(ok, runs).reindex(lines.index)
+    return pd.concat([lines[ORDER[:place]], metrics, lines[ORDER[place:]]], axis=1)
+
+
+def _metrics(ok: Any, runs: pd.DataFrame) -> pd.DataFrame:
+    """Mean and spread of each metric beside loss and accuracy, by cell."""
+    known = [n for n in runs.columns if n.startswith("test_") and n not in NAMES]
+    named = [name for name in known if bool(runs[name].notna().any())]
+    found: dict[str, Any] = {}
+    for name in named:
+        bare = name.removeprefix("test_")
+        found |= {bare: ok[name].mean(), f"{bare}_sd": ok[name].std()}
+    return pd.DataFrame(found)
 
 
 def _statuses(runs: pd.DataFrame) -> pd.DataFrame:
@@ -180,6 +194,10 @@ def _joined(told: pd.DataFrame, *parts: pd.DataFrame) -> pd.DataFrame:
     lines = pd.concat([told, *(part.reindex(told.index) for part in parts)], axis=1)
     if "vs_parent" in lines and bool(lines["vs_parent"].isna().all()):
         lines = lines.drop(columns=["vs_parent", "vs_parent_sd", "vs_parent_n"])
+    # regression has no accuracy
+    judged = "accuracy" in lines and bool(lines["loss"].notna().any())
+    if judged and bool(lines["accuracy"].isna().all()):
+        lines = lines.drop(columns=["accuracy", "accuracy_sd"])
     silent = [n for n in RARE if n in lines and not bool((lines[n].fillna(0) > 0).any())]
     lines = lines.drop(columns=silent)
     if "status" not in told and bool((lines["status"] == "ok").all()):

@@ -40,7 +40,7 @@ def to_text(lines: pd.DataFrame, format: str) -> str:
 
     if format not in STYLES:
         raise UsageError(f"format {format!r}: expected {' or '.join(STYLES)} for a table")
-    shown = [str(name) for name in lines.columns if name not in JOINED]
+    shown = [str(name) for name in lines.columns if not _joined(str(name))]
     cells = [
         [_tidy(_shown(name, line), format) for name in shown]
         for line in lines.to_dict(orient="records")
@@ -120,7 +120,16 @@ def _shown(name: str, line: Mapping[Any, Any]) -> str:
     value = line[name]
     if pd.isna(value):
         return MISSING
-    return SHOWN[name](value, line) if name in SHOWN else _value(value)
+    if name in SHOWN:
+        return SHOWN[name](value, line)
+    if f"{name}_sd" in line:  # a metric of a plugin
+        return f"{value:.4f}{_spread(line[f'{name}_sd'])}"
+    return _value(value)
+
+
+def _joined(name: str) -> bool:
+    """Whether a column is written behind another one."""
+    return name in JOINED or name.endswith("_sd")
 
 
 def _value(value: Any) -> str:
@@ -171,8 +180,8 @@ def _reason(value: str, _: Mapping[Any, Any]) -> str:
 
 # marks behind times; `caption` says what they mean
 MARKS = {"shared": "‡", "compiled_again": "†"}
-# columns that are written behind another one
-JOINED = ("accuracy_sd", "vs_parent_sd", "vs_parent_n", *MARKS)
+# beside the spreads, columns that are written behind another one
+JOINED = ("vs_parent_n", *MARKS)
 SHOWN: dict[str, Callable[[Any, Mapping[Any, Any]], str]] = {
     "accuracy": _accuracy,
     "loss": lambda value, _: f"{value:.4f}",

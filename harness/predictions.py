@@ -1,0 +1,100 @@
+"""What a trained model says of each example, and what metrics make of it.
+
+The programs that train and evaluate stay as they are, whatever is measured: this one is
+compiled behind them, goes over a split once more and hands everything to the host. Its time
+is `metric_s` and in no other column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from harness import feed, program
+from harness.assemble import Evaluator
+from harness.errors import Unsupported
+from harness.specs import DataSpec, Predictions
+
+Metric = Callable[[Predictions], float]
+
+
+def predict(evaluator: Evaluator, state: program.TrainState, spec: DataSpec) -> Predictions:
+    """What the model says of every example of an evaluator's split."""
+    chunk = jax.jit(_outputs_chunk(evaluator.split))
+    told: list[tuple[np.ndarray, np.ndarray]] = []
+    for part in feed.chunks(evaluator.examples, evaluator.order):
+        out = chunk(state.params, state.rest, evaluator.data, part.payload)
+        told.append(tuple(_flat(np.asarray(a)[: part.steps]) for a in out))  # type: ignore
+    size = len(evaluator.examples)
+    # what fills up the last batch stands at the end
+    outputs, probabilities = (np.concatenate(parts)[:size] for parts in zip(*told, strict=True))
+    return Predictions(
+        outputs=outputs, probabilities=probabilities, labels=evaluator.examples.labels(),
+        spec=spec,
+    )  # fmt: skip
+
+
+def _outputs_chunk(split: program.SplitModel) -> Callable[..., Any]:
+    """A function of (params, rest, data, payload) that gives what is said of its batches.
+
+    It returns outputs and probabilities, both float32 [K, b, c].
+    """
+
+    def chunk(params: Any, rest: Any, data: Any, payload: Any) -> tuple[jax.Array, jax.Array]:
+        def one(step: jax.Array) -> tuple[jax.Array, jax.Array]:
+            told = split.judge(params, rest, program.take(data, payload, step)[0])
+            return told[0].astype(jnp.float32), told[1].astype(jnp.float32)
+
+        length = jax.tree.leaves(payload)[0].shape[0]
+        return lax.map(one, jnp.arange(length, dtype=jnp.int32))
+
+    return chunk
+
+
+def _flat(array: np.ndarray) -> np.ndarray:
+    return array.reshape(-1, *array.shape[2:])  # [k, b, c] -> [k * b, c]
+
+
+def measure(
+    metrics: Mapping[str, Metric],
+    splits: Mapping[str, Evaluator],
+    state: program.TrainState,
+    spec: DataSpec,
+    *,
+    note: Callable[[str], None],
+) -> dict[str, float | None]:
+    """The value of each metric on each split, as `test_macro_f1`.
+
+    A metric that raises `Unsupported` has no value there, and a note says why.
+
+    Raises:
+      Exception: whatever a metric raises; a note says which one.
+    """
+    found: dict[str, float | None] = {}
+    for prefix, evaluator in splits.items():
+        predictions = predict(evaluator, state, spec)
+        for name, metric in metrics.items():
+            found[f"{prefix}_{name}"] = _value(name, metric, predictions, note)
+    return found
+
+
+def _value(
+    name: str, metric: Metric, predictions: Predictions, note: Callable[[str], None]
+) -> float | None:
+    try:
+        value = float(metric(predictions))
+    except Unsupported as refused:
+        note(f"no {name}: {refused}")
+        return None
+    except Exception as error:
+        error.add_note(f"(in metric {name})")
+        raise
+    if np.isfinite(value):
+        return value
+    note(f"no {name}: it is {value}")  # and JSON has no such number
+    return None
