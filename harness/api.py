@@ -41,6 +41,7 @@ def run(
     in_process: bool = False,
     timeout: float | None = None,
     resume: bool = False,
+    save: bool = False,
     **recipe: Scalar | Sequence[Scalar],
 ) -> pd.DataFrame:
     """Trains every model on every data set and returns one row for each run.
@@ -56,6 +57,7 @@ def run(
       in_process: run everything in this process, for a debugger.
       timeout: seconds after which a run is stopped.
       resume: stored `ok` rows stand for their runs, and killed ones go on where they were.
+      save: keep the trained parameters in the store, for `harness.load_model`.
       recipe: hyper-parameters by the names of the command's flags; a list of values
         makes a grid.
 
@@ -63,8 +65,10 @@ def run(
       A frame with the columns of a row, one line for each planned run.
 
     Raises:
-      UsageError: a name or a value is unknown.
+      UsageError: a name or a value is unknown, or `save` has no store.
     """
+    if save and store is None:
+        raise UsageError("save keeps the parameters in a store; name one with store=")
     classes = [m for m in _listed(models) if inspect.isclass(m)]
     known = with_classes(index.open_registry(plugins), classes)
     chosen = [m.__name__ if inspect.isclass(m) else m for m in _listed(models)]
@@ -76,7 +80,9 @@ def run(
         recipe={k: v for k, v in recipe.items() if k not in grid},  # type: ignore[misc]
         grid=grid,
     )
-    options = Options(in_process=in_process or bool(classes), timeout=timeout, resume=resume)
+    options = Options(
+        in_process=in_process or bool(classes), timeout=timeout, resume=resume, save=save
+    )
     rows = perform(suite, known, options=options, store=store, listener=runner.Silent())
     from harness.store import frame_of
 
@@ -96,6 +102,7 @@ class Options:
       resume: stored `ok` rows stand for their runs, and killed ones go on where they were.
       rerun: "failed" performs only runs whose stored row is not ok, "all" every run.
       checkpoint_s: seconds between two checkpoints of a run, 0 for none.
+      save: keep the trained parameters; a stored row without them then stands for no run.
     """
 
     in_process: bool = False
@@ -104,6 +111,7 @@ class Options:
     resume: bool = False
     rerun: Literal["", "failed", "all"] = ""
     checkpoint_s: float = 60.0
+    save: bool = False
 
     def __post_init__(self) -> None:
         if self.in_process and (self.timeout is not None or self.phase_timeouts):
@@ -174,7 +182,7 @@ def choose_runs(
         return list(runs), {}
     from harness.resume import states
 
-    found = list(zip(runs, states(runs, store), strict=True))
+    found = list(zip(runs, states(runs, store, save=options.save), strict=True))
     stored = {r.run_key: s.row for r, s in found if s.word == "stored" and s.row is not None}
     if options.rerun != "failed":
         return list(runs), stored
@@ -195,7 +203,9 @@ def _perform(
     save: Callable[[Result], None],
     listener: runner.Listener,
 ) -> list[Row]:
-    settings = {"checkpoint_s": options.checkpoint_s, "resume": options.reuses}
+    settings = {
+        "checkpoint_s": options.checkpoint_s, "resume": options.reuses, "save": options.save,
+    }  # fmt: skip
     if options.in_process:
         execute = runner.in_process(load_chosen(runs, known), settings=settings)
     else:

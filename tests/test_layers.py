@@ -23,7 +23,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "plan": ("grammar", "recipe", "suites", "plan", "rows", "events"),
     "compute": (
         "orders", "feed", "metrics", "optimizers", "timing", "cost", "program", "assemble",
-        "ledger", "checkpoints", "engine",
+        "ledger", "checkpoints", "saved", "engine",
     ),
     "keep": ("database", "store", "transfer", "spool", "table", "report"),
     "drive": (

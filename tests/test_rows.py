@@ -28,7 +28,7 @@ CONTRACT = {
 ADDED = {
     "identity": ["run_key", "key_parts", "data_fingerprint", "variant_params"],
     "recipe": ["eval_batch_size"],
-    "size": ["params_hash"],
+    "size": ["params_hash", "saved_bytes"],
     "time": ["recompiled", "checkpoint_s", "resumed"],
     "place": ["allocator"],
 }
