@@ -24,5 +24,6 @@ from harness.paths import cache_dir as cache_dir
 from harness.specs import DataFile as DataFile
 from harness.specs import Dataset as Dataset
 from harness.specs import DataSpec as DataSpec
+from harness.trained import load_model as load_model
 
 __version__ = _version("model-zoo-harness")

@@ -28,8 +28,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "keep": ("database", "store", "transfer", "spool", "table", "report"),
     "drive": (
         "allocator", "contention", "machine", "execute", "fingerprints", "worker",
-        "deadlines", "workers", "runner", "resume", "cache", "api", "inspection", "gate",
-        "checks", "testing", "scaffold", "cli", "__main__", "__init__",
+        "deadlines", "workers", "runner", "resume", "cache", "api", "inspection", "trained",
+        "gate", "checks", "testing", "scaffold", "cli", "__main__", "__init__",
     ),
 }  # fmt: skip
 
