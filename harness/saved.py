@@ -62,7 +62,8 @@ def pack(trees: Sequence[Any], spec: DataSpec) -> tuple[list[Array], int]:
     if len(listed) < len(leaves):
         raise ValueError("two of their variables have one path")
     told = {"format": FORMAT, "spec": asdict(spec), "leaves": listed}
-    contents = np.frombuffer(json.dumps(told).encode(), np.uint8)
+    # a number in a spec may be NumPy's
+    contents = np.frombuffer(json.dumps(told, default=lambda n: n.item()).encode(), np.uint8)
     arrays = [named_array(_array_name(name), _bits(leaf)) for name, leaf in leaves]
     # the list comes last: where it is, all that it names is
     return [*arrays, named_array(CONTENTS, contents)], size

@@ -29,7 +29,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "drive": (
         "allocator", "contention", "machine", "execute", "fingerprints", "worker",
         "deadlines", "workers", "runner", "resume", "cache", "api", "inspection", "trained",
-        "gate", "checks", "testing", "scaffold", "cli", "__main__", "__init__",
+        "prediction", "gate", "checks", "testing", "scaffold", "cli", "__main__", "__init__",
     ),
 }  # fmt: skip
 
