@@ -57,7 +57,8 @@ def run(
       in_process: run everything in this process, for a debugger.
       timeout: seconds after which a run is stopped.
       resume: stored `ok` rows stand for their runs, and killed ones go on where they were.
-      save: keep the trained parameters in the store, for `harness.load_model`.
+      save: keep the trained parameters in the store, for `harness.load_model`; where a run
+        cannot, its `saved_bytes` is missing.
       recipe: hyper-parameters by the names of the command's flags; a list of values
         makes a grid.
 

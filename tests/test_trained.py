@@ -22,7 +22,7 @@ from harness.rows import Result
 from harness.store import open_store
 from harness.trained import restore
 
-QUICK: dict[str, Any] = {"epochs": 2, "limit": 200, "batch_size": 64, "eval_batch_size": 64}
+QUICK: dict[str, Any] = {"epochs": 1, "limit": 200, "batch_size": 64, "eval_batch_size": 64}
 PLUGIN = """
 import harness
 from flax import nnx
@@ -44,7 +44,7 @@ Results = dict[str, Result]
 
 @pytest.fixture(scope="module")
 def made(shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
-    """Results with their parameters by model, those of plugins from workers."""
+    """Results with their parameters by model."""
     folder = tmp_path_factory.mktemp("trained")
     url = f"sqlite:///{folder}/rows.db"
     (folder / "mine.py").write_text(PLUGIN)
@@ -52,8 +52,10 @@ def made(shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         patch.setenv("HARNESS_CACHE_DIR", str(shared_cache))
         patch.setenv("HARNESS_PLUGINS", "")
         more: dict[str, Any] = {"store": url, "save": True, **QUICK}
-        models = ["transformer", "mean_pool", "majority", "mine"]
-        harness.run("digits", models, plugins=[folder / "mine.py"], **more)
+        # a worker process costs seconds: one sends its megabytes, the rest are here
+        harness.run("digits", "mine[width=30000]", plugins=[folder / "mine.py"], **more)
+        small = ["transformer[groups=1]", "mean_pool", "majority"]
+        harness.run("digits", small, in_process=True, **more)
         best = {"validation": 0.2, "select": "best", "precision": "bfloat16"}
         harness.run("digits", Bag, **best, **more)
     with open_store(url) as store:
@@ -109,10 +111,16 @@ def test_so_does_one_of_a_class_with_statistics_in_half_precision(made: Results,
     assert module.dropout.rngs.count[...] > 0
 
 
-def test_every_database_gives_the_same_bits(made: Results, store_url: str):
-    row = made["mean_pool"].row
-    add(store_url, made["mean_pool"])
-    module = harness.load_model(row["run_id"][:5], store=store_url)
+def test_every_database_gives_the_same_bits_of_megabytes(
+    made: Results, store_url: str, tmp_path: Path
+):
+    row = made["mine"].row
+    assert row["executor"] == "process" and row["saved_bytes"] > 3e6
+    add(store_url, made["mine"])
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    module = harness.load_model(
+        row["run_id"][:5], store=store_url, plugins=[tmp_path / "mine.py"]
+    )
     assert program.params_hash(nnx.state(module, nnx.Param)) == row["params_hash"]
 
 
@@ -220,6 +228,20 @@ def test_what_cannot_be_kept_costs_a_note_and_no_run(
     monkeypatch.setattr("harness.saved.LIMIT_BYTES", 8)
     frame = harness.run("digits", "majority", save=True, store=url, in_process=True, **QUICK)
     assert list(frame["status"]) == ["ok"] and frame["saved_bytes"].dropna().tolist() == []
+
+
+def test_resume_trains_again_what_was_not_kept(tmp_path: Path):
+    saves = (False, True, True, False)
+    more: dict[str, Any] = {
+        "store": f"sqlite:///{tmp_path}/rows.db",
+        "in_process": True,
+        "resume": True,
+    }
+    frames = [harness.run("digits", "majority", save=s, **more, **QUICK) for s in saves]
+    first, saved, *later = [frame["run_id"].iloc[0] for frame in frames]
+    assert first != saved
+    assert later[0] == saved and later[1] in (first, saved)
+    assert frames[1]["saved_bytes"].iloc[0] > 0
 
 
 def test_a_save_changes_no_key(made: Results):
