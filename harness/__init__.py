@@ -26,5 +26,6 @@ from harness.specs import Dataset as Dataset
 from harness.specs import DataSpec as DataSpec
 from harness.specs import Predictions as Predictions
 from harness.specs import Task as Task
+from harness.trained import load_model as load_model
 
 __version__ = _version("model-zoo-harness")

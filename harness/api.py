@@ -43,6 +43,7 @@ def run(
     resume: bool = False,
     metrics: Sequence[str] = (),
     observers: Sequence[str] = (),
+    save: bool = False,
     **recipe: Scalar | Sequence[Scalar],
 ) -> pd.DataFrame:
     """Trains every model on every data set and returns one row for each run.
@@ -60,6 +61,8 @@ def run(
       resume: stored `ok` rows stand for their runs, and killed ones go on where they were.
       metrics: selections of what is measured beside loss and accuracy, as in "macro_f1".
       observers: selections of who hears of the runs, as in "tensorboard[folder=logs]".
+      save: keep the trained parameters in the store, for `harness.load_model`; where a run
+        cannot, its `saved_bytes` is missing.
       recipe: hyper-parameters by the names of the command's flags; a list of values
         makes a grid.
 
@@ -68,8 +71,10 @@ def run(
       for each metric, as in `test_macro_f1`.
 
     Raises:
-      UsageError: a name or a value is unknown.
+      UsageError: a name or a value is unknown, or `save` has no store.
     """
+    if save and store is None:
+        raise UsageError("save keeps the parameters in a store; name one with store=")
     classes = [m for m in _listed(models) if inspect.isclass(m)]
     known = with_classes(index.open_registry(plugins), classes)
     chosen = [m.__name__ if inspect.isclass(m) else m for m in _listed(models)]
@@ -83,7 +88,9 @@ def run(
         recipe={k: v for k, v in recipe.items() if k not in grid},  # type: ignore[misc]
         grid=grid,
     )
-    options = Options(in_process=in_process or bool(classes), timeout=timeout, resume=resume)
+    options = Options(
+        in_process=in_process or bool(classes), timeout=timeout, resume=resume, save=save
+    )
     rows = perform(suite, known, options=options, store=store, listener=runner.Silent())
     from harness.store import frame_of
 
@@ -103,6 +110,7 @@ class Options:
       resume: stored `ok` rows stand for their runs, and killed ones go on where they were.
       rerun: "failed" performs only runs whose stored row is not ok, "all" every run.
       checkpoint_s: seconds between two checkpoints of a run, 0 for none.
+      save: keep the trained parameters; a stored row without them then stands for no run.
     """
 
     in_process: bool = False
@@ -111,6 +119,7 @@ class Options:
     resume: bool = False
     rerun: Literal["", "failed", "all"] = ""
     checkpoint_s: float = 60.0
+    save: bool = False
 
     def __post_init__(self) -> None:
         if self.in_process and (self.timeout is not None or self.phase_timeouts):
@@ -181,7 +190,7 @@ def choose_runs(
         return list(runs), {}
     from harness.resume import states
 
-    found = list(zip(runs, states(runs, store), strict=True))
+    found = list(zip(runs, states(runs, store, save=options.save), strict=True))
     stored = {r.run_key: s.row for r, s in found if s.word == "stored" and s.row is not None}
     if options.rerun != "failed":
         return list(runs), stored
@@ -202,7 +211,9 @@ def _perform(
     save: Callable[[Result], None],
     listener: runner.Listener,
 ) -> list[Row]:
-    settings = {"checkpoint_s": options.checkpoint_s, "resume": options.reuses}
+    settings = {
+        "checkpoint_s": options.checkpoint_s, "resume": options.reuses, "save": options.save,
+    }  # fmt: skip
     if options.in_process:
         execute = runner.in_process(load_chosen(runs, known), settings=settings)
     else:

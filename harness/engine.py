@@ -25,8 +25,8 @@ from harness.checkpoints import Checkpoint, Checkpoints
 from harness.errors import Diverged
 from harness.events import EpochEnd, Measured, Note, Phase, Progress
 from harness.ledger import Ledger, ledger_from_json, named_array
+from harness.measures import measure
 from harness.metrics import Evaluation
-from harness.predictions import measure
 from harness.recipe import Recipe
 from harness.specs import Dataset, DataSpec
 

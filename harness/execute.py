@@ -21,7 +21,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from harness import machine
+from harness import machine, saved
 from harness.allocator import allocator
 from harness.assemble import Emit, Parts, build_model
 from harness.checkpoints import Checkpoints
@@ -43,10 +43,11 @@ from harness.events import Array, Collector, Ended, Event, Measured, Note, Phase
 from harness.observers import Observers
 from harness.paths import checkpoint_folder
 from harness.plan import Choice, Run
+from harness.program import TrainState
 from harness.progress import notes_to, report_to
 from harness.registry import Registry, missing_requirements
 from harness.sources import file_source
-from harness.specs import Dataset, Task
+from harness.specs import Dataset, DataSpec, Task
 
 # seconds that a run which is taken up waits for its checkpoints
 LOCK_S = 15.0
@@ -59,10 +60,12 @@ class Settings:
     Attributes:
       checkpoint_s: seconds between two checkpoints, 0 to write none.
       resume: whether a checkpoint that is there is taken up.
+      save: whether the trained state is kept.
     """
 
     checkpoint_s: float = 0.0
     resume: bool = False
+    save: bool = False
 
 
 def execute(
@@ -158,10 +161,24 @@ def _execute(
     emit(Phase("construct"))
     model = build_model(model_entry.build(), dataset.spec, run.model.params, seed=run.seed)
     with _checkpoints(run, settings, emit) as checkpoints:
-        fit(
+        state = fit(
             model, dataset, run.recipe, seed=run.seed, emit=emit, load_s=load_s,
             checkpoints=checkpoints, parts=parts, watched=observers,
         )  # fmt: skip
+    if settings.save:
+        _save(state, dataset.spec, emit)
+
+
+def _save(state: TrainState, spec: DataSpec, emit: Emit) -> None:
+    """Hands the trained state on; one that cannot be kept costs a line and no run."""
+    try:
+        arrays, size = saved.pack((state.params, state.rest), spec)
+        for array in arrays:
+            emit(array)
+    except Exception as error:
+        emit(Note(f"the parameters are not kept: {first_line(error)}"))
+        return
+    emit(Measured({"saved_bytes": size}))
 
 
 @contextmanager

@@ -10,6 +10,13 @@ from pathlib import Path
 
 from harness.errors import UsageError
 
+DEFAULT_STORE = "sqlite:///harness.db"
+
+
+def store_url(given: str | None) -> str:
+    """The store that a command or a call names, `HARNESS_STORE`, or the default."""
+    return given or os.environ.get("HARNESS_STORE") or DEFAULT_STORE
+
 
 def cache_dir() -> Path:
     """`HARNESS_CACHE_DIR`, or the platform's cache folder; created if absent.

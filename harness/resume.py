@@ -45,8 +45,12 @@ class State:
     now: Now | None = None
 
 
-def states(runs: Sequence[Run], store: Store) -> list[State]:
-    """What the store says of each run."""
+def states(runs: Sequence[Run], store: Store, *, save: bool = False) -> list[State]:
+    """What the store says of each run.
+
+    Args:
+      save: whether parameters are wanted, so that a row without them stands for no run.
+    """
     by_key: dict[str, list[Row]] = {}
     for row in store.of_keys(dict.fromkeys(run.run_key for run in runs)):
         by_key.setdefault(row["run_key"], []).append(row)
@@ -56,7 +60,7 @@ def states(runs: Sequence[Run], store: Store) -> list[State]:
     found = []
     for run in runs:
         here = now.get(_data_key(run))
-        state = _state(run, by_key.get(run.run_key, []), kin, here, lost)
+        state = _state(run, by_key.get(run.run_key, []), kin, here, lost, save)
         found.append(replace(state, now=here))
     return found
 
@@ -86,15 +90,20 @@ class _Kin:
 
 
 def _state(
-    run: Run, own: Sequence[Row], kin: _Kin, now: Now | None, lost: Mapping[str, str]
+    run: Run,
+    own: Sequence[Row],
+    kin: _Kin,
+    now: Now | None,
+    lost: Mapping[str, str],
+    save: bool,
 ) -> State:
     estimate = _estimate(run, kin)
     ok = [row for row in own if row["status"] == "ok"]
     for row in reversed(ok):
-        if now is not None and not _moved(row, now):
+        if now is not None and not _lacking(row, now, save):
             return State("stored", row, (), estimate)
     if ok:
-        why = _moved(ok[-1], now) if now else ["its data set cannot be loaded now"]
+        why = _lacking(ok[-1], now, save) if now else ["its data set cannot be loaded now"]
         return State("stale", ok[-1], tuple(why), estimate)
     if own:
         row = own[-1]
@@ -106,6 +115,12 @@ def _state(
     if run.run_key in lost:
         return State("missing", None, (f"planned {lost[run.run_key]}, left no row",), estimate)
     return State("missing", None, ("never run",), estimate)
+
+
+def _lacking(row: Row, now: Now, save: bool) -> list[str]:
+    """Why a row does not stand for its run: what has moved, what was not kept."""
+    kept = not save or row["saved_bytes"] is not None
+    return _moved(row, now) + ([] if kept else ["its parameters are not kept"])
 
 
 def _moved(row: Row, now: Now) -> list[str]:

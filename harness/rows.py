@@ -55,7 +55,7 @@ COLUMNS: tuple[Column, ...] = (
     *_group(
         "size",
         "param_count:int flops_per_step:float bytes_per_step:float temp_bytes:int "
-        "peak_rss_bytes:int hlo_hash params_hash",
+        "peak_rss_bytes:int hlo_hash params_hash saved_bytes:int",
     ),
     *_group(
         "time",
@@ -125,7 +125,8 @@ class Result:
       epochs: one dict an epoch, with the names of `EPOCH_COLUMNS`.
       arrays: arrays by name, each as the bytes of a .npy file: "train_loss" float32
         [steps], "block_steps" int32 and "block_s" float64 [blocks], "test_predicted"
-        uint8 or uint16 [n] and "test_probability" float16 [n].
+        uint8 or uint16 [n] and "test_probability" float16 [n]; with --save those of
+        `harness.saved`.
     """
 
     row: Row

@@ -97,12 +97,15 @@ class Dataset:
       test: the same.
       spec: what a model is told.
       decode: turns one `x` row back into something to read; None if nothing can.
+      encode: turns a text into one `x` row [*shape], prepared as the splits are, and raises
+        `UsageError` for a text that is none; None if nothing can.
     """
 
     train: Split
     test: Split
     spec: DataSpec
     decode: Callable[[np.ndarray], str] | None = None
+    encode: Callable[[str], np.ndarray] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

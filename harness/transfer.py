@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,9 @@ from harness.rows import (
 )
 
 FORMATS = (".jsonl", ".parquet")
-# results in memory at a time
+# results in memory at a time, and how large they may be together before no more are taken
 GROUP = 64
+GROUP_BYTES = 64 << 20
 Record = dict[str, Any]
 
 
@@ -145,11 +145,23 @@ def _parquet(path: Path, records: Iterable[Record]) -> int:
     )
     count = 0
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        waiting = map(_flat, records)
-        while group := list(islice(waiting, GROUP)):
+        for group in _groups(map(_flat, records)):
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
             count += len(group)
     return count
+
+
+def _groups(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Records by the few, each few a row group of its own that is read by itself."""
+    group: list[Record] = []
+    for record in records:
+        group.append(record)
+        size = sum(len(each["arrays_json"]) for each in group)
+        if len(group) == GROUP or size >= GROUP_BYTES:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _flat(record: Record) -> Record:
@@ -162,8 +174,9 @@ def _read_parquet(path: Path) -> Iterator[Any]:
     pa, parquet = _pyarrow()
     try:
         with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=GROUP):
-                yield from map(_nested, batch.to_pylist())
+            for number in range(file.num_row_groups):
+                for batch in file.iter_batches(batch_size=GROUP, row_groups=[number]):
+                    yield from map(_nested, batch.to_pylist())
     except pa.ArrowException as error:
         raise ValueError(first_line(error)) from None
 

@@ -72,3 +72,30 @@ def test_draw_shows_dark_pixels_as_dense_characters() -> None:
     pixels[8:11] = [16, 0, 8]  # the second row
     assert draw(pixels).split("\n") == ["", "@@  ==", "", "", "", "", "", ""]
     assert digits().decode is draw
+
+
+def test_numbers_are_read_as_pixels() -> None:
+    dataset = digits()
+    assert dataset.encode is not None
+    row = splits(dataset)[1]["x"][5]
+    for separator in (" ", ",", ", ", "\n"):
+        found = dataset.encode(separator.join(map(str, row)))
+        assert found.dtype == np.int32
+        np.testing.assert_array_equal(found, row)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "expected 64 numbers, got 0"),
+        ("1 " * 63, "expected 64 numbers, got 63"),
+        ("17 " * 64, "from 0 to 16, got '17'"),
+        ("-1 " * 64, "got '-1'"),
+        ("0.5," * 64, "got '0.5'"),
+        ("² " * 64, "got '²'"),
+        ("9" * 9999 + " 1" * 63, "got '99999999999999999999'"),
+    ],
+)
+def test_text_that_is_no_digit_is_one_line(text: str, why: str) -> None:
+    with pytest.raises(harness.UsageError, match=f"{why}$"):
+        module.read_pixels(text)

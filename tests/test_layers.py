@@ -23,13 +23,13 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "plan": ("grammar", "recipe", "suites", "plan", "rows", "events"),
     "compute": (
         "orders", "tasks", "feed", "metrics", "optimizers", "timing", "cost", "program",
-        "assemble", "predictions", "ledger", "checkpoints", "engine",
+        "assemble", "measures", "ledger", "checkpoints", "saved", "engine",
     ),
     "keep": ("database", "store", "transfer", "spool", "table", "report"),
     "drive": (
         "allocator", "contention", "machine", "observers", "execute", "fingerprints", "worker",
-        "deadlines", "workers", "runner", "resume", "cache", "api", "inspection", "gate",
-        "checks", "testing", "scaffold", "cli", "__main__", "__init__",
+        "deadlines", "workers", "runner", "resume", "cache", "api", "inspection", "trained",
+        "prediction", "gate", "checks", "testing", "scaffold", "cli", "__main__", "__init__",
     ),
 }  # fmt: skip
 

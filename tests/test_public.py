@@ -7,7 +7,7 @@ import harness
 PUBLIC = {
     "ContractError", "DataError", "DataFile", "DataSpec", "Dataset", "HarnessError",
     "LocatedFile", "Register", "Unsupported", "UsageError", "build_model", "cache_dir",
-    "hookimpl", "load", "load_dataset", "locate_files", "run",
+    "hookimpl", "load", "load_dataset", "load_model", "locate_files", "run",
 }  # fmt: skip
 
 

@@ -64,6 +64,19 @@ def test_an_ok_row_of_the_key_stands_for_its_run(store: Store):
     assert found[0].estimate_s == pytest.approx(resume.START_S + 15)
 
 
+def test_a_row_without_the_parameters_that_are_wanted_stands_for_nothing(store: Store):
+    first, _ = runs()
+    store.add(row(first))
+    assert resume.states(runs(), store)[0].word == "stored"
+    found = resume.states(runs(), store, save=True)
+    assert words(found)[0] == ("stale", ("its parameters are not kept",))
+    store.add(row(replace(first, run_id="saved"), saved_bytes=8))
+    store.add(row(replace(first, run_id="later")))
+    state = resume.states(runs(), store, save=True)[0]
+    assert state.word == "stored" and state.row is not None
+    assert state.row["run_id"] == "saved"
+
+
 @pytest.mark.parametrize("status", ["failed", "timeout", "oom", "diverged", "interrupted"])
 def test_a_failure_is_never_taken_for_a_result(store: Store, status: str):
     first, _ = runs()

@@ -45,6 +45,26 @@ def test_stores_of_two_machines_live_side_by_side(tmp_path: Path, store_url: str
         assert store.array("a", "train_loss") is not None
 
 
+def test_large_results_are_in_a_parquet_file_by_the_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from pyarrow import parquet
+
+    sizes = [10, 3000, 10, 10, 10, 5000, 6000, 10]
+    results = [
+        Result(row=make_row(run_id=f"r{i}"), arrays={"saved/a": bytes(size)})
+        for i, size in enumerate(sizes)
+    ]
+    monkeypatch.setattr("harness.transfer.GROUP_BYTES", 4000)
+    monkeypatch.setattr("harness.transfer.GROUP", 3)
+    path = tmp_path / "rows.parquet"
+    assert write_file(path, results) == len(sizes)
+    with parquet.ParquetFile(path) as file:
+        groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+    assert groups == [2, 3, 1, 1, 1]
+    assert [r.arrays for r in read_file(path)] == [r.arrays for r in results]
+
+
 def test_a_column_of_a_later_harness_is_left_out():
     record = to_record(RESULTS[0])
     record["row"]["new_column"] = 3

@@ -43,7 +43,11 @@ def digit_traits() -> harness.Dataset:
         fingerprint=f"traits-1-{data.spec.fingerprint}",
     )  # fmt: skip
     return harness.Dataset(
-        train=labelled(data.train), test=labelled(data.test), spec=spec, decode=data.decode
+        train=labelled(data.train),
+        test=labelled(data.test),
+        spec=spec,
+        decode=data.decode,
+        encode=data.encode,
     )
 
 

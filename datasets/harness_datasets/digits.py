@@ -46,6 +46,7 @@ def digits() -> harness.Dataset:
             pad_id=None, fingerprint=fingerprint.hexdigest(),
         ),
         decode=draw,
+        encode=read_pixels,
     )  # fmt: skip
 
 
@@ -72,6 +73,23 @@ def draw(x: np.ndarray) -> str:
     rows = shades.reshape(SIDE, SIDE)  # [64] -> [8, 8]
     # a character is about twice as high as wide
     return "\n".join("".join(SHADES[s] * 2 for s in row).rstrip() for row in rows)
+
+
+def read_pixels(text: str) -> np.ndarray:
+    """The example of 64 numbers, separated by spaces or commas: int32 [64].
+
+    Raises:
+      UsageError: there are more or fewer, or one is no whole number from 0 to 16.
+    """
+    pixels = text.replace(",", " ").split()
+    if len(pixels) != SIDE * SIDE:
+        raise harness.UsageError(f"expected {SIDE * SIDE} numbers, got {len(pixels)}")
+    for pixel in pixels:
+        if not (pixel.isascii() and pixel.isdigit() and len(pixel) < 4 and int(pixel) < GREYS):
+            raise harness.UsageError(
+                f"expected whole numbers from 0 to {GREYS - 1}, got {pixel[:20]!r}"
+            )
+    return np.array(pixels, dtype=np.int32)
 
 
 @harness.hookimpl

@@ -30,6 +30,8 @@ ADDRESS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"
 SHUFFLE_SEED = 113  # the tutorial's
 VERSION = 1  # of the preparation below; a change makes other arrays, and so new folders
 MAX_INT32 = 2**31 - 1
+# what Keras took out of the reviews, in front of which it put them into lower case
+NO_WORD = str.maketrans(dict.fromkeys('!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n\r', " "))
 
 
 def imdb(
@@ -68,6 +70,7 @@ def imdb(
         test={"x": arrays["test_x"], "y": arrays["test_y"]},
         spec=spec,
         decode=make_decoder(coding),
+        encode=make_encoder(coding),
     )
 
 
@@ -171,9 +174,7 @@ def make_decoder(coding: Coding) -> Callable[[np.ndarray], str]:
     The word index is located, or downloaded, by the first call.
     """
 
-    @functools.cache
-    def words() -> dict[int, str]:
-        return read_words(harness.locate_files("imdb", [WORD_INDEX])[WORD_INDEX.name].path)
+    words = functools.cache(_located_words)
 
     def word(id_: int) -> str:
         if id_ == coding.oov_id:
@@ -183,6 +184,39 @@ def make_decoder(coding: Coding) -> Callable[[np.ndarray], str]:
         return words().get(id_ - coding.index_from, f"<unknown {id_}>")
 
     return lambda x: " ".join(word(int(id_)) for id_ in x if id_ != PAD)
+
+
+def make_encoder(coding: Coding) -> Callable[[str], np.ndarray]:
+    """`encode(text) -> x int32 [t]`: a text as the published reviews were prepared.
+
+    Lower case, without punctuation but for apostrophes; words outside the vocabulary become
+    `oov_id`, as `<oov>` does, and the last `max_length` words stand behind padding. It gives a
+    row back of which `decode` has made a text, unless there are reserved ids in it. The word
+    index is located, or downloaded, by the first call.
+
+    Raises:
+      UsageError: the text has no word.
+    """
+
+    @functools.cache
+    def ranks() -> dict[str, int]:
+        return {word: rank for rank, word in _located_words().items()}
+
+    def encode(text: str) -> np.ndarray:
+        # at spaces only: the index has words with other separators in them
+        words = [word for word in text.lower().translate(NO_WORD).split(" ") if word]
+        if not words:
+            raise harness.UsageError("expected a text, got one without a word")
+        row = np.full((1, coding.max_length), -1, np.int32)  # [1, t]
+        known = [ranks().get(word, MAX_INT32) for word in words[-coding.max_length :]]
+        row[0, -len(known) :] = known
+        return coding.encode(row)[0]
+
+    return encode
+
+
+def _located_words() -> dict[int, str]:
+    return read_words(harness.locate_files("imdb", [WORD_INDEX])[WORD_INDEX.name].path)
 
 
 def read_words(path: Path) -> dict[int, str]:

@@ -19,6 +19,7 @@ from harness.cli.inspect import inspect_command
 from harness.cli.listing import list_command
 from harness.cli.new import new
 from harness.cli.plugins import plugins_command
+from harness.cli.predict import predict_command
 from harness.cli.report import report
 from harness.cli.run import run_command
 from harness.cli.store import store
@@ -26,8 +27,8 @@ from harness.cli.table import table_command
 from harness.errors import HarnessError, Unsupported, did_you_mean
 
 COMMANDS = (
-    run_command, list_command, plugins_command, table_command, inspect_command, report,
-    check_command, new, gate_command, data, store,
+    run_command, list_command, plugins_command, table_command, inspect_command, predict_command,
+    report, check_command, new, gate_command, data, store,
 )  # fmt: skip
 
 

@@ -61,5 +61,6 @@ def _show_examples(target: str, indices: list[int], plugins: tuple[str, ...], ur
         row = store.find(target)
         name = f"{row['model']}:{row['variant']}" if row["variant"] else row["model"]
         shown = examples_of(store, row, indices, plugins=plugins)
-    click.echo(f"run {row['run_id']}: {name} on {row['dataset']}, seed {row['seed']}")
+    kept = "" if row["saved_bytes"] is None else ", parameters kept"
+    click.echo(f"run {row['run_id']}: {name} on {row['dataset']}, seed {row['seed']}{kept}")
     click.echo("\n\n".join(format_example(example) for example in shown))

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.paths import DEFAULT_STORE
+from harness.paths import store_url as store_url
 from harness.registry import Registry
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-DEFAULT_STORE = "sqlite:///harness.db"
 
 
 def store_option() -> Decorator:
@@ -26,11 +26,6 @@ def store_option() -> Decorator:
         metavar="URL",
         help=f"Store of rows.  [default: $HARNESS_STORE or {DEFAULT_STORE}]",
     )
-
-
-def store_url(given: str | None) -> str:
-    """The store named on the command line, in the environment, or the default."""
-    return given or os.environ.get("HARNESS_STORE") or DEFAULT_STORE
 
 
 def plugin_option() -> Decorator:

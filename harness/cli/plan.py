@@ -19,16 +19,16 @@ def describe(runs: Sequence[Run], url: str, options: Options) -> list[dict[str, 
     Args:
       url: the store; one that is not there yet has nothing.
     """
-    found = _states(runs, url)
+    found = _states(runs, url, save=options.save)
     return [_record(run, state, options) for run, state in zip(runs, found, strict=True)]
 
 
-def _states(runs: Sequence[Run], url: str) -> list[State]:
+def _states(runs: Sequence[Run], url: str, *, save: bool) -> list[State]:
     from harness.store import open_store
 
     try:
         with open_store(url, must_exist=True) as store:
-            return states(runs, store)
+            return states(runs, store, save=save)
     except NoStore:
         return [State("missing", reasons=("never run",))] * len(runs)
 

@@ -139,6 +139,9 @@ RECIPE = tuple(vars(Recipe()))
     help="Write a checkpoint of a run every S seconds; 0 writes none.  [default: 60]",
 )
 @click.option(
+    "--save", is_flag=True, help="Keep the trained parameters, for `harness predict`."
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="S",
@@ -173,6 +176,7 @@ def run_command(suite: str | None, **options: Any) -> int:
         phase_timeouts=parse_phases(options["phase_timeouts"]),
         resume=options["resume"],
         rerun=options["rerun"] or "",
+        save=options["save"],
     )
     if options["checkpoint"] is not None:
         how = replace(how, checkpoint_s=options["checkpoint"])
