@@ -28,6 +28,8 @@ HOOKS: dict[str, Kind] = {
     "register_metrics": "metric", "register_optimizers": "optimizer",
     "register_observers": "observer",
 }  # fmt: skip
+# what every run measures, in columns of its own
+OWN_METRICS = ("accuracy", "loss")
 # what the harness itself passes to a factory
 GIVEN: dict[Kind, tuple[str, ...]] = {
     "dataset": (), "model": ("data", "rngs"), "task": (), "metric": ("predictions",),
@@ -154,6 +156,8 @@ def make_entry(
             f"{kind} name {name!r} cannot be typed in a selection; use letters, digits, "
             "'_', '-' and '.'"
         )
+    if kind == "metric" and name in OWN_METRICS:
+        raise PluginError(f"metric {name!r} is the harness's own; choose another name")
     if isinstance(requires, str):
         raise PluginError(f"requires={requires!r} of {name!r} is a string; give a tuple")
     for module in requires:

@@ -254,10 +254,19 @@ def frame_of(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         dtype: Any = FRAME_TYPES[column.type]
         series[column.name] = pd.Series([row[column.name] for row in listed], dtype=dtype)
     frame = pd.DataFrame(series)
-    measured = [json.loads(row["metrics"] or "{}") for row in listed]
+    measured = [_metrics(row["metrics"]) for row in listed]
     for name in dict.fromkeys(name for values in measured for name in values):
         frame[name] = pd.Series([values.get(name) for values in measured], dtype="float64")
     return frame
+
+
+def _metrics(text: str | None) -> dict[str, float | None]:
+    """The metrics of a row by name; a plugin may have written anything there."""
+    return {
+        name: value
+        for name, value in json.loads(text or "{}").items()
+        if name not in NAMES and (value is None or type(value) in (int, float))
+    }
 
 
 def _epoch(values: Mapping[str, Any]) -> dict[str, Any]:

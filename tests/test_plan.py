@@ -320,7 +320,7 @@ def test_an_optimizer_of_a_plugin_takes_parameters_and_variants() -> None:
 @pytest.mark.parametrize(
     ("optimizer", "message"),
     [
-        ("adamx", "no optimizer 'adamx'; did you mean 'adam'"),
+        ("adamx", "no optimizer 'adamx'; did you mean 'adamax' or 'adam'"),
         ("yogi[b1=0.5]", "'yogi' is optax's with its defaults and takes no parameters here"),
         ("adamw[weight=1]", "optimizer 'adamw' has no parameter 'weight'; did you mean"),
         ("adamw[weight_decay=-1]", "weight_decay=-1: expected float >= 0"),
@@ -341,7 +341,7 @@ def test_metrics_are_in_the_key_and_observers_are_not() -> None:
     assert json.loads(measured.to_row()["other_plugins"]) == {"f1[width=3]": "kit==ab12"}
     assert json.loads(observed.to_row()["other_plugins"]) == {"curves": "kit==ab12"}
     assert [choice.name for choice in plain.tasks] == ["ranking"]
-    with pytest.raises(UsageError, match="no metric 'f2'; did you mean 'f1'"):
+    with pytest.raises(UsageError, match="no metric 'f2'; known metrics: f1"):
         runs_of(known, metrics=("f2",))
 
 

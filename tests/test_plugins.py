@@ -346,3 +346,10 @@ def test_registering_by_hand_says_what_is_off(make_registry: Callable[..., Regis
 
     with pytest.raises(PluginError, match="'a b'"):
         make_registry(register_models)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "loss"])
+def test_a_metric_does_not_take_the_place_of_the_harnesss_own(name: str):
+    source = Source(name="p", origin="file", target="p.py", version="1", source_hash="")
+    with pytest.raises(PluginError, match=f"metric '{name}' is the harness's own"):
+        plugins.make_entry("metric", name, lambda predictions: 0.0, source=source)

@@ -116,7 +116,9 @@ def test_evaluation_is_exact_over_a_ragged_batch_and_without_dropout():
     losses = optax.softmax_cross_entropy_with_integer_labels(jnp.asarray(logits), labels)
     np.testing.assert_allclose(np.sum(sums.loss), np.sum(losses), rtol=1e-5)
     assert int(np.sum(sums.correct)) == (logits.argmax(axis=1) == labels).sum()
-    np.testing.assert_array_equal(np.ravel(sums.predicted)[:37], logits.argmax(axis=1))
+    np.testing.assert_array_equal(
+        np.ravel(sums.answers["predicted"])[:37], logits.argmax(axis=1)
+    )
 
 
 def test_compiling_consumes_nothing_and_the_state_is_donated():
@@ -185,7 +187,7 @@ def test_a_model_that_gives_probabilities_gets_no_second_softmax():
     chunk = program.eval_chunk(split, length=1, batch_size=4)
     payload = {"x": np.zeros((1, 4, 3), np.int32), "y": np.zeros((1, 4), np.int32)}
     sums = jax.jit(chunk)(params, rest, None, payload, 1, 4)
-    np.testing.assert_allclose(sums.probability, 0.75)
+    np.testing.assert_allclose(sums.answers["probability"], 0.75)
 
 
 class Scaled(nnx.Module):

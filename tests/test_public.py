@@ -6,7 +6,8 @@ import harness
 
 PUBLIC = {
     "ContractError", "DataError", "DataFile", "DataSpec", "Dataset", "HarnessError",
-    "LocatedFile", "Register", "Unsupported", "UsageError", "build_model", "cache_dir",
+    "LocatedFile", "Predictions", "Register", "Task", "Unsupported", "UsageError", "build_model",
+    "cache_dir",
     "hookimpl", "load", "load_dataset", "load_model", "locate_files", "run",
 }  # fmt: skip
 

@@ -312,3 +312,15 @@ def test_writing_a_row_imports_neither_pandas_nor_numpy(tmp_path: Path):
     url = f"sqlite:///{tmp_path}/rows.db"
     command = [sys.executable, "-c", script, url]
     assert subprocess.check_output(command, text=True) == "[]\n"
+
+
+def test_a_frame_has_a_column_for_each_metric_and_for_nothing_else_in_its_place():
+    texts = [
+        '{"test_f1": 0.5, "val_f1": null}',
+        '{"test_f1": [1], "test_loss": 9, "k": true}',
+        None,
+    ]
+    frame = frame_of([make_row(metrics=text, test_loss=1.0) for text in texts])
+    assert list(frame.columns) == [*NAMES, "test_f1", "val_f1"]
+    assert frame["test_f1"].fillna(-1).tolist() == [0.5, -1, -1]
+    assert frame["test_loss"].tolist() == [1.0] * 3
