@@ -199,3 +199,12 @@ def test_rerun_failed_performs_what_failed_and_nothing_else(tmp_path: Path):
     again = perform((0, 1), rerun="failed")
     assert [(status, seed) for status, seed, _ in again] == [("ok", 0), ("failed", 0)]
     assert again[0] == first[0] and again[1][2] != first[1][2]
+
+
+def test_a_task_is_found_by_the_name_that_a_spec_has():
+    from harness.api import load_task
+
+    assert load_task("classification").correct is not None
+    assert load_task("regression").correct is None
+    with pytest.raises(harness.UsageError, match="no task 'regresion'; did you mean"):
+        load_task("regresion")

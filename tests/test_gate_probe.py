@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import harness
 from harness.gate import probe
 
 
@@ -102,3 +103,12 @@ def test_the_python_itself_is_a_package():
 def test_a_transfer_shows_and_a_message_is_one_line():
     assert probe.transfers_are_told()
     assert probe.said(ValueError("a\n  b")) == "ValueError: a b"
+
+
+def test_the_engine_is_told_of_a_task_unless_it_is_classification():
+    def spec(task: str) -> harness.DataSpec:
+        return harness.DataSpec(kind="features", shape=(1,), num_classes=2, task=task)
+
+    assert probe.parts_of(spec("classification"), []) == ({}, {})
+    parts, task = probe.parts_of(spec("regression"), [])
+    assert parts["parts"].task is task["task"] and task["task"].correct is None
