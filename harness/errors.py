@@ -78,6 +78,10 @@ class Unavailable(HarnessError):
     """What an entry requires is not here: a package, a file, another version of the harness."""
 
 
+class UnsupportedHarness(Unavailable):
+    """A plugin is made for other versions of the harness."""
+
+
 class Diverged(HarnessError):
     """The training loss is no longer a finite number."""
 

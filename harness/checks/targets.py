@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from harness import grammar
 from harness.checks import names as known_checks
@@ -13,6 +12,7 @@ from harness.entries import Entry, Failure, Kind
 from harness.errors import UnknownName, UsageError, did_you_mean
 from harness.plan import Choice, resolve
 from harness.registry import Registry
+from harness.sources import file_target
 
 KINDS: tuple[Kind, ...] = ("model", "dataset")
 
@@ -74,7 +74,7 @@ def _meant(name: str, known: Registry) -> tuple[list[Failure], list[tuple[Kind, 
     """The plugins that are meant and did not load, and the choices that a name stands for."""
     if name and not is_file(name):
         return _named(name, known)
-    place = str(Path(name).expanduser().resolve())
+    place = file_target(name)
     entries = [
         entry for entry in known.entries.values()
         if entry.kind in known_checks.OF and (not name or entry.source.target == place)
