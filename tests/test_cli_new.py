@@ -78,7 +78,7 @@ def test_what_cannot_be_is_a_usage_error_of_one_line(
 
 def test_it_imports_nothing_heavy(tmp_path: Path):
     program = (
-        "import sys; from harness.cli import main\n"
+        "import sys, harness.testing; from harness.cli import main\n"
         "try: main(['new', 'model', 'two_towers'])\n"
         "except SystemExit: print(*sys.modules)"
     )
