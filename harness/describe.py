@@ -23,7 +23,7 @@ def main() -> None:
     for values in json.loads(take_over(sys.argv[1:])):
         result = plugins.load(manager, Source(**values))
         if isinstance(result, Failure):
-            failure = {k: v for k, v in vars(result).items() if k not in ("source", "names")}
+            failure = {k: v for k, v in vars(result).items() if k != "source"}
             print(json.dumps({"failure": failure}), file=answers, flush=True)
         else:
             entries = [entry_to_json(entry) for entry in result]

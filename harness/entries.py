@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from harness.errors import UnsupportedHarness
 from harness.specs import DataFile
 
 Scalar = int | float | bool | str | None
@@ -100,7 +101,8 @@ class Failure:
 
     Attributes:
       missing: the package that it imports and that is not installed, if that is why.
-      names: kind and name of what it registered when it last could be loaded.
+      names: kind and name of what it registered when it last could be loaded, or of what its
+        text says that it registers.
     """
 
     source: Source
@@ -109,6 +111,12 @@ class Failure:
     traceback: str
     missing: str = ""
     names: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def status(self) -> Literal["failed", "unavailable"]:
+        """Whether the plugin is at fault, or only lacks something here."""
+        lacks = self.missing or self.error_type == UnsupportedHarness.__name__
+        return "unavailable" if lacks else "failed"
 
 
 def entry_to_json(entry: Entry) -> dict[str, Any]:

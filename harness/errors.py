@@ -75,7 +75,11 @@ class Unsupported(Exception):
 
 
 class Unavailable(HarnessError):
-    """A package that an entry requires is not installed."""
+    """What an entry requires is not here: a package, a file, another version of the harness."""
+
+
+class UnsupportedHarness(Unavailable):
+    """A plugin is made for other versions of the harness."""
 
 
 class Diverged(HarnessError):

@@ -35,6 +35,7 @@ from harness.errors import (
     PluginFailed,
     Unavailable,
     Unsupported,
+    UnsupportedHarness,
     did_you_mean,
     first_line,
     pip_line,
@@ -245,6 +246,8 @@ def _failed_plugin(failure: Failure) -> HarnessError:
         return Unavailable(
             f"plugin {name} needs {failure.missing}; {pip_line([failure.missing])}"
         )
+    if failure.status == "unavailable":
+        return UnsupportedHarness(f"plugin {name}: {failure.message}")
     return PluginFailed(
         f"plugin {name} failed to load: {failure.error_type}: {failure.message}",
         error_type=failure.error_type,

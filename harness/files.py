@@ -9,20 +9,33 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from harness import digests
 from harness.download import download, locked
-from harness.errors import DataError, UsageError
+from harness.errors import DataError, Unavailable, UsageError
 from harness.paths import cache_dir, data_dir
 from harness.progress import note
 from harness.specs import DataFile
 
 Origin = Literal["data folder", "cache", "download"]
+
+_may_download: ContextVar[bool] = ContextVar("harness_may_download", default=True)
+
+
+@contextmanager
+def without_downloads() -> Iterator[None]:
+    """Inside the block a file that is not there is `Unavailable`, and not downloaded."""
+    token = _may_download.set(False)
+    try:
+        yield
+    finally:
+        _may_download.reset(token)
 
 
 @dataclass(frozen=True)
@@ -55,6 +68,7 @@ def locate_files(dataset_name: str, files: Sequence[DataFile]) -> dict[str, Loca
     Raises:
       DataError: a file is nowhere and its download failed; the message says why, and how
         to give the file by hand.
+      Unavailable: a file is nowhere and the block is one of `without_downloads`.
     """
     return {file.name: _locate(dataset_name, file) for file in files}
 
@@ -66,7 +80,12 @@ def _locate(dataset_name: str, file: DataFile) -> LocatedFile:
         note(f"{dataset_name}: HARNESS_DATA_DIR is {own_folder}, and there is no such folder")
     if origin == "download":
         advice = f"put the file at HARNESS_DATA_DIR/{dataset_name}/{file.name}, or run "
-        download(file, path, what_else=f"{advice}`harness data import {dataset_name} PATH`")
+        advice += f"`harness data import {dataset_name} PATH`"
+        if not _may_download.get():
+            raise Unavailable(
+                f"{dataset_name} needs {file.name}, and nothing is downloaded here; {advice}"
+            )
+        download(file, path, what_else=advice)
     found = digests.remembered_digests(path, memo=cache_dir() / "data" / "hashes.json")
     difference = digests.compare(file, found)
     if origin == "data folder" or difference:

@@ -42,6 +42,8 @@ def open_registry(files: Iterable[str | Path] = ()) -> registry.Registry:
     remembered = {source: _recall(known, source) for source in sources}
     results: dict[Source, list[Entry] | Failure]
     results = {s: entries for s, entries in remembered.items() if entries is not None}
+    # what the index remembers may be from under another version of the harness
+    results |= {s: refused for s in sources if (refused := plugins.refused(s)) is not None}
     stale = [source for source in sources if source not in results]
     if stale:
         results |= describe(stale)
@@ -63,7 +65,7 @@ def _named(result: list[Entry] | Failure, known: dict[str, Any]) -> list[Entry] 
         for key, values in known.items() if place in key and isinstance(values, list)
         for value in values if isinstance(value, dict) and {"kind", "name"} <= set(value)
     }  # fmt: skip
-    return replace(result, names=tuple(sorted(names)))
+    return replace(result, names=tuple(sorted(names | set(result.names))))
 
 
 def _key(source: Source) -> str:
@@ -133,5 +135,6 @@ def _ask_child(sources: list[Source]) -> tuple[list[dict[str, Any]], str]:
 
 def _from_line(line: dict[str, Any], source: Source) -> list[Entry] | Failure:
     if "failure" in line:
-        return Failure(source=source, **line["failure"])
+        names = tuple((kind, name) for kind, name in line["failure"]["names"])
+        return Failure(source=source, **{**line["failure"], "names": names})
     return _entries(line["entries"], source)

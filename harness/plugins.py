@@ -18,9 +18,15 @@ from typing import Any
 
 import pluggy
 
-from harness import hookspecs, parameters
+from harness import compatibility, hookspecs, parameters
 from harness.entries import Entry, Failure, Kind, Source
-from harness.errors import HarnessError, PluginError, UsageError, first_line
+from harness.errors import (
+    HarnessError,
+    PluginError,
+    UnsupportedHarness,
+    UsageError,
+    first_line,
+)
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 HOOKS: dict[str, Kind] = {
@@ -47,16 +53,31 @@ def new_manager() -> pluggy.PluginManager:
 def load(manager: pluggy.PluginManager, source: Source) -> list[Entry] | Failure:
     """Imports one plugin and collects its entries, or says why that failed."""
     try:
+        compatibility.check(source)
         return register(manager, import_module(source), source)
     # a plugin that calls sys.exit on import must not end the harness
     except (Exception, SystemExit) as error:
-        return Failure(
-            source=source,
-            error_type=type(error).__name__,
-            message=first_line(error),
-            traceback=traceback.format_exc(),
-            missing=_missing(error, source),
-        )
+        return _failure(source, error)
+
+
+def refused(source: Source) -> Failure | None:
+    """Why a plugin is not even imported: it is made for other versions of the harness."""
+    try:
+        compatibility.check(source)
+    except HarnessError as error:
+        return _failure(source, error)
+    return None
+
+
+def _failure(source: Source, error: BaseException) -> Failure:
+    return Failure(
+        source=source,
+        error_type=type(error).__name__,
+        message=first_line(error),
+        traceback="".join(traceback.format_exception(error)),
+        missing=_missing(error, source),
+        names=_names(error, source),
+    )
 
 
 def _missing(error: BaseException, source: Source) -> str:
@@ -65,6 +86,13 @@ def _missing(error: BaseException, source: Source) -> str:
     top = (name or "").partition(".")[0]
     # what lacks a part of its own is broken, not in want of something to install
     return "" if top == source.target.partition(".")[0] else top
+
+
+def _names(error: BaseException, source: Source) -> tuple[tuple[str, str], ...]:
+    """What a plugin would register that was not even imported."""
+    if not isinstance(error, UnsupportedHarness):
+        return ()
+    return tuple((HOOKS[h], n) for h, n in compatibility.registered_names(source, HOOKS))
 
 
 def import_module(source: Source) -> ModuleType:

@@ -62,6 +62,11 @@ def _resolve(path: str | Path) -> Path:
     return full.resolve()
 
 
+def file_target(path: str | Path) -> str:
+    """A plugin file as `Source.target` names it, whether or not it is there."""
+    return str(Path(os.path.expanduser(path)).resolve())
+
+
 def file_source(path: Path) -> Source:
     """A plugin that is one file, wherever it lies.
 

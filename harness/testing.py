@@ -58,6 +58,7 @@ class _Subject:
     """What the checks of an entry share: it is loaded once."""
 
     target: Target
+    _found: dict[str, Outcome] = field(default_factory=dict)
 
     @cached_property
     def _looked_at(self) -> tuple[Any, Any, Mapping[str, str]]:
@@ -69,11 +70,25 @@ class _Subject:
         return (*child.looked_at(entry, self.target.choice, asked), entry.exempt)
 
     def outcome(self, name: str) -> Outcome:
-        from harness.checks.check import outcome
+        """What comes of a check; those that it needs are performed before it."""
+        from harness.files import without_downloads
 
-        checks, subject, exempt = self._looked_at
+        if name not in self._found:
+            with without_downloads():
+                self._found[name] = self._outcome(name)
+        return self._found[name]
+
+    def _outcome(self, name: str) -> Outcome:
+        from harness.checks.check import outcome
+        from harness.checks.child import not_loaded
+
+        try:
+            checks, subject, exempt = self._looked_at
+        except Exception as error:
+            return not_loaded(name, error)
         (check,) = [check for check in checks if check.name == name]
-        return outcome(check, subject, exempt=exempt, failed=())
+        missed = [n for n in check.needs if self.outcome(n).status in ("fail", "unavailable")]
+        return outcome(check, subject, exempt=exempt, failed=missed)
 
 
 def checks(
@@ -106,5 +121,5 @@ def checks(
     return [
         PluginCheck(name, subject)
         for subject in subjects
-        for name in (names.MODEL if subject.target.kind == "model" else names.DATASET)
+        for name in names.OF[subject.target.kind]
     ]

@@ -111,17 +111,25 @@ def test_the_readmes_python_runs(folder: Path):
 
 
 @pytest.mark.parametrize(
-    ("page", "words"),
+    ("page", "words", "checks"),
     [
-        ("models/README.md", "-d digits -m attention_pool"),
-        ("datasets/README.md", "-d more_ones -m majority"),
+        (
+            "models/README.md",
+            "-d digits -m attention_pool",
+            "--only outputs --only foreign_spec",
+        ),
+        ("datasets/README.md", "-d more_ones -m majority", ""),
     ],
 )
-def test_the_plugin_guides_complete_plugin_runs(page: str, words: str, tmp_path: Path):
+def test_the_plugin_guides_complete_plugin_runs(
+    page: str, words: str, checks: str, tmp_path: Path
+):
     plugin = blocks(page, "python")[0]
     (tmp_path / "plugin.py").write_text(plugin)
     done = shell(f"harness run {words} --plugin plugin.py {SMALLER}", tmp_path)
     assert done.returncode == 0, done.stderr
+    done = shell(f"harness check plugin.py {checks}", tmp_path)
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_guide_to_the_other_kinds_runs_as_it_stands(tmp_path: Path):

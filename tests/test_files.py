@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.errors import DataError, UsageError
-from harness.files import import_files
+from harness.errors import DataError, Unavailable, UsageError
+from harness.files import import_files, without_downloads
 from harness.progress import notes_to
 
 WORDS = b'{"the": 1}'
@@ -199,3 +199,14 @@ def test_import_into_a_cache_that_cannot_be_written_is_one_line(
     put(cache.parent, "toy", b"a file in the way of the folder")
     with pytest.raises(DataError, match="cannot be copied"):
         import_files("toy", [words()], [put(tmp_path, "words.json", WORDS)])
+
+
+def test_without_downloads_a_file_that_is_not_there_is_unavailable(cache: Path, published: str):
+    file = words(url=published)
+    with without_downloads(), pytest.raises(Unavailable) as caught:
+        harness.locate_files("toy", [file])
+    assert "words.json" in str(caught.value) and "harness data import toy" in str(caught.value)
+    assert not cache.exists()
+    assert harness.locate_files("toy", [file])["words.json"].origin == "download"
+    with without_downloads():
+        assert harness.locate_files("toy", [file])["words.json"].origin == "cache"

@@ -17,8 +17,9 @@ HARNESS = ROOT / "harness"
 LAYERS: dict[str, tuple[str, ...]] = {
     "contract": ("errors", "specs", "entries", "hookspecs"),
     "plugins": (
-        "paths", "parameters", "sources", "plugins", "registry", "tie", "children", "describe",
-        "index", "progress", "logs", "digests", "arriving", "download", "files",
+        "paths", "parameters", "sources", "compatibility", "plugins", "registry", "doctor",
+        "tie", "children", "describe", "index", "progress", "logs", "digests", "arriving",
+        "download", "files",
     ),
     "plan": ("grammar", "recipe", "suites", "plan", "rows", "events"),
     "compute": (
@@ -37,7 +38,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
 MAY_IMPORT: dict[str, set[str]] = {
     "contract": {"pluggy"},
     "plugins": {
-        "pluggy", "platformdirs", "annotated_types", "filelock", "requests", "urllib3", "tqdm",
+        "pluggy", "platformdirs", "annotated_types", "filelock", "packaging", "requests",
+        "urllib3", "tqdm",
     },
     "plan": set(),
     "compute": {"jax", "flax", "optax", "grain", "numpy", "orbax"},

@@ -8,6 +8,6 @@ from harness.checks.data import DataSubject
 from harness.checks.subject import ModelSubject
 
 MODEL: tuple[Check[ModelSubject], ...] = (
-    *construction.CHECKS, *learning.CHECKS, *evaluation.CHECKS, *programs.CHECKS,
+    *construction.CHECKS, *programs.CHECKS, *learning.CHECKS, *evaluation.CHECKS,
 )  # fmt: skip
 DATASET: tuple[Check[DataSubject], ...] = data.CHECKS

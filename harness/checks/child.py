@@ -1,6 +1,8 @@
 """The process that checks one entry: `python -m harness.checks.child`.
 
-It is asked one line of JSON and answers one line an outcome, as soon as it is known.
+It is asked one line of JSON. It answers "ready" once it has loaded what is checked, one line
+an outcome as soon as that is known, and "done" at its end: whoever asked can tell a death
+before the first check from one within a check, and both from the end.
 """
 
 from __future__ import annotations
@@ -8,13 +10,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from harness import registry
 from harness.checks.check import Outcome, outcome, to_json
 from harness.entries import Entry, Kind, Source
-from harness.errors import Unsupported
+from harness.errors import HarnessError, Unavailable, Unsupported, first_line
+from harness.files import without_downloads
 from harness.plan import Choice
 from harness.tie import take_over
 
@@ -26,24 +30,33 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     asked = json.loads(take_over(sys.argv[1:]))
-    if asked["checks"] is None:
-        print(json.dumps(fingerprint(asked)), file=answers, flush=True)
-        return
-    for found in outcomes(asked):
-        print(json.dumps(to_json(found)), file=answers, flush=True)
+
+    def say(line: Any) -> None:
+        print(json.dumps(line), file=answers, flush=True)
+
+    with without_downloads():
+        if asked["checks"] is None:
+            say(fingerprint(asked))
+            return
+        for found in outcomes(asked, ready=lambda: say({"ready": True})):
+            say(to_json(found))
+    say({"done": True})
 
 
-def outcomes(asked: Mapping[str, Any]) -> Iterator[Outcome]:
-    """What comes of each check that is asked for."""
+def outcomes(asked: Mapping[str, Any], *, ready: Callable[[], None]) -> Iterator[Outcome]:
+    """What comes of each check that is asked for; of the first alone if nothing loads.
+
+    Args:
+      ready: called when all is loaded and the first check begins.
+    """
     choice, wanted = choice_from(asked["choice"]), asked["checks"]
-    entry = loaded(asked["kind"], choice)
     try:
+        entry = loaded(asked["kind"], choice)
         checks, subject = looked_at(entry, choice, asked)
-    except Unsupported as refused:
-        yield Outcome(wanted[0], "fail", words=f"{refused}; {SERVES_NOTHING}")
-        for name in wanted[1:]:
-            yield Outcome(name, "unavailable", words="there are no data to try it on")
+    except (Exception, SystemExit) as error:
+        yield not_loaded(wanted[0], error)
         return
+    ready()
     failed = set(asked["failed"])
     for check in checks:
         if check.name in wanted:
@@ -53,8 +66,27 @@ def outcomes(asked: Mapping[str, Any]) -> Iterator[Outcome]:
             yield found
 
 
+def not_loaded(check: str, error: BaseException) -> Outcome:
+    """What a check comes to whose entry or data could not be loaded."""
+    if isinstance(error, Unavailable):
+        return Outcome(check, "unavailable", words=str(error))
+    if isinstance(error, Unsupported):
+        return Outcome(check, "fail", words=f"{error}; {SERVES_NOTHING}")
+    words = str(error) if isinstance(error, HarnessError) else first_line(error)
+    trace = "".join(traceback.format_exception(error))
+    return Outcome(
+        check, "fail", words=f"{type(error).__name__}: {words}; nothing was checked",
+        traceback=trace,
+    )  # fmt: skip
+
+
 def looked_at(entry: Entry, choice: Choice, asked: Mapping[str, Any]) -> tuple[Any, Any]:
-    """The checks of its kind, and what they look at."""
+    """The checks of its kind, and what they look at.
+
+    Raises:
+      Unavailable: files of the data that it is tried on are absent.
+      Unsupported: a model serves no data that there is.
+    """
     from harness.checks import catalogue
 
     if entry.kind == "dataset":

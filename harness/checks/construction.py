@@ -16,7 +16,8 @@ from harness.checkpoints import Checkpoint, Checkpoints
 from harness.checks import made_up
 from harness.checks.check import Check, Fault, NotApplicable
 from harness.checks.subject import SEED, ModelSubject, leaves
-from harness.errors import Unsupported
+from harness.errors import Unsupported, first_line
+from harness.specs import GivesProbabilities
 
 
 def constructs(subject: ModelSubject) -> str:
@@ -29,50 +30,23 @@ def constructs(subject: ModelSubject) -> str:
     return f"on {subject.told}"
 
 
-def foreign_spec(subject: ModelSubject) -> str:
-    """Other sizes: what the code carries instead of asking the spec breaks here."""
-    spec = made_up.foreign(subject.spec)
-    other = subject.on(spec)
-    sizes = f"shape {list(spec.shape)}, {spec.num_classes} classes"
-    if spec.vocab_size is not None:
-        sizes += f", vocabulary {spec.vocab_size}"
-    try:
-        split, params, rest = other.split()
-    except Unsupported as refused:
-        return f"refuses {sizes}: {refused}"
-    except Exception as error:
-        raise Fault(
-            given=f"with {sizes} the constructor raised {type(error).__name__}: {error}",
-            expected="a model of these sizes, or harness.Unsupported with the reason",
-            do="take every size from `data`",
-        ) from error
-    try:
-        outputs = split.eval_outputs(params, rest, jnp.asarray(other.x))
-    except Exception as error:
-        raise Fault(
-            given=f"with {sizes} the call raised {type(error).__name__}: {error}",
-            expected=f"logits [{len(other.x)}, {spec.num_classes}]",
-            do="take every size from `data`",
-        ) from error
-    _check_shape(outputs, len(other.x), spec.num_classes, sizes)
-    return sizes
-
-
 def outputs(subject: ModelSubject) -> str:
     """Shape and dtype for a batch, for two examples and for one, in both modes."""
-    split, params, rest = subject.split()
+    split, params, rest = subject.parts
     for count in (len(subject.x), 2, 1):
         x = jnp.asarray(subject.x[:count])
-        found = split.eval_outputs(params, rest, x)
+        found = jax.eval_shape(split.eval_outputs, params, rest, x)
         _check_shape(found, count, subject.spec.num_classes, f"x {list(x.shape)}")
-        trained, _ = split.train_outputs(params, rest, x)
-        _check_shape(trained, count, subject.spec.num_classes, f"x {list(x.shape)} in training")
+        found, _ = jax.eval_shape(split.train_outputs, params, rest, x)
+        _check_shape(found, count, subject.spec.num_classes, f"x {list(x.shape)} in training")
+    if not issubclass(type(subject.build()), GivesProbabilities):
+        _check_no_probabilities(subject.answers(subject.x))
     return f"float32 [b, {subject.spec.num_classes}]"
 
 
 def _check_shape(found: Any, count: int, num_classes: int, when: str) -> None:
     wanted = [count, num_classes]
-    if not isinstance(found, jax.Array):
+    if not isinstance(found, jax.Array | jax.ShapeDtypeStruct):
         given = f"for {when} the model returned {type(found).__name__}"
     elif list(found.shape) != wanted or found.dtype != jnp.float32:
         given = f"for {when} the model returned {found.dtype} {list(found.shape)}"
@@ -82,6 +56,50 @@ def _check_shape(found: Any, count: int, num_classes: int, when: str) -> None:
         given=given, expected=f"float32 [batch, num_classes] = {wanted}",
         do="return the logits of the last layer as they are",
     )  # fmt: skip
+
+
+def _check_no_probabilities(found: np.ndarray) -> None:
+    """The loss takes outputs [b, c] as logits: a softmax before it is one too many."""
+    if (found >= 0).all() and np.allclose(found.sum(axis=-1), 1.0, atol=1e-3):
+        raise Fault(
+            given="the outputs are probabilities: none below 0, and each row sums to 1",
+            expected="logits", do="drop the softmax, or write the method `probabilities`",
+        )  # fmt: skip
+
+
+def foreign_spec(subject: ModelSubject) -> str:
+    """Other sizes: what the code carries instead of asking the spec breaks here."""
+    spec = made_up.foreign(subject.spec)
+    other = subject.on(spec)
+    sizes = f"shape {list(spec.shape)}, {spec.num_classes} classes"
+    if spec.vocab_size is not None:
+        sizes += f", vocabulary {spec.vocab_size}"
+    did = "constructor"
+    try:
+        other.parts  # noqa: B018  (builds it)
+        did = "call"
+        found = other.answers(other.x)
+    except Unsupported as refused:
+        return f"refuses {sizes}: {refused}"
+    except Exception as error:
+        raise Fault(
+            given=f"with {sizes} the {did} raised {type(error).__name__}: {first_line(error)}",
+            expected=f"logits [{len(other.x)}, {spec.num_classes}], or harness.Unsupported "
+            "with the reason",
+            do="take every size from `data`",
+        ) from error
+    wanted = [len(other.x), spec.num_classes]
+    if list(found.shape) != wanted:
+        raise Fault(
+            given=f"with {sizes} the model returned {list(found.shape)}",
+            expected=f"{wanted}", do="take every size from `data`",
+        )  # fmt: skip
+    if not np.isfinite(found).all():  # an id beyond a table of vectors reads as NaN
+        raise Fault(
+            given=f"with {sizes} the outputs are not finite", expected="finite numbers",
+            do="take the size of every table from `data`",
+        )  # fmt: skip
+    return sizes
 
 
 def same_seed(subject: ModelSubject) -> str:
@@ -107,8 +125,9 @@ def same_seed(subject: ModelSubject) -> str:
 
 def state_round_trip(subject: ModelSubject) -> str:
     """Everything a model holds goes through a checkpoint and comes back as it was."""
-    split, params, rest = subject.split()
-    state = program.TrainState(params, rest, None)
+    _, params, rest = subject.parts
+    # as a run holds it: arrays on the device
+    state = jax.tree.map(jnp.copy, program.TrainState(params, rest, None))
     notes: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         kept = Checkpoints(Path(folder) / "c", every_s=0, resume=True, note=notes.append)
@@ -116,15 +135,16 @@ def state_round_trip(subject: ModelSubject) -> str:
         found = kept.read({"state": state})
         kept.close()
     if found is None:
+        why = "; ".join(" ".join(note.split()) for note in notes)
         raise Fault(
-            given=f"a checkpoint could not be written and read ({'; '.join(notes)})",
-            expected="arrays in every nnx.Variable", do="keep settings in plain attributes",
+            given=f"a checkpoint could not be written and read ({why})",
+            expected="a type that checkpoints hold in every nnx.Variable",
+            do="keep it in a common one such as int8, and settings in plain attributes",
         )  # fmt: skip
     x = jnp.asarray(subject.x)
     back = found.trees["state"]
-    before = split.eval_outputs(params, rest, x)
-    after = split.eval_outputs(back.params, back.rest, x)
-    if not np.array_equal(before, after):
+    before, after = (subject.judge(s.params, s.rest, x) for s in (state, back))
+    if not np.array_equal(before, after, equal_nan=True):
         raise Fault(
             given="outputs differ after a checkpoint", expected="the same bits",
             do="keep what the call depends on in an nnx.Variable",
@@ -134,17 +154,13 @@ def state_round_trip(subject: ModelSubject) -> str:
 
 CHECKS: tuple[Check[ModelSubject], ...] = (
     Check("constructs", "builds from the data set's spec", constructs),
-    Check(
-        "foreign_spec", "builds for other sizes, or refuses them", foreign_spec, ("constructs",)
-    ),
     Check("outputs", "returns float32 logits [batch, num_classes]", outputs, ("constructs",)),
+    Check("foreign_spec", "serves other sizes, or refuses them", foreign_spec, ("outputs",)),
     Check(
         "same_seed", "the seed decides the parameters, to the bit", same_seed, ("constructs",)
     ),
     Check(
-        "state_round_trip",
-        "goes through a checkpoint unchanged",
-        state_round_trip,
+        "state_round_trip", "goes through a checkpoint unchanged", state_round_trip,
         ("outputs",),
     ),
-)
+)  # fmt: skip

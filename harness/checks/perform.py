@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,13 @@ def perform(
 ) -> list[Outcome]:
     """Performs the checks of an entry.
 
+    What cannot be loaded at all is one outcome, that of the first check.
+
     Args:
       only: the names of those that are wanted; all if empty.
       told: hears each outcome as soon as it is known, in their order.
     """
-    every = names.MODEL if target.kind == "model" else names.DATASET
+    every = names.OF[target.kind]
     waiting = [name for name in every if name in only or not only]
     found: list[Outcome] = []
 
@@ -54,17 +56,46 @@ def perform(
         told(outcome)
 
     missing = missing_requirements(target.entry)
-    for name in tuple(waiting) if missing else ():
+    if missing and waiting:
         words = f"needs {', '.join(missing)}; {pip_line(missing)}"
-        hear(Outcome(name, "unavailable", words=words))
+        hear(Outcome(waiting[0], "unavailable", words=words))
+        return found
     while waiting:
         failed = [one.check for one in found if one.status in ("fail", "unavailable")]
-        asked = question(target, waiting, failed)
-        _, died = _said(asked, lambda line: hear(Outcome(**json.loads(line))))
-        if waiting:
-            words = f"{died}; expected it to go on; see what the check does"
-            hear(Outcome(waiting[0], "fail", words=words))
+        said, died = _performed(question(target, waiting, failed), hear)
+        if said.done:
+            break
+        # within a check that one alone is lost, before the first of them all are
+        words = f"{died}; expected it to go on; " + (
+            "see what the check does" if said.ready else "nothing was checked"
+        )
+        hear(Outcome(waiting[0], "fail", words=words))
+        if not said.ready:
+            break
     return found
+
+
+@dataclass
+class _Signs:
+    """How far a child came."""
+
+    ready: bool = False
+    done: bool = False
+
+
+def _performed(asked: Any, hear: Callable[[Outcome], None]) -> tuple[_Signs, str]:
+    """How far a child came with what it was asked, and how it ended."""
+    signs = _Signs()
+
+    def heard(line: str) -> None:
+        values = json.loads(line)
+        if "check" in values:
+            hear(Outcome(**values))
+        else:
+            signs.ready |= "ready" in values
+            signs.done |= "done" in values
+
+    return signs, _said(asked, heard)[1]
 
 
 def fingerprint_elsewhere(asked: Mapping[str, Any]) -> str:

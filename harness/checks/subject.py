@@ -4,20 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from harness import assemble, program
+from harness import assemble, metrics, program
 from harness.checks import made_up
 from harness.entries import Scalar
 from harness.errors import Unsupported
+from harness.events import Event, Measured
+from harness.recipe import Recipe
 from harness.specs import Dataset, DataSpec, Prepares
 
 BATCH = 16
 SEED = 0
+# two batches and a half: the rest of an epoch is dropped, the rest of an evaluation is not
+COUNT = 2 * BATCH + BATCH // 2
+RECIPE = Recipe(epochs=2, batch_size=BATCH, eval_batch_size=BATCH)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The programs that a run would use, and what is measured of them."""
+
+    programs: assemble.Prepared
+    measured: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -56,10 +71,43 @@ class ModelSubject:
         """The model's graphs, its parameters and its other variables."""
         return program.split_model(self.build(seed=seed))
 
-    def dataset(self, count: int) -> Dataset:
-        """So many of the examples, as both splits of a data set."""
-        some = {name: values[:count] for name, values in self.examples.items()}
-        return Dataset(train=some, test=some, spec=self.spec)
+    @cached_property
+    def parts(self) -> tuple[program.SplitModel, Any, Any]:
+        """The split of seed 0, made once: no check changes it."""
+        return self.split()
+
+    @cached_property
+    def judge(self) -> Callable[..., jax.Array]:
+        """Outputs [b, c] of (params, rest, x) in evaluation, compiled once a shape."""
+        return jax.jit(self.parts[0].eval_outputs)
+
+    @cached_property
+    def gradient(self) -> Callable[..., tuple[jax.Array, Any]]:
+        """Loss [] and gradient of (params, rest, x, y) in training, compiled once a shape."""
+        split = self.parts[0]
+
+        def loss(params: Any, rest: Any, x: jax.Array, y: jax.Array) -> jax.Array:
+            return metrics.mean_loss(split.train_outputs(params, rest, x)[0], y)
+
+        return jax.jit(jax.value_and_grad(loss))
+
+    def answers(self, x: Any) -> np.ndarray:
+        """Outputs [b, c] of the model of seed 0 in evaluation."""
+        return np.asarray(self.judge(*self.parts[1:], jnp.asarray(x)))
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """Training and evaluation as the engine compiles them."""
+        some = {name: values[:COUNT] for name, values in self.examples.items()}
+        measured: dict[str, Any] = {}
+
+        def hear(event: Event) -> None:
+            if isinstance(event, Measured):
+                measured.update(event.values)
+
+        dataset = Dataset(train=some, test=some, spec=self.spec)
+        programs = assemble.prepare(self.build(), dataset, RECIPE, seed=SEED, emit=hear)
+        return Prepared(programs, measured)
 
     def on(self, spec: DataSpec) -> ModelSubject:
         """The same model on made-up data."""

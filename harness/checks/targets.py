@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
+from harness import grammar
+from harness.checks import names as known_checks
 from harness.entries import Entry, Failure, Kind
 from harness.errors import UnknownName, UsageError, did_you_mean
 from harness.plan import Choice, resolve
 from harness.registry import Registry
+from harness.sources import file_target
 
 KINDS: tuple[Kind, ...] = ("model", "dataset")  # those that there are checks of
 
@@ -51,12 +54,15 @@ def find(
     chosen: list[tuple[Kind, Choice]] = []
     failures: list[Failure] = []
     for name in names or ("",):
-        sources, selections = _meant(name, known)
-        failures += [f for f in known.failures if not name or f.source.target in sources]
+        broken, selections = _meant(name, known)
+        failures += [failure for failure in broken if failure not in failures]
         chosen += selections
-        if name and not selections and not failures:
-            raise UsageError(f"{name!r} registers no entry; there is nothing to check")
-    (tried,) = _single(dataset, known) if any(k == "model" for k, _ in chosen) else (None,)
+        if name and not selections and not broken:
+            raise UsageError(
+                f"{name!r} registers neither a model nor a data set; there is nothing to check"
+            )
+    tried = _single(dataset, known) if any(kind == "model" for kind, _ in chosen) else None
+    unique: dict[tuple[Kind, str], tuple[Kind, Choice]]
     unique = {(kind, choice.label): (kind, choice) for kind, choice in chosen}
     return [
         Target(kind, known.get(kind, choice.name), choice, tried if kind == "model" else None)
@@ -64,37 +70,41 @@ def find(
     ], failures
 
 
-def _meant(name: str, known: Registry) -> tuple[set[str], list[tuple[Kind, Choice]]]:
-    """The places of the plugins that a name stands for, and its choices."""
+def _meant(name: str, known: Registry) -> tuple[list[Failure], list[tuple[Kind, Choice]]]:
+    """The plugins that are meant and did not load, and the choices that a name stands for."""
     if name and not is_file(name):
-        return set(), list(_named(name, known))
-    places = {str(Path(name).expanduser().resolve())} if name else set()
-    entries = [e for e in known.entries.values() if not name or e.source.target in places]
-    return places, [
+        return _named(name, known)
+    place = file_target(name)
+    entries = [
+        entry for entry in known.entries.values()
+        if entry.kind in known_checks.OF and (not name or entry.source.target == place)
+    ]  # fmt: skip
+    return [f for f in known.failures if not name or f.source.target == place], [
         (entry.kind, choice)
         for entry in sorted(entries, key=lambda e: (e.kind != "dataset", e.name))
         for choice in resolve(entry.kind, f'"{entry.name}"', known)
     ]
 
 
-def _named(name: str, known: Registry) -> Iterator[tuple[Kind, Choice]]:
-    """The choices of a selection, whichever kind it is of; both if it is of both."""
-    found = False
+def _named(name: str, known: Registry) -> tuple[list[Failure], list[tuple[Kind, Choice]]]:
+    """What a selection stands for, of whichever kind it is; of both if it is of both."""
+    wanted = grammar.parse(name).name
+    found: list[tuple[Kind, Choice]] = []
     for kind in KINDS:
-        try:
-            choices = resolve(kind, name, known)
-        except UnknownName:
-            continue
-        found = True
-        for choice in choices:
-            yield kind, choice
+        broken = known.broken(kind, wanted)
+        if broken is not None:
+            return [broken], []
+        with suppress(UnknownName):
+            for choice in resolve(kind, name, known):
+                found.append((kind, choice))
     if not found:
-        near = did_you_mean(name, [n for _, n in known.entries], what="names")
-        raise UnknownName(f"nothing is called {name!r}; {near}")
+        near = did_you_mean(wanted, [n for _, n in known.entries], what="names")
+        raise UnknownName(f"nothing is called {wanted!r}; {near}")
+    return [], found
 
 
-def _single(dataset: str, known: Registry) -> list[Choice]:
+def _single(dataset: str, known: Registry) -> Choice:
     choices = resolve("dataset", dataset, known)
     if len(choices) != 1:
         raise UsageError(f"--dataset {dataset!r} stands for {len(choices)} data sets; name one")
-    return choices
+    return choices[0]

@@ -89,12 +89,13 @@ class _Teller:
     def failed(self, failure: Failure) -> None:
         words = f"{failure.error_type}: {failure.message}"
         self.say(f"{failure.source.name} ({failure.source.place})")
-        self.say(f"  {'fail':<12}{'imports':<20}{'':>8}  {words}")
+        status = "fail" if failure.status == "failed" else "unavailable"
+        self.say(f"  {status:<12}{'imports':<20}{'':>8}  {words}")
         if self.verbose:
             self.say(failure.traceback.rstrip())
         self.records.append(
             {"kind": "plugin", "name": failure.source.name, "check": "imports",
-             "status": "fail", "seconds": 0.0, "words": words, "plugin": failure.source.label,
+             "status": status, "seconds": 0.0, "words": words, "plugin": failure.source.label,
              "traceback": failure.traceback}
         )  # fmt: skip
 

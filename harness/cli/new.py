@@ -38,8 +38,6 @@ def _write(kind: Literal["model", "dataset"], name: str, package: bool, folder: 
     wanted = New(kind, name, package)
     for path in write(render(wanted), Path(folder)):
         click.echo(str(path))
-    place = f"{wanted.distribution}" if package else f"{name}.py"
-    then = (
-        f"pip install -e {place}; harness check {name}" if package else f"harness check {place}"
-    )
-    click.echo(f"next: {then}", err=True)
+    place = Path(folder) / (wanted.distribution if package else f"{name}.py")
+    then = f"pip install -e {place}; harness check {name}"
+    click.echo(f"next: {then if package else f'harness check {place}'}", err=True)

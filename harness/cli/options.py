@@ -65,12 +65,15 @@ def write_output(text: str, output: str | None) -> None:
 
 
 def report_failures(known: Registry) -> None:
-    """One line on standard error for each plugin that failed to load."""
+    """One line on standard error for each plugin that could not be loaded."""
     for failure in known.failures:
-        file = f" --plugin {failure.source.target}" if failure.source.origin == "file" else ""
+        source = failure.source
+        file = f" --plugin {source.target}" if source.origin == "file" else ""
+        happened = "failed to load" if failure.status == "failed" else "is unavailable"
         print(
-            f"note: plugin {failure.source.name} ({failure.source.place}) failed to load: "
-            f"{failure.error_type}: {failure.message}; see `harness plugins --verbose{file}`",
+            f"note: plugin {source.name} ({source.place}) {happened}: "
+            f"{failure.error_type}: {failure.message}; see `harness plugins doctor "
+            f"{source.name}{file}`",
             file=sys.stderr,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -10,9 +9,8 @@ from importlib.resources import files
 from string import Template
 from typing import Literal
 
-from harness.errors import UsageError
+from harness.scaffold.names import check_name
 
-NAME = re.compile(r"[a-z][a-z0-9_]*")
 KINDS = {"model": "model", "dataset": "data set"}
 
 
@@ -23,6 +21,9 @@ class New:
     Attributes:
       name: of the entry, a Python name in small letters.
       package: an installable distribution in place of one file.
+
+    Raises:
+      UsageError: Python could not import such a name, or would take it for another module.
     """
 
     kind: Literal["model", "dataset"]
@@ -30,20 +31,11 @@ class New:
     package: bool = False
 
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.name):
-            raise UsageError(
-                f"name {self.name!r}: expected a Python name in small letters, such as "
-                f"{_suggested(self.name)!r}"
-            )
+        check_name(self.name)
 
     @property
     def distribution(self) -> str:
         return self.name.replace("_", "-")
-
-
-def _suggested(name: str) -> str:
-    found = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-    return found if NAME.fullmatch(found) else "my_model"
 
 
 def render(new: New) -> dict[str, str]:

@@ -18,7 +18,8 @@ def write(texts: Mapping[str, str], folder: Path) -> list[Path]:
       UsageError: one of them is there already, or cannot be written.
     """
     paths = [folder / place for place in texts]
-    there = [str(path) for path in paths if path.exists()]
+    # the first part is the file itself, or the folder of a distribution
+    there = [str(path) for path in (folder / Path(p).parts[0] for p in texts) if path.exists()]
     if there:
         raise UsageError(f"{there[0]} is there already; choose another name, or move it away")
     for path, text in zip(paths, texts.values(), strict=True):

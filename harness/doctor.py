@@ -1,0 +1,137 @@
+"""What a plugin that could not be loaded probably suffers from, and what to do.
+
+Only the failure is read: its type, its line and its traceback. Each rule looks for one
+known cause; the last one says where it happened and nothing more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.entries import Failure
+from harness.errors import UnsupportedHarness, did_you_mean, pip_line
+from harness.plugins import HOOKS
+
+FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)', re.MULTILINE)
+UNKNOWN_HOOK = re.compile(r"unknown hook '(?P<hook>\w+)'")
+NO_NAME = re.compile(r"cannot import name '(?P<name>\w+)' from '(?P<module>harness[\w.]*)'")
+HOOK_SHAPES = " and ".join(f"{hook}(register)" for hook in HOOKS)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The likely cause, and what mends it."""
+
+    cause: str
+    do: str
+
+
+def diagnose(failure: Failure) -> Diagnosis:
+    """The first rule that knows the failure."""
+    for rule in RULES:
+        found = rule(failure)
+        if found is not None:
+            return found
+    return Diagnosis(
+        f"it raised {failure.error_type}{_where(failure)}",
+        "mend what stands there; `python -m pdb` on the file stops in it",
+    )
+
+
+def _missing(failure: Failure) -> Diagnosis | None:
+    if not failure.missing:
+        return None
+    return Diagnosis(
+        f"it imports {failure.missing}, which is not installed{_where(failure)}",
+        f"{pip_line([failure.missing])}, or name it in `requires` and import it where it is "
+        "used",
+    )
+
+
+def _unsupported(failure: Failure) -> Diagnosis | None:
+    if failure.error_type != UnsupportedHarness.__name__:
+        return None
+    cause, _, do = failure.message.partition("; ")
+    return Diagnosis(f"it was not imported: {cause}", do)
+
+
+def _no_python(failure: Failure) -> Diagnosis | None:
+    if failure.error_type not in ("SyntaxError", "IndentationError", "TabError"):
+        return None
+    return Diagnosis(f"it is no valid Python{_where(failure)}", "mend that line")
+
+
+def _died(failure: Failure) -> Diagnosis | None:
+    if failure.error_type == "Died":
+        return Diagnosis(
+            f"the process ended while it was imported: {failure.message}",
+            "import it by itself with `python -X faulthandler`, and look for os._exit, for "
+            "native code and for work that belongs into a function",
+        )
+    if failure.error_type == "SystemExit":
+        return Diagnosis(
+            f"it calls exit while it is imported{_where(failure)}",
+            "put it behind `if __name__ == '__main__':`",
+        )
+    return None
+
+
+def _taken_name(failure: Failure) -> Diagnosis | None:
+    if failure.error_type != "DuplicateName":
+        return None
+    return Diagnosis(
+        failure.message, "rename one, or choose with HARNESS_PLUGINS which plugins load"
+    )
+
+
+def _wrong_hook(failure: Failure) -> Diagnosis | None:
+    unknown = UNKNOWN_HOOK.search(failure.message)
+    if unknown:
+        near = did_you_mean(unknown["hook"], HOOKS, what="hooks")
+        return Diagnosis(f"no hook is called {unknown['hook']}", near)
+    if "hookimpl" in failure.message and "Argument(s)" in failure.message:
+        return Diagnosis(
+            "a hook takes other arguments than it is given", f"write it as {HOOK_SHAPES}"
+        )
+    if "registers nothing" in failure.message:
+        return Diagnosis(
+            "no function of it is a hook that registers something",
+            f"mark one with @harness.hookimpl and call register in it: {HOOK_SHAPES}",
+        )
+    return None
+
+
+def _old_name(failure: Failure) -> Diagnosis | None:
+    found = NO_NAME.search(failure.message)
+    if not found:
+        return None
+    return Diagnosis(
+        f"{found['module']} has no {found['name']}: it is made for another version, or it is "
+        "misspelt",
+        "use names that `import harness` has, and say in HARNESS_VERSIONS which versions it is "
+        "for",
+    )
+
+
+def _contract(failure: Failure) -> Diagnosis | None:
+    if failure.error_type != "PluginError":
+        return None
+    return Diagnosis("what it registers is not as the contract says", failure.message)
+
+
+def _where(failure: Failure) -> str:
+    """The last place of the traceback in the plugin itself, or else anywhere in its package."""
+    target = failure.source.target
+    frames = [(m["file"], m["line"]) for m in FRAME.finditer(failure.traceback)]
+    own = [f for f in frames if f[0] == target or target.replace(".", "/") in f[0]]
+    if not (own or frames):
+        return ""
+    file, line = (own or frames)[-1]
+    return f" ({file}, line {line})"
+
+
+RULES: tuple[Callable[[Failure], Diagnosis | None], ...] = (
+    _missing, _unsupported, _no_python, _died, _taken_name, _wrong_hook, _old_name, _contract,
+)  # fmt: skip

@@ -1,0 +1,46 @@
+"""Which names a new plugin may have."""
+
+from __future__ import annotations
+
+import importlib.util
+import keyword
+import re
+import sys
+
+from harness.errors import UsageError
+from harness.sources import find_sources
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def check_name(name: str) -> None:
+    """Refuses what Python could not import, or would import in place of something else.
+
+    Raises:
+      UsageError: says why, and suggests a name.
+    """
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"name {name!r}: expected a Python name in small letters; use {_suggested(name)!r}"
+        )
+    other = f"use another one, such as {f'my_{name}'!r}"
+    if keyword.iskeyword(name):
+        raise UsageError(f"name {name!r} is a word of Python's; {other}")
+    if any(source.name == name for source in find_sources(allowed="")):
+        raise UsageError(f"name {name!r} is that of a built-in plugin; {other}")
+    if name in sys.stdlib_module_names or _is_installed(name):
+        raise UsageError(
+            f"name {name!r} is that of an installed module, and would hide it; {other}"
+        )
+
+
+def _suggested(name: str) -> str:
+    found = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    return found if NAME.fullmatch(found) else "my_plugin"
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ValueError:  # a module that is loaded and has no spec
+        return True

@@ -1,0 +1,68 @@
+"""Every built-in keeps its contract, by the checks that authors of plugins use."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import index, testing
+from harness.checks import names
+from harness.entries import Entry
+
+# small, but with every part that the entry has
+SMALL = "embed_dim=4,num_heads=2,ff_dim=4,head_units=4"
+CHECKED = (
+    "digits",
+    "majority",
+    "mean_pool[width=8]",
+    "mean_pool:masked[width=8]",
+    f"transformer[{SMALL}]",
+    f"transformer:masked[{SMALL}]",
+)
+# these need files of the user's
+WITH_FILES = ("imdb",)
+
+
+def performed(selection: str) -> list[str]:
+    """Performs all checks of an entry; the names of those that do not apply."""
+    left = []
+    for check in testing.checks(selection):
+        try:
+            check()
+        except pytest.skip.Exception as reason:
+            assert str(reason).startswith("exempt: ")
+            left.append(check.name)
+    return left
+
+
+# a test for each entry: what its checks share would be made in every process of the tests
+@pytest.mark.parametrize("selection", CHECKED)
+def test_a_built_in_passes(selection: str):
+    left = performed(selection)
+    assert ("padding_masked" in left) == (selection in names_without_mask())
+    assert set(left) <= {"padding_masked", "lengths", *WITHOUT_PARAMETERS}
+
+
+WITHOUT_PARAMETERS = ("same_seed", "gradients_reach", "overfits")
+
+
+def names_without_mask() -> list[str]:
+    return [name for name in CHECKED if "masked" not in name and name != "digits"]
+
+
+@pytest.mark.parametrize("selection", WITH_FILES)
+def test_a_built_in_with_files_passes(selection: str, real_imdb: bool):
+    if not real_imdb:
+        pytest.skip("HARNESS_DATA_DIR holds no imdb/imdb.npz; its checks were not performed")
+    assert performed(selection) == []
+
+
+def test_every_built_in_is_among_them(known):
+    built_in = [e for e in index.open_registry().entries.values() if _has_checks(e)]
+    named = {name.partition("[")[0].partition(":")[0] for name in (*CHECKED, *WITH_FILES)}
+    assert {entry.name for entry in built_in} == named
+    masked = {f"{e.name}:masked" for e in built_in if "masked" in e.variants}
+    assert masked and masked <= {name.partition("[")[0] for name in CHECKED}
+
+
+def _has_checks(entry: Entry) -> bool:
+    return entry.source.origin == "built-in" and entry.kind in names.OF
