@@ -46,8 +46,8 @@ def run(
     """Trains every model on every data set and returns one row for each run.
 
     Args:
-      datasets: selections such as "digits" or "imdb[max_length=400]".
-      models: selections such as "transformer:*", or `nnx.Module` classes; with a class,
+      datasets: selections such as `"digits"` or `"imdb[max_length=400]"`.
+      models: selections such as `"transformer:*"`, or `nnx.Module` classes; with a class,
         which no worker process could import, all runs happen in this process.
       seeds: how many seeds, 0 to seeds - 1.
       seed: one seed of your own instead.
@@ -56,14 +56,17 @@ def run(
       in_process: run everything in this process, for a debugger.
       timeout: seconds after which a run is stopped.
       resume: stored `ok` rows stand for their runs, and killed ones go on where they were.
-      recipe: hyper-parameters by the names of the command's flags; a list of values
-        makes a grid.
+      recipe: hyper-parameters by the names of the command's flags, as in `epochs=3`; a list
+        of values makes a grid.
 
     Returns:
-      A frame with the columns of a row, one line for each planned run.
+      A frame with the columns of a row, one line for each planned run in the order of the
+      plan. A run that is not ok is a line too: its `status` and `error_message` say why.
 
     Raises:
-      UsageError: a name or a value is unknown.
+      UsageError: a name or a value is unknown, or an option contradicts another.
+      StoreError: the store cannot be opened, or did not take all rows; they are kept in the
+        cache folder then.
     """
     classes = [m for m in _listed(models) if inspect.isclass(m)]
     known = with_classes(index.open_registry(plugins), classes)
@@ -248,6 +251,12 @@ def _class_entry(cls: type) -> Entry:
 def load(store: str) -> pd.DataFrame:
     """All rows of a store, as `harness.run` returns them.
 
+    Args:
+      store: its URL, such as `"sqlite:///harness.db"`.
+
+    Returns:
+      A frame with the columns of a row, in the order in which the runs were stored.
+
     Raises:
       StoreError: there is no such store, or it cannot be read.
     """
@@ -262,6 +271,14 @@ def load_dataset(selection: str, *, plugins: Sequence[str | Path] = ()) -> Datas
 
     >>> load_dataset("digits").spec.num_classes  # doctest: +SKIP
     10
+
+    Args:
+      selection: of one data set with one value a parameter, as in `"imdb[max_length=400]"`.
+      plugins: paths of plugin files.
+
+    Returns:
+      Both splits and the spec. The `x` of a split is int32 (tokens) or float32 of shape
+      `[n, *spec.shape]`, its `y` int32 `[n]`; or a split is a random-access source.
 
     Raises:
       UsageError: the selection is unknown or stands for several data sets.
@@ -279,6 +296,17 @@ def build_model(
     selection: str, *, data: DataSpec, seed: int, plugins: Sequence[str | Path] = ()
 ) -> nnx.Module:
     """Constructs a model by its selection; the same seed gives the parameters of a run.
+
+    Args:
+      selection: of one model with one value a parameter, as in `"transformer:no_position"`.
+      data: what the model is told of the data, as in `load_dataset("digits").spec`.
+      seed: of its initial parameters.
+      plugins: paths of plugin files.
+
+    Returns:
+      The model, not trained and in training mode; called with `x` of shape
+      `[b, *data.shape]` it gives logits float32 `[b, c]`. Its `prepare`, if it has one, was
+      not called.
 
     Raises:
       UsageError: the selection is unknown or stands for several models.
