@@ -12,18 +12,24 @@ those that need the real reviews.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
 import sysconfig
-import tomllib
 import venv
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 from markdown_it import MarkdownIt
+
+from harness.cli import main
 
 ROOT = Path(__file__).parent.parent
 MARK = re.compile(r"<!-- (not run|exits with|needs): (.+?) -->")
@@ -88,10 +94,18 @@ def _blocks(page: str) -> Iterator[Block]:
 
 
 def run_page(page: str, folder: Path, *, has_imdb: bool) -> list[str]:
-    """Does what a page says, in an environment of its own; the commands that were run."""
-    binaries = new_environment(folder.parent / "environment")
+    """Does what a page says; the commands that were run.
+
+    Commands of the harness are called in this process, which has loaded its libraries. From
+    the page's `pip install` on they are programs of an environment of the page's own.
+    """
+    found = blocks(page)
+    installs = any("pip install" in command for block in found for command in block.commands)
+    binaries = Path(sys.executable).parent
+    if installs:
+        binaries = new_environment(folder.parent / "environment")
     ran: list[str] = []
-    for block in blocks(page):
+    for block in found:
         if "not run" in block.marks or (block.marks.get("needs") == "imdb" and not has_imdb):
             continue
         if block.file:
@@ -100,16 +114,34 @@ def run_page(page: str, folder: Path, *, has_imdb: bool) -> list[str]:
             path.write_text(block.text, encoding="utf-8")
         elif block.language == "python":
             _run([binaries / "python", "-c", block.text], block, folder, binaries)
-        elif block.language == "toml":
-            tomllib.loads(block.text)
         for command in block.commands:
-            small = command.startswith("harness run ")
-            _run(f"{command} {SMALLER}" if small else command, block, folder, binaries)
+            small = f"{command} {SMALLER}" if command.startswith("harness run ") else command
+            installed = any("pip install" in one for one in ran)
+            if command.startswith("harness ") and not installed:
+                _call(small, block, folder)
+            else:
+                _run(small, block, folder, binaries)
             ran.append(command)
     return ran
 
 
+def _call(command: str, block: Block, folder: Path) -> None:
+    """Calls a command of the harness; what it does to the process is taken back."""
+    handler = signal.getsignal(signal.SIGTERM)
+    said = io.StringIO()
+    code: object = None
+    with contextlib.chdir(folder), redirect_stdout(said), redirect_stderr(said):
+        try:
+            main(shlex.split(command)[1:])
+        except SystemExit as end:
+            code = end.code
+        finally:
+            signal.signal(signal.SIGTERM, handler)
+    _expect(code, command, block, said.getvalue())
+
+
 def _run(words: str | list[str | Path], block: Block, folder: Path, binaries: Path) -> None:
+    """Runs a line of the shell, or a program with its words."""
     environment = {
         **os.environ,
         "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
@@ -128,10 +160,12 @@ def _run(words: str | list[str | Path], block: Block, folder: Path, binaries: Pa
         words, shell=isinstance(words, str), cwd=folder, env=environment,
         capture_output=True, text=True,
     )  # fmt: skip
+    _expect(done.returncode, words, block, f"{done.stdout}\n{done.stderr}")
+
+
+def _expect(code: object, words: object, block: Block, said: str) -> None:
     wanted = int(block.marks.get("exits with", 0))
-    assert done.returncode == wanted, (
-        f"{block.place}: {words} exits with {done.returncode}\n{done.stdout}\n{done.stderr}"
-    )
+    assert code == wanted, f"{block.place}: {words} exits with {code}\n{said}"
 
 
 def new_environment(folder: Path) -> Path:
