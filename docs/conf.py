@@ -6,6 +6,7 @@ links hold on a forge and on the site alike, and the README and the plugin guide
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import version as installed
 from typing import Any
 
@@ -46,14 +47,28 @@ suppress_warnings = ["myst.header"]
 
 
 def setup(app: Sphinx) -> None:
-    app.connect("sphinx-click-process-description", as_written)
-    app.connect("sphinx-click-process-options", as_written)
+    app.connect("sphinx-click-process-description", help_as_written)
+    app.connect("sphinx-click-process-options", help_as_written)
+    # before napoleon reads its sections
+    app.connect("autodoc-process-docstring", docstring_as_written, priority=400)
     app.connect("autodoc-process-signature", without_constructor)
 
 
-def as_written(app: Sphinx, context: click.Context, lines: list[str]) -> None:
-    """What a command's help says is plain text, not markup: `transformer:*` is no emphasis."""
+def help_as_written(app: Sphinx, context: click.Context, lines: list[str]) -> None:
+    """What a command's help says is plain text: `transformer:*` is no emphasis."""
     lines[:] = [line.replace("*", r"\*") for line in lines]
+
+
+def docstring_as_written(
+    app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]
+) -> None:
+    """Stars in docstrings are stars, whether between backticks or not."""
+    lines[:] = [
+        line
+        if line.lstrip().startswith((">>>", "..."))
+        else re.sub(r"(`[^`]*`)|\*", lambda found: found[1] or r"\*", line)
+        for line in lines
+    ]
 
 
 def without_constructor(
