@@ -181,6 +181,15 @@ def test_every_column_is_documented_under_its_group():
     assert sorted(found) == sorted((c.group, c.name) for c in COLUMNS)
 
 
+def test_the_method_speaks_of_columns_that_there_are():
+    text = (ROOT / "docs/method.md").read_text()
+    spoken = set(
+        re.findall(r"`(\w+_(?:s|ms|p50|p90|mean|pct|bytes|accuracy|count|hash))`", text)
+    )
+    assert {"compile_s", "first_step_ms", "step_ms_p50", "host_overhead_pct"} <= spoken
+    assert spoken <= {column.name for column in COLUMNS}
+
+
 def test_links_between_pages_lead_somewhere():
     for page in map(ROOT.joinpath, pages()):
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
