@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint bench docs clean
 
 run: .venv/installed
 	$(BIN)/harness run
@@ -21,8 +21,12 @@ lint: .venv/installed-dev
 bench: .venv/installed-dev
 	$(BIN)/pytest benchmarks/
 
+docs: .venv/installed-dev
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs . docs/_build
+	@echo docs/_build/index.html
+
 clean:
-	rm -rf .venv
+	rm -rf .venv docs/_build
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -49,8 +49,8 @@ def run(
     """Trains every model on every data set and returns one row for each run.
 
     Args:
-      datasets: selections such as "digits" or "imdb[max_length=400]".
-      models: selections such as "transformer:*", or `nnx.Module` classes; with a class,
+      datasets: selections such as `"digits"` or `"imdb[max_length=400]"`.
+      models: selections such as `"transformer:*"`, or `nnx.Module` classes; with a class,
         which no worker process could import, all runs happen in this process.
       seeds: how many seeds, 0 to seeds - 1.
       seed: one seed of your own instead.
@@ -63,15 +63,18 @@ def run(
       observers: selections of who hears of the runs, as in "tensorboard[folder=logs]".
       save: keep the trained parameters in the store, for `harness.load_model`; where a run
         cannot, its `saved_bytes` is missing.
-      recipe: hyper-parameters by the names of the command's flags; a list of values
-        makes a grid.
+      recipe: hyper-parameters by the names of the command's flags, as in `epochs=3`; a list
+        of values makes a grid.
 
     Returns:
-      A frame with the columns of a row, one line for each planned run, and one more column
-      for each metric, as in `test_macro_f1`.
+      A frame with the columns of a row, one line for each planned run in the order of the
+      plan, and one more column for each metric, as in `test_macro_f1`. A run that is not ok is
+      a line too: its `status` and `error_message` say why.
 
     Raises:
-      UsageError: a name or a value is unknown, or `save` has no store.
+      UsageError: a name or a value is unknown, or an option contradicts another.
+      StoreError: the store cannot be opened, or did not take all rows; they are kept in the
+        cache folder then.
     """
     if save and store is None:
         raise UsageError("save keeps the parameters in a store; name one with store=")
@@ -266,6 +269,12 @@ def _class_entry(cls: type) -> Entry:
 def load(store: str) -> pd.DataFrame:
     """All rows of a store, as `harness.run` returns them.
 
+    Args:
+      store: its URL, such as `"sqlite:///harness.db"`.
+
+    Returns:
+      A frame with the columns of a row, in the order in which the runs were stored.
+
     Raises:
       StoreError: there is no such store, or it cannot be read.
     """
@@ -280,6 +289,14 @@ def load_dataset(selection: str, *, plugins: Sequence[str | Path] = ()) -> Datas
 
     >>> load_dataset("digits").spec.num_classes  # doctest: +SKIP
     10
+
+    Args:
+      selection: of one data set with one value a parameter, as in `"imdb[max_length=400]"`.
+      plugins: paths of plugin files.
+
+    Returns:
+      Both splits and the spec. The `x` of a split is int32 (tokens) or float32 of shape
+      `[n, *spec.shape]`, its `y` int32 `[n]`; or a split is a random-access source.
 
     Raises:
       UsageError: the selection is unknown or stands for several data sets.
@@ -297,6 +314,17 @@ def build_model(
     selection: str, *, data: DataSpec, seed: int, plugins: Sequence[str | Path] = ()
 ) -> nnx.Module:
     """Constructs a model by its selection; the same seed gives the parameters of a run.
+
+    Args:
+      selection: of one model with one value a parameter, as in `"transformer:no_position"`.
+      data: what the model is told of the data, as in `load_dataset("digits").spec`.
+      seed: of its initial parameters.
+      plugins: paths of plugin files.
+
+    Returns:
+      The model, not trained and in training mode; called with `x` of shape
+      `[b, *data.shape]` it gives logits float32 `[b, c]`. Its `prepare`, if it has one, was
+      not called.
 
     Raises:
       UsageError: the selection is unknown or stands for several models.

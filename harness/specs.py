@@ -116,7 +116,8 @@ class DataFile:
       name: its name in `HARNESS_DATA_DIR/<data set>/` and in the cache.
       url: where the published file is.
       size: its length in bytes, None if not published.
-      sha256, md5: its published checksum; give one of the two.
+      sha256: its published checksum; give this one or the next.
+      md5: the same in another form, where only that is published.
       check: reads a local file and raises `DataError` if it is something else.
     """
 
@@ -181,7 +182,9 @@ class Predictions:
 class Prepares(Protocol):
     """A model that looks at the training split once, on the host, before training."""
 
-    def prepare(self, train: Split) -> None: ...
+    def prepare(self, train: Split) -> None:
+        """Looks at the training split: `{"x": [n, *shape], "y": int32 [n]}`, or a source."""
+        ...
 
 
 @runtime_checkable

@@ -97,7 +97,7 @@ def checks(
     """The checks of models and data sets, to parametrise a test with.
 
     Args:
-      selections: names such as "wide_and_deep" or "wide_and_deep:*", or paths of plugin
+      selections: names such as `"wide_and_deep"` or `"wide_and_deep:*"`, or paths of plugin
         files, which stand for all that they register.
       plugins: further plugin files to load.
       dataset: what models are tried on; made-up data where one does not serve it.

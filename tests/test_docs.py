@@ -3,146 +3,157 @@
 from __future__ import annotations
 
 import inspect
-import os
 import re
-import subprocess
-import sys
+import shlex
+import tomllib
 from pathlib import Path
 
+import click
 import pytest
 from gate_repository import git
+from pages import ROOT, blocks, pages, run_page
 
-import harness
+from harness.cli import cli
 from harness.hookspecs import Hooks, Register, RunHooks
 from harness.observers import HOOKS
 from harness.rows import COLUMNS
 
-ROOT = Path(__file__).parent.parent
-PAGES = sorted(
-    path
-    for pattern in (
-        "*.md",
-        "docs/*.md",
-        "models/*.md",
-        "datasets/*.md",
-        "plugins/*.md",
-        "benchmarks/*.md",
-    )
-    for path in ROOT.glob(pattern)
-)
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-# commands run as they stand, but for so much data and so many steps
-SMALLER = "--epochs 1 --limit 160 --batch-size 32 --seeds 1"
+# pages whose blocks are run, and what must be among their commands
+RUN = {
+    "README.md": {"run", "list", "table", "report", "inspect", "gate", "store", "data"},
+    "datasets/README.md": {"run", "check"},
+    "docs/checks.md": set(),
+    "docs/hooks.md": set(),
+    "docs/howto/ablation.md": {"run", "table", "report", "store"},
+    "docs/howto/ci.md": {"new", "gate"},
+    "docs/howto/csv.md": {"check", "new", "run"},
+    "docs/howto/embedding.md": {"run"},
+    "docs/tutorial.md": {"check", "run", "table", "report", "new", "list"},
+    "models/README.md": {"run", "check"},
+    "plugins/README.md": {"run"},
+}
+# as many blocks may say that they cannot be run; each has its reason in the page
+NOT_RUN = 8
 
 
-def blocks(page: str, language: str) -> list[str]:
-    text = (ROOT / page).read_text()
-    return [body for kind, body in BLOCK.findall(text) if kind == language]
+@pytest.mark.parametrize("page", sorted(RUN))
+def test_what_a_page_tells_its_reader_to_do_works(page: str, tmp_path: Path, real_imdb: bool):
+    folder = tmp_path / "reader"
+    folder.mkdir()
+    if page == "README.md":
+        prepare_repository(folder)
+    ran = run_page(page, folder, has_imdb=real_imdb)
+    words = {
+        command.split("harness ")[1].split()[0] for command in ran if "harness " in command
+    }
+    assert RUN[page] <= words
+    if page == "README.md":
+        assert (folder / "rows.json").exists()
+        assert len(list((folder / "figures").glob("*.png"))) == 2
+    if page == "plugins/README.md":  # 160 examples in batches of 32
+        rows = (folder / "curve.csv").read_text().splitlines()
+        assert [row.rpartition(",")[0] for row in rows] == [
+            f"mean_pool 0,{n}" for n in range(1, 6)
+        ]
 
 
-def named(block: str) -> str | None:
-    """The file that a block belongs into, from its first line: `# bag.py`."""
-    match = re.match(r"# ([\w.]+)\n", block)
-    return match[1] if match else None
-
-
-def commands() -> list[str]:
-    lines = "".join(blocks("README.md", "console")).splitlines()
-    assert all(line.startswith("$ harness ") for line in lines)
-    return [line.removeprefix("$ ") for line in lines]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with the README's files, as a reader would have made them."""
-    folder = tmp_path_factory.mktemp("readme")
+def prepare_repository(folder: Path) -> None:
+    """The README's files, committed: it compares its plugin with the last commit."""
     git(folder, "init", "--quiet")
-    git(folder, "commit", "--quiet", "--allow-empty", "-m", "first")
-    for language in ("python", "toml"):
-        for block in blocks("README.md", language):
-            name = named(block)
-            if name:
-                (folder / name).write_text(block)
+    for block in blocks("README.md"):
+        if block.file:
+            (folder / block.file).write_text(block.text)
     assert {path.name for path in folder.iterdir()} == {".git", "bag.py", "suite.toml"}
     git(folder, "add", ".")
     git(folder, "commit", "--quiet", "-m", "plugin")
-    return folder
 
 
-def shell(words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    binaries = Path(sys.executable).parent
-    environment = {**os.environ, "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"}
-    return subprocess.run(
-        words, shell=True, cwd=folder, env=environment, capture_output=True, text=True
-    )
+def test_every_page_with_something_to_do_is_run():
+    """A page that is new belongs into RUN, or its blocks say why they are not run."""
+    forgotten = {
+        block.place
+        for page in pages()
+        for block in blocks(page)
+        if page not in RUN
+        and not page.startswith("examples/")  # tests/test_examples.py
+        and "not run" not in block.marks
+        and (block.commands or block.language == "python")
+    }
+    assert not forgotten, "add the page to RUN, or say why as tests/pages.py shows"
 
 
-def test_the_readmes_commands_run(folder: Path, real_imdb: bool):
-    ran = []
-    for command in commands():
-        if re.search(r"imdb|\bRUN\b", command) and not real_imdb:
-            continue  # test_the_tutorials_commands_need_data says so
-        if " RUN " in command:  # the newest
-            run_id = harness.load(f"sqlite:///{folder}/harness.db")["run_id"].iloc[-1]
-            command = command.replace(" RUN ", f" {run_id} ")
-        small = f"{command} {SMALLER}" if command.startswith("harness run") else command
-        done = shell(small, folder)
-        assert done.returncode == 0, f"{small}\n{done.stderr}"
-        ran.append(command.split()[1])
-    assert {"list", "run", "table", "report", "inspect", "gate"} <= set(ran)
-    assert (folder / "rows.json").exists()
-    assert len(list((folder / "figures").glob("*.png"))) == 2
+def test_few_blocks_are_not_run_and_say_why():
+    told = {
+        block.place: block.marks["not run"]
+        for page in pages()
+        for block in blocks(page)
+        if "not run" in block.marks
+    }
+    assert len(told) <= NOT_RUN, told
 
 
-def test_the_tutorials_commands_need_data(real_imdb: bool):
-    assert any("imdb" in command for command in commands())
+def test_imdb_was_at_hand(real_imdb: bool):
+    needing = [b.place for page in RUN for b in blocks(page) if b.marks.get("needs") == "imdb"]
+    assert needing
     if not real_imdb:
-        pytest.skip("HARNESS_DATA_DIR holds no imdb/imdb.npz; the IMDB commands were not run")
+        pytest.skip(f"HARNESS_DATA_DIR holds no imdb/imdb.npz; not run: {', '.join(needing)}")
 
 
-def test_the_readmes_python_runs(folder: Path):
-    scripts = [b for b in blocks("README.md", "python") if named(b) is None]
-    assert scripts
-    for script in scripts:
-        done = subprocess.run(
-            [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
+def test_commands_that_are_not_run_exist_with_their_options():
+    checked = 0
+    for page in pages():
+        for block in blocks(page):
+            lines = block.commands if "not run" in block.marks else []
+            if block.language == "yaml":
+                lines = workflow_commands(block.text)
+            for line in lines:
+                if "harness " in line:
+                    words = shlex.split(line[line.index("harness ") :], comments=True)
+                    parse_only([w for w in words[1:] if w != "||"], block.place)
+                    checked += 1
+    assert checked >= 4
+
+
+def workflow_commands(text: str) -> list[str]:
+    """The `harness` commands of a workflow, without what the shell makes of their result."""
+    joined = text.replace("\\\n", " ").replace("run: |\n", "")
+    return [line.split("||")[0] for line in joined.splitlines() if "harness gate" in line]
+
+
+def parse_only(words: list[str], place: str) -> None:
+    """Reads a command's words as the command line does, and does nothing with them."""
+    context = click.Context(cli, info_name="harness")
+    name, command, rest = cli.resolve_command(context, words)
+    assert command is not None, f"{place}: {words}"
+    command.make_context(name, rest, parent=context)
+
+
+def test_blocks_that_are_only_shown_can_be_read():
+    for page in pages():
+        for block in blocks(page):
+            if block.language == "toml":
+                tomllib.loads(block.text)
+            elif block.language == "python":
+                compile(block.text, block.place, "exec")
 
 
 @pytest.mark.parametrize(
-    ("page", "words", "checks"),
+    ("text", "said"),
     [
-        (
-            "models/README.md",
-            "-d digits -m attention_pool",
-            "--only outputs --only foreign_spec",
-        ),
-        ("datasets/README.md", "-d more_ones -m majority", ""),
+        ("```console\n$ exit 3\n```\n", "exits with 3"),
+        ("<!-- exits with: 3 -->\n```console\n$ true\n```\n", "exits with 0"),
+        ("```python\n1 / 0\n```\n", "ZeroDivisionError"),
+        ("```console\nexit 3\n```\n", "no `\\$ `"),
     ],
 )
-def test_the_plugin_guides_complete_plugin_runs(
-    page: str, words: str, checks: str, tmp_path: Path
+def test_a_page_that_does_not_work_is_told_with_its_line(
+    text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    plugin = blocks(page, "python")[0]
-    (tmp_path / "plugin.py").write_text(plugin)
-    done = shell(f"harness run {words} --plugin plugin.py {SMALLER}", tmp_path)
-    assert done.returncode == 0, done.stderr
-    done = shell(f"harness check plugin.py {checks}", tmp_path)
-    assert done.returncode == 0, done.stdout
-
-
-def test_the_guide_to_the_other_kinds_runs_as_it_stands(tmp_path: Path):
-    page = "plugins/README.md"
-    for block in blocks(page, "python"):
-        name = named(block)
-        assert name is not None
-        (tmp_path / name).write_text(block)
-    for line in "".join(blocks(page, "console")).splitlines():
-        done = shell(line.removeprefix("$ "), tmp_path)
-        assert done.returncode == 0, f"{line}\n{done.stderr}"
-    rows = (tmp_path / "curve.csv").read_text().splitlines()
-    assert rows[0].startswith("mean_pool 0,1,") and len(rows) == 22
+    (tmp_path / "page.md").write_text(f"# Title\n\n{text}")
+    monkeypatch.setattr("pages.ROOT", tmp_path)
+    (folder := tmp_path / "reader").mkdir()
+    with pytest.raises(AssertionError, match=rf"(?s)page.md:\d.*{said}"):
+        run_page("page.md", folder, has_imdb=False)
 
 
 def test_make_has_the_readmes_targets():
@@ -184,8 +195,17 @@ def test_every_column_is_documented_under_its_group():
     assert sorted(found) == sorted((c.group, c.name) for c in COLUMNS)
 
 
+def test_the_method_speaks_of_columns_that_there_are():
+    text = (ROOT / "docs/method.md").read_text()
+    spoken = set(
+        re.findall(r"`(\w+_(?:s|ms|p50|p90|mean|pct|bytes|accuracy|count|hash))`", text)
+    )
+    assert {"compile_s", "first_step_ms", "step_ms_p50", "host_overhead_pct"} <= spoken
+    assert spoken <= {column.name for column in COLUMNS}
+
+
 def test_links_between_pages_lead_somewhere():
-    for page in PAGES:
-        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+    for page in map(ROOT.joinpath, pages()):
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page}: {target}"

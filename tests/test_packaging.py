@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -41,6 +42,19 @@ def test_the_wheel_holds_the_four_packages_and_no_folder_of_another_name(wheel: 
     }  # fmt: skip
     for needed in ("harness/py.typed", "harness/default_suite.toml", "harness_models/py.typed"):
         assert needed in names
+
+
+def test_the_source_distribution_holds_documents_and_examples_as_they_are_kept(tmp_path: Path):
+    words = [sys.executable, "-m", "hatchling", "build", "--target", "sdist"]
+    subprocess.run([*words, "--directory", tmp_path], cwd=ROOT, check=True, capture_output=True)
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {
+        "docs/conf.py", "docs/howto/csv.md", "docs/_templates/redirect.html",
+        "examples/tutorial.ipynb", "examples/harness-brackets/pyproject.toml",
+        "tests/pages.py", "models/README.md",
+    } <= names  # fmt: skip
+    assert not [name for name in names if name.startswith("docs/_build")]
 
 
 def test_the_installed_wheel_finds_its_plugins_from_elsewhere(wheel: Path, tmp_path: Path):
