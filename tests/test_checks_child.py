@@ -10,7 +10,7 @@ from faulty_plugins import DATASETS
 
 from harness import index
 from harness.checks import child, perform, targets
-from harness.errors import DataError, Unavailable, Unsupported
+from harness.errors import ContractError, DataError, Unavailable, Unsupported
 
 
 @pytest.fixture
@@ -54,3 +54,21 @@ def test_why_nothing_was_loaded_is_one_line(error: Exception, status: str, words
 
 def test_the_fingerprint_is_that_of_the_data(asked: dict[str, Any]):
     assert child.fingerprint(asked) == "made-up-0"
+
+
+def test_a_task_is_that_of_the_plugin_which_registers_it(asked: dict[str, Any]):
+    assert child.task_named("classification", asked).correct is not None
+    assert child.task_named("regression", asked).correct is None
+    with pytest.raises(ContractError, match="DataSpec.task is 'regresion'; did you mean"):
+        child.task_named("regresion", asked)
+
+
+def test_an_exemption_from_no_check_is_told(asked: dict[str, Any]):
+    path = Path(asked["choice"]["source"]["target"])
+    path.write_text(
+        "import harness\ndef load(): pass\n"
+        "@harness.hookimpl\ndef register_datasets(register):\n"
+        "    register('good_data', load, exempt={'clases': 'why'})\n"
+    )
+    (found,) = child.outcomes(asked, ready=lambda: pytest.fail("nothing is checked"))
+    assert "'good_data' is exempt from 'clases', which is no check; did you mean" in found.words

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from small import Source, arrays, token_data
 
-from harness import Dataset
+from harness import ContractError, Dataset
 from harness.checks import data
 from harness.checks.check import Fault, NotApplicable
 from harness.checks.data import DataSubject
+from harness_plugins.multi_label import multi_label
+from harness_plugins.regression import regression
 
 Made = Callable[[], Dataset]
 
@@ -93,3 +95,38 @@ def test_another_process_has_to_find_the_same():
     assert data.worker(subject(elsewhere=lambda: "small")) == ""
     with pytest.raises(Fault, match="another process has the fingerprint 'other'"):
         data.worker(subject(elsewhere=lambda: "other"))
+
+
+def labelled(labels: np.ndarray) -> Made:
+    """The first of 40 examples for training, 20 for testing."""
+
+    def make() -> Dataset:
+        found = token_data(train=40, test=20)
+        train, test = (
+            {"x": arrays(split)["x"], "y": y}
+            for split, y in ((found.train, labels[:40]), (found.test, labels[40:]))
+        )
+        return replace(found, train=train, test=test)
+
+    return make
+
+
+def test_of_several_labels_each_must_be_there_in_both_splits():
+    y = np.tile(np.array([[1, 0], [0, 0], [0, 1], [0, 0]], np.int32), (15, 1))
+    tried = subject(labelled(y), find_task=lambda name: multi_label())
+    assert data.as_spec(tried) == ""
+    assert data.classes(tried) == "train 25.0% to 25.0% a class, test 25.0% to 25.0% a class"
+    y = y.copy()
+    y[40:, 1] = 0
+    tried = subject(labelled(y), find_task=lambda name: multi_label())
+    with pytest.raises(Fault, match="the test split has no example of 1"):
+        data.classes(tried)
+    with pytest.raises(ContractError, match="labels from 0 to 3; expected 0 and 1"):
+        data.as_spec(subject(labelled(3 * y), find_task=lambda name: multi_label()))
+
+
+def test_of_targets_mean_and_spread_are_told():
+    y = np.tile(np.array([[1.0, -2.0], [3.0, -2.0]], np.float32), (30, 1))
+    tried = subject(labelled(y), find_task=lambda name: regression())
+    assert data.as_spec(tried) == ""
+    assert data.classes(tried) == "train 0 2 ± 1, 1 -2 ± 0, test 0 2 ± 1, 1 -2 ± 0"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from harness import feed
 from harness.checks import made_up
+from harness.checks.check import NotApplicable
 from harness.specs import DataSpec
+from harness_plugins.multi_label import multi_label
+from harness_plugins.regression import regression
 
 EVERY = (*made_up.SPECS, *map(made_up.foreign, made_up.SPECS))
 
@@ -41,3 +46,16 @@ def test_padding_stands_in_front_and_never_last():
 def test_tokens_of_images_shape_have_examples_too():
     spec = DataSpec(kind="tokens", shape=(4, 5), vocab_size=9, num_classes=2)
     assert made_up.examples(spec, 6, seed=0)["x"].shape == (6, 4, 5)
+
+
+@pytest.mark.parametrize("spec", made_up.SPECS, ids=lambda spec: spec.kind)
+@pytest.mark.parametrize(
+    ("name", "task"), [("multi_label", multi_label()), ("regression", regression())]
+)
+def test_labels_are_those_of_the_task(spec, name: str, task):
+    spec = replace(spec, task=name)
+    found = made_up.examples(spec, 12, seed=0)
+    feed.as_examples(found, spec, name="made-up", limit=None, task=task)
+    assert (found["y"].argmax(axis=1) == np.arange(12) % 3).all()
+    with pytest.raises(NotApplicable, match="for the task 'ranking'"):
+        made_up.examples(replace(spec, task="ranking"), 12, seed=0)

@@ -10,6 +10,7 @@ from small import Source, token_data
 import harness
 from harness.checks import made_up
 from harness.checks.subject import BATCH, COUNT, ModelSubject, leaves, served
+from harness.tasks import CLASSIFICATION
 
 
 class Linear(nnx.Module):
@@ -36,7 +37,7 @@ class Broken(Linear):
 
 
 def on_tokens(factory: type[nnx.Module], data: harness.Dataset | None = None) -> ModelSubject:
-    return served(factory, {}, lambda: ("small", data or token_data()))
+    return served(factory, {}, lambda: ("small", data or token_data(), CLASSIFICATION))
 
 
 def test_a_model_is_tried_on_the_first_data_that_it_serves():

@@ -17,9 +17,17 @@ from typing import Any
 from harness import registry
 from harness.checks.check import Outcome, outcome, to_json
 from harness.entries import Entry, Kind, Source
-from harness.errors import HarnessError, Unavailable, Unsupported, first_line
+from harness.errors import (
+    ContractError,
+    HarnessError,
+    Unavailable,
+    Unsupported,
+    did_you_mean,
+    first_line,
+)
 from harness.files import without_downloads
 from harness.plan import Choice
+from harness.specs import Task
 from harness.tie import take_over
 
 SERVES_NOTHING = "expected it to serve some of these; name data that it serves with -d"
@@ -86,19 +94,28 @@ def looked_at(entry: Entry, choice: Choice, asked: Mapping[str, Any]) -> tuple[A
     Raises:
       Unavailable: files of the data that it is tried on are absent.
       Unsupported: a model serves no data that there is.
+      ContractError: it is exempt from a check that there is not.
     """
-    from harness.checks import catalogue
+    from harness.checks import catalogue, names
 
+    for name in entry.exempt:
+        if name not in names.ALL:
+            near = did_you_mean(name, names.ALL, what="checks")
+            raise ContractError(
+                f"{entry.name!r} is exempt from {name!r}, which is no check; {near}"
+            )
     if entry.kind == "dataset":
         return catalogue.DATASET, data_subject(entry, choice, asked)
-    return catalogue.MODEL, model_subject(entry, choice, choice_from(asked["dataset"]))
+    return catalogue.MODEL, model_subject(entry, choice, asked)
 
 
-def model_subject(entry: Entry, choice: Choice, dataset: Choice) -> Any:
+def model_subject(entry: Entry, choice: Choice, asked: Mapping[str, Any]) -> Any:
+    dataset = choice_from(asked["dataset"])
     from harness.checks.subject import served
 
     def real() -> Any:
-        return dataset.label, loaded("dataset", dataset).build()(**dataset.params)
+        data = loaded("dataset", dataset).build()(**dataset.params)
+        return dataset.label, data, task_named(data.spec.task, asked)
 
     return served(entry.build(), choice.params, real)
 
@@ -108,8 +125,25 @@ def data_subject(entry: Entry, choice: Choice, asked: Mapping[str, Any]) -> Any:
     from harness.checks.perform import fingerprint_elsewhere
 
     return DataSubject(
-        entry.build(), choice.params, entry.variants, lambda: fingerprint_elsewhere(asked)
-    )
+        entry.build(), choice.params, entry.variants, lambda: fingerprint_elsewhere(asked),
+        lambda name: task_named(name, asked),
+    )  # fmt: skip
+
+
+def task_named(name: str, asked: Mapping[str, Any]) -> Task:
+    """The task that a data set's spec names.
+
+    Raises:
+      ContractError: no plugin registers it.
+    """
+    from harness.tasks import CLASSIFICATION
+
+    if name == "classification":
+        return CLASSIFICATION
+    if name not in asked["tasks"]:
+        near = did_you_mean(name, ["classification", *asked["tasks"]], what="tasks")
+        raise ContractError(f"DataSpec.task is {name!r}; {near}")
+    return registry.load([Source(**asked["tasks"][name])]).get("task", name).build()()
 
 
 def fingerprint(asked: Mapping[str, Any]) -> str:

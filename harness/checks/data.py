@@ -13,7 +13,8 @@ import numpy as np
 from harness import feed
 from harness.checks.check import Check, Fault, NotApplicable
 from harness.entries import Scalar
-from harness.specs import Dataset, Split
+from harness.specs import Dataset, DataSpec, Split, Task
+from harness.tasks import CLASSIFICATION
 
 # of the test split; a few texts that somebody posted twice are in most collections
 DUPLICATES = 0.01
@@ -28,16 +29,22 @@ class DataSubject:
     Attributes:
       variants: the parameters of each declared variant.
       elsewhere: the fingerprint that another process finds.
+      find_task: the task of a name.
     """
 
     factory: Callable[..., Dataset]
     params: Mapping[str, Scalar]
     variants: Mapping[str, Mapping[str, Scalar]] = field(default_factory=dict)
     elsewhere: Callable[[], str] = lambda: ""
+    find_task: Callable[[str], Task] = lambda name: CLASSIFICATION
 
     @cached_property
     def dataset(self) -> Dataset:
         return self.factory(**self.params)
+
+    @cached_property
+    def task(self) -> Task:
+        return self.find_task(self.dataset.spec.task)
 
     def splits(self) -> dict[str, Split]:
         return {"train": self.dataset.train, "test": self.dataset.test}
@@ -50,6 +57,7 @@ def loads(subject: DataSubject) -> str:
             given=f"the function returned {type(found).__name__}",
             expected="a harness.Dataset", do="return Dataset(train, test, spec)",
         )  # fmt: skip
+    _ = subject.task  # one that there is not is told here
     sizes = ", ".join(
         f"{len(_labels(split)):,} {name}" for name, split in subject.splits().items()
     )
@@ -61,7 +69,7 @@ def as_spec(subject: DataSubject) -> str:
     spec = subject.dataset.spec
     for name, split in subject.splits().items():
         for x, y in _blocks(split):
-            feed.as_examples({"x": x, "y": y}, spec, name=name, limit=None)
+            feed.as_examples({"x": x, "y": y}, spec, name=name, limit=None, task=subject.task)
             if x.dtype.kind == "f" and not np.isfinite(x).all():
                 raise Fault(
                     given=f"the {name} split has values that are not finite",
@@ -122,10 +130,14 @@ def fingerprint(subject: DataSubject) -> str:
 
 
 def classes(subject: DataSubject) -> str:
-    """Every class occurs in both splits; how often."""
+    """Every class occurs in both splits; how often. Of targets, their mean and spread."""
     spec, told = subject.dataset.spec, []
     for name, split in subject.splits().items():
-        counts = np.bincount(_labels(split), minlength=spec.num_classes)
+        labels = _labels(split)
+        if subject.task.label_dtype != "int32":
+            told.append(f"{name} {_spread(labels.reshape(len(labels), -1), spec)}")
+            continue
+        counts, total = _counts(labels, spec)
         absent = [spec.class_names[i] for i in np.flatnonzero(counts == 0)]
         if absent:
             raise Fault(
@@ -133,9 +145,22 @@ def classes(subject: DataSubject) -> str:
                 expected=f"all {spec.num_classes} classes", do="stratify the split, or drop "
                 "the class from the spec",
             )  # fmt: skip
-        shares = counts / counts.sum()
+        shares = counts / total
         told.append(f"{name} {shares.min():.1%} to {shares.max():.1%} a class")
     return ", ".join(told)
+
+
+def _counts(labels: np.ndarray, spec: DataSpec) -> tuple[np.ndarray, int]:
+    """How often each class [c], or each label [c] is there, and of how many."""
+    if labels.ndim == 1:
+        return np.bincount(labels, minlength=spec.num_classes), len(labels)
+    return labels.sum(axis=0), len(labels)
+
+
+def _spread(targets: np.ndarray, spec: DataSpec) -> str:
+    """Mean and standard deviation of the first targets [n, c]."""
+    told = zip(spec.class_names, targets.mean(axis=0), targets.std(axis=0), strict=False)
+    return ", ".join(f"{name} {mean:.3g} ± {sd:.3g}" for name, mean, sd in list(told)[:3])
 
 
 def lengths(subject: DataSubject) -> str:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.checks.check import NotApplicable
 from harness.specs import DataSpec
 
 TOKENS = DataSpec(
@@ -34,14 +35,17 @@ def examples(spec: DataSpec, count: int, *, seed: int) -> dict[str, np.ndarray]:
     """Examples that can be told apart by their class.
 
     Returns:
-      {"x": [count, *shape] int32 or float32, "y": int32 [count]}
+      {"x": [count, *shape] int32 or float32, "y": int32 [count], or as the task has them}
+
+    Raises:
+      NotApplicable: nobody knows what labels of the task look like.
     """
     draw = np.random.default_rng(seed)
     y = np.arange(count, dtype=np.int32) % spec.num_classes  # [n]
     if spec.kind != "tokens":
         centres = draw.standard_normal((spec.num_classes, *spec.shape))
         x = centres[y] + 0.3 * draw.standard_normal((count, *spec.shape))
-        return {"x": x.astype(np.float32), "y": y}
+        return {"x": x.astype(np.float32), "y": _labels(y, spec)}
     assert spec.vocab_size is not None
     x = draw.integers(0, spec.vocab_size, (count, *spec.shape), dtype=np.int32)
     if spec.pad_id is not None:
@@ -50,7 +54,19 @@ def examples(spec: DataSpec, count: int, *, seed: int) -> dict[str, np.ndarray]:
     signs = (np.arange(spec.num_classes) + 2) % spec.vocab_size  # [c]
     told = draw.random(x.shape) < 0.5
     x = np.where(told, signs[y].reshape(-1, *[1] * len(spec.shape)), x)  # [n, *shape]
-    return {"x": padded(x, spec).astype(np.int32), "y": y}
+    return {"x": padded(x, spec).astype(np.int32), "y": _labels(y, spec)}
+
+
+def _labels(y: np.ndarray, spec: DataSpec) -> np.ndarray:
+    """Classes int32 [n] as labels of the spec's task."""
+    if spec.task == "classification":
+        return y
+    one_hot = np.eye(spec.num_classes, dtype=np.int32)[y]  # [n, c]
+    if spec.task == "multi_label":
+        return one_hot
+    if spec.task == "regression":
+        return one_hot.astype(np.float32)
+    raise NotApplicable(f"no labels can be made up for the task {spec.task!r}")
 
 
 def padded(x: np.ndarray, spec: DataSpec) -> np.ndarray:

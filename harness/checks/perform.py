@@ -32,6 +32,7 @@ def question(
         "dataset": None if target.dataset is None else asdict(target.dataset),
         "checks": checks,
         "failed": list(failed),
+        "tasks": {name: asdict(source) for name, source in target.tasks.items()},
     }
 
 

@@ -12,13 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from harness import assemble, metrics, program
+from harness import assemble, feed, metrics, program
 from harness.checks import made_up
 from harness.entries import Scalar
 from harness.errors import Unsupported
 from harness.events import Event, Measured
 from harness.recipe import Recipe
-from harness.specs import Dataset, DataSpec, Prepares
+from harness.specs import Dataset, DataSpec, Prepares, Task
+from harness.tasks import CLASSIFICATION
 
 BATCH = 16
 SEED = 0
@@ -41,7 +42,8 @@ class ModelSubject:
 
     Attributes:
       told: which data, in words.
-      examples: {"x": [n, *shape], "y": int32 [n]}, at least two batches.
+      examples: {"x": [n, *shape], "y": [n, ...]}, at least two batches.
+      task: the spec's.
     """
 
     factory: Callable[..., nnx.Module]
@@ -49,6 +51,7 @@ class ModelSubject:
     spec: DataSpec
     examples: Mapping[str, np.ndarray]
     told: str
+    task: Task = CLASSIFICATION
 
     @property
     def x(self) -> np.ndarray:
@@ -57,7 +60,7 @@ class ModelSubject:
 
     @property
     def y(self) -> np.ndarray:
-        """Its labels int32 [b]."""
+        """Its labels [b, ...]."""
         return self.examples["y"][:BATCH]
 
     def build(self, *, seed: int = SEED) -> nnx.Module:
@@ -69,7 +72,7 @@ class ModelSubject:
 
     def split(self, *, seed: int = SEED) -> tuple[program.SplitModel, Any, Any]:
         """The model's graphs, its parameters and its other variables."""
-        return program.split_model(self.build(seed=seed))
+        return program.split_model(self.build(seed=seed), task=self.task)
 
     @cached_property
     def parts(self) -> tuple[program.SplitModel, Any, Any]:
@@ -87,7 +90,8 @@ class ModelSubject:
         split = self.parts[0]
 
         def loss(params: Any, rest: Any, x: jax.Array, y: jax.Array) -> jax.Array:
-            return metrics.mean_loss(split.train_outputs(params, rest, x)[0], y)
+            outputs = split.train_outputs(params, rest, x)[0]
+            return metrics.mean_loss(outputs, y, task=split.task)
 
         return jax.jit(jax.value_and_grad(loss))
 
@@ -106,13 +110,18 @@ class ModelSubject:
                 measured.update(event.values)
 
         dataset = Dataset(train=some, test=some, spec=self.spec)
-        programs = assemble.prepare(self.build(), dataset, RECIPE, seed=SEED, emit=hear)
+        parts = assemble.Parts(task=self.task)
+        programs = assemble.prepare(
+            self.build(), dataset, RECIPE, seed=SEED, emit=hear, parts=parts
+        )
         return Prepared(programs, measured)
 
     def on(self, spec: DataSpec) -> ModelSubject:
-        """The same model on made-up data."""
+        """The same model on made-up data, of its own task or of classification."""
         examples = made_up.examples(spec, 4 * BATCH, seed=SEED)
-        return replace(self, spec=spec, examples=examples, told=f"made-up {spec.kind}")
+        task = self.task if spec.task == self.spec.task else CLASSIFICATION
+        told = f"made-up {spec.kind}"
+        return replace(self, spec=spec, examples=examples, told=told, task=task)
 
 
 def leaves(tree: Any) -> Iterator[tuple[str, Any]]:
@@ -125,18 +134,18 @@ def leaves(tree: Any) -> Iterator[tuple[str, Any]]:
 def served(
     factory: Callable[..., nnx.Module],
     params: Mapping[str, Scalar],
-    real: Callable[[], tuple[str, Dataset]],
+    real: Callable[[], tuple[str, Dataset, Task]],
 ) -> ModelSubject:
     """The model on the first data that it serves: the real ones, or made-up ones of a kind.
 
     Args:
-      real: loads a data set, and says its name.
+      real: loads a data set, and says its name and its task.
 
     Raises:
       Unsupported: it serves none of them.
     """
-    name, dataset = real()
-    first = ModelSubject(factory, params, dataset.spec, _some(dataset), name)
+    name, dataset, task = real()
+    first = ModelSubject(factory, params, dataset.spec, _some(dataset, task), name, task)
     tried = [first, *(first.on(spec) for spec in made_up.SPECS)]
     reasons = []
     for subject in tried:
@@ -151,10 +160,8 @@ def served(
     raise Unsupported("; ".join(reasons))
 
 
-def _some(dataset: Dataset) -> dict[str, np.ndarray]:
+def _some(dataset: Dataset, task: Task) -> dict[str, np.ndarray]:
     """The first examples of the training split, as arrays."""
-    count, train = 4 * BATCH, dataset.train
-    if isinstance(train, Mapping):
-        return {name: np.asarray(train[name][:count]) for name in ("x", "y")}
-    items = [train[i] for i in range(min(count, len(train)))]
-    return {name: np.stack([np.asarray(item[name]) for item in items]) for name in ("x", "y")}
+    count = 4 * BATCH
+    some = feed.as_examples(dataset.train, dataset.spec, name="train", limit=count, task=task)
+    return some.gather(np.arange(len(some)))

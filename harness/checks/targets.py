@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness import grammar
 from harness.checks import names as known_checks
-from harness.entries import Entry, Failure, Kind
+from harness.entries import Entry, Failure, Kind, Source
 from harness.errors import UnknownName, UsageError, did_you_mean
 from harness.plan import Choice, resolve
 from harness.registry import Registry
@@ -23,12 +23,14 @@ class Target:
 
     Attributes:
       dataset: what a model is tried on first; None for a data set.
+      tasks: the plugins that register tasks, by the tasks' names.
     """
 
     kind: Kind
     entry: Entry
     choice: Choice
     dataset: Choice | None = None
+    tasks: Mapping[str, Source] = field(default_factory=dict)
 
 
 def is_file(name: str) -> bool:
@@ -64,8 +66,15 @@ def find(
     tried = _single(dataset, known) if any(kind == "model" for kind, _ in chosen) else None
     unique: dict[tuple[Kind, str], tuple[Kind, Choice]]
     unique = {(kind, choice.label): (kind, choice) for kind, choice in chosen}
+    tasks = {entry.name: entry.source for entry in known.of_kind("task")}
     return [
-        Target(kind, known.get(kind, choice.name), choice, tried if kind == "model" else None)
+        Target(
+            kind,
+            known.get(kind, choice.name),
+            choice,
+            tried if kind == "model" else None,
+            tasks,
+        )
         for kind, choice in unique.values()
     ], failures
 
