@@ -158,6 +158,7 @@ def _execute(
     load_s = time.perf_counter() - start
     spec = dataset.spec
     emit(Measured({"data_s": load_s, "data_fingerprint": spec.fingerprint, "task": spec.task}))
+    emit(Measured({"other_plugins": run.other_plugins(task=spec.task)}))
     parts = _parts(run, registry, spec.task)
     emit(Phase("construct"))
     model = build_model(model_entry.build(), dataset.spec, run.model.params, seed=run.seed)

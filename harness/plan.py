@@ -96,12 +96,17 @@ class Run:
     def label(self) -> str:
         return f"{self.dataset.label} x {self.model.label}, seed {self.seed}"
 
-    def _others(self) -> dict[str, str]:
-        """The plugins beside model and data set, by what was chosen of them."""
-        chosen = [*self.metrics, *self.observers]
+    def other_plugins(self, *, task: str = "") -> str:
+        """The plugins beside model and data set, by what was chosen of them, as JSON.
+
+        Args:
+          task: the data set's, which is known when it is loaded.
+        """
+        chosen = [*self.metrics, *self.observers, *(t for t in self.tasks if t.name == task)]
         if self.optimizer is not None:
             chosen.append(self.optimizer)
-        return {choice.label: choice.source.label for choice in chosen}
+        found = {choice.label: choice.source.label for choice in chosen}
+        return json.dumps(found, sort_keys=True)
 
     def to_row(self) -> dict[str, Any]:
         """The columns that are known before the run starts."""
@@ -122,7 +127,7 @@ class Run:
             "seed": self.seed,
             "dataset_plugin": self.dataset.source.label,
             "model_plugin": self.model.source.label,
-            "other_plugins": json.dumps(self._others(), sort_keys=True),
+            "other_plugins": self.other_plugins(),
             **self.recipe.to_row(),
         }
 
