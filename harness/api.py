@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness import index, machine, plugins, registry, runner
 from harness.deadlines import Limits, is_duration
 from harness.entries import Entry, Kind, Scalar, Source
-from harness.errors import RowsKept, StoreError, Unavailable, UsageError, counted
+from harness.errors import RowsKept, StoreError, Unavailable, UsageError, counted, pip_line
 from harness.plan import Choice, Run, expand, resolve
 from harness.registry import Registry
 from harness.rows import Result, Row
@@ -368,5 +368,5 @@ def load_entry(kind: Kind, choice: Choice) -> Entry:
     entry = loaded.get(kind, choice.name)
     missing = registry.missing_requirements(entry)
     if missing:
-        raise Unavailable(f"{kind} {entry.name!r} needs: pip install {' '.join(missing)}")
+        raise Unavailable(f"{kind} {entry.name!r} needs: {pip_line(missing)}")
     return entry

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -72,6 +72,7 @@ def fit(
     checkpoints: Checkpoints | None = None,
     parts: Parts = PLAIN,
     watched: Watched | None = None,
+    trained: Callable[[program.TrainState], None] | None = None,
 ) -> program.TrainState:
     """Trains and evaluates a model; everything it learns on the way goes to `emit`.
 
@@ -80,11 +81,13 @@ def fit(
       checkpoints: where a long training writes down how far it is; None writes nothing.
       parts: the task, and what else plugins bring.
       watched: hears of chunks and evaluations; None for nobody.
+      trained: is given the state of the epoch that counts before metrics are measured.
 
     Returns:
       The state of the epoch that counts.
 
     Raises:
+      Exception: what a metric raised, after everything else has been said.
       ContractError: the data or the model's outputs are not as the contract says.
       Diverged: a loss is not a finite number.
     """
@@ -94,6 +97,8 @@ def fit(
     training.watched.seconds += training.ledger.observer_s
     try:
         state = training.perform()
+        if trained is not None:
+            trained(state)
         _measure_more(training, state, dataset.spec, parts)
         return state
     finally:
@@ -115,9 +120,13 @@ def _measure_more(
     splits = {"test": prepared.final}
     if training.validated:
         splits["val"] = prepared.evaluate
-    found = measure(parts.metrics, splits, state, spec, note=lambda t: training.emit(Note(t)))
+    found, errors = measure(
+        parts.metrics, splits, state, spec, note=lambda text: training.emit(Note(text))
+    )
     seconds = time.perf_counter() - start
     training.emit(Measured({"metrics": json.dumps(found), "metric_s": seconds}))
+    if errors:
+        raise errors[0]
 
 
 def _begin(
@@ -336,7 +345,9 @@ def _check_finite(losses: np.ndarray, first: int) -> None:
 
 def _compact(name: str, answer: np.ndarray) -> np.ndarray:
     """Class numbers in one byte where they fit, probabilities in two."""
-    if np.issubdtype(answer.dtype, np.integer):
+    if np.issubdtype(answer.dtype, np.integer) and answer.min(initial=0) >= 0:
+        if answer.max(initial=0) > np.iinfo(np.uint16).max:
+            return answer
         wide = answer.max(initial=0) > np.iinfo(np.uint8).max
         return answer.astype(np.uint16 if wide else np.uint8)
     return answer.astype(np.float16) if name == "probability" else answer

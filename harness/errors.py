@@ -111,9 +111,18 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+# of modules that built-in plugins import: the extra that brings them
+EXTRAS = {"tensorboardX": "'model-zoo-harness[tensorboard]'"}
+
+
 def pip_line(names: Iterable[str]) -> str:
-    """What installs the packages that hold these modules."""
-    return f"pip install {' '.join(names)}"
+    """What installs the packages that hold these modules.
+
+    >>> pip_line(["tensorboardX"]), pip_line(["a", "b"])
+    ("pip install 'model-zoo-harness[tensorboard]'", 'pip install a b')
+    """
+    wanted = dict.fromkeys(EXTRAS.get(name, name) for name in names)
+    return f"pip install {' '.join(wanted)}"
 
 
 def first_line(error: BaseException) -> str:

@@ -162,16 +162,15 @@ def _execute(
     parts = _parts(run, registry, spec.task)
     emit(Phase("construct"))
     model = build_model(model_entry.build(), dataset.spec, run.model.params, seed=run.seed)
+    keep = functools.partial(_save, spec=spec, emit=emit) if settings.save else None
     with _checkpoints(run, settings, emit) as checkpoints:
-        state = fit(
+        fit(
             model, dataset, run.recipe, seed=run.seed, emit=emit, load_s=load_s,
-            checkpoints=checkpoints, parts=parts, watched=observers,
+            checkpoints=checkpoints, parts=parts, watched=observers, trained=keep,
         )  # fmt: skip
-    if settings.save:
-        _save(state, dataset.spec, emit)
 
 
-def _save(state: TrainState, spec: DataSpec, emit: Emit) -> None:
+def _save(state: TrainState, *, spec: DataSpec, emit: Emit) -> None:
     """Hands the trained state on; one that cannot be kept costs a line and no run."""
     try:
         arrays, size = saved.pack((state.params, state.rest), spec)

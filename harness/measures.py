@@ -18,6 +18,7 @@ from jax import lax
 from harness import feed, program
 from harness.assemble import Evaluator
 from harness.errors import Unsupported
+from harness.metrics import flat
 from harness.specs import DataSpec, Predictions
 
 Metric = Callable[[Predictions], float]
@@ -29,7 +30,7 @@ def predict(evaluator: Evaluator, state: program.TrainState, spec: DataSpec) -> 
     told: list[tuple[np.ndarray, np.ndarray]] = []
     for part in feed.chunks(evaluator.examples, evaluator.order):
         out = chunk(state.params, state.rest, evaluator.data, part.payload)
-        told.append(tuple(_flat(np.asarray(a)[: part.steps]) for a in out))  # type: ignore
+        told.append(tuple(flat(np.asarray(a)[: part.steps]) for a in out))  # type: ignore
     size = len(evaluator.examples)
     # what fills up the last batch stands at the end
     outputs, probabilities = (np.concatenate(parts)[:size] for parts in zip(*told, strict=True))
@@ -56,10 +57,6 @@ def _outputs_chunk(split: program.SplitModel) -> Callable[..., Any]:
     return chunk
 
 
-def _flat(array: np.ndarray) -> np.ndarray:
-    return array.reshape(-1, *array.shape[2:])  # [k, b, c] -> [k * b, c]
-
-
 def measure(
     metrics: Mapping[str, Metric],
     splits: Mapping[str, Evaluator],
@@ -67,20 +64,24 @@ def measure(
     spec: DataSpec,
     *,
     note: Callable[[str], None],
-) -> dict[str, float | None]:
-    """The value of each metric on each split, as `test_macro_f1`.
+) -> tuple[dict[str, float | None], list[Exception]]:
+    """The value of each metric on each split, as `test_macro_f1`, and what metrics raised.
 
-    A metric that raises `Unsupported` has no value there, and a note says why.
-
-    Raises:
-      Exception: whatever a metric raises; a note says which one.
+    A metric that raises has no value there. Where it is `Unsupported` a note says why;
+    anything else is an error, which knows its metric, and stops no other.
     """
     found: dict[str, float | None] = {}
+    errors: list[Exception] = []
     for prefix, evaluator in splits.items():
         predictions = predict(evaluator, state, spec)
         for name, metric in metrics.items():
-            found[f"{prefix}_{name}"] = _value(name, metric, predictions, note)
-    return found
+            found[f"{prefix}_{name}"] = None
+            try:
+                found[f"{prefix}_{name}"] = _value(name, metric, predictions, note)
+            except Exception as error:
+                error.add_note(f"(in metric {name})")
+                errors.append(error)
+    return found, errors
 
 
 def _value(
@@ -91,9 +92,6 @@ def _value(
     except Unsupported as refused:
         note(f"no {name}: {refused}")
         return None
-    except Exception as error:
-        error.add_note(f"(in metric {name})")
-        raise
     if np.isfinite(value):
         return value
     note(f"no {name}: it is {value}")  # and JSON has no such number

@@ -89,7 +89,7 @@ def summarize(sums: list[EvalSums], *, size: int, task: Task = CLASSIFICATION) -
     loss = sum(float(np.sum(s.loss, dtype=np.float64)) for s in sums)
     correct = sum(int(np.sum(s.correct)) for s in sums)
     answers = {
-        name: np.concatenate([_flat(s.answers[name]) for s in sums])[:size]
+        name: np.concatenate([flat(s.answers[name]) for s in sums])[:size]
         for name in sums[0].answers
     }
     return Evaluation(
@@ -99,5 +99,6 @@ def summarize(sums: list[EvalSums], *, size: int, task: Task = CLASSIFICATION) -
     )
 
 
-def _flat(array: np.ndarray) -> np.ndarray:
+def flat(array: np.ndarray) -> np.ndarray:
+    """Batches after one another, as examples after one another."""
     return array.reshape(-1, *array.shape[2:])  # [k, b, ...] -> [k * b, ...]

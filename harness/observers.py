@@ -55,7 +55,8 @@ class Observers:
         for name, callers in list(self._hearing.items()):
             try:
                 callers[hook](**arguments)
-            except Exception as error:
+            # one that calls sys.exit must not end the run
+            except (Exception, SystemExit) as error:
                 traceback.print_exc()
                 del self._hearing[name]
                 told = f"{type(error).__name__}: {first_line(error)}"

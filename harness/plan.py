@@ -102,11 +102,14 @@ class Run:
         Args:
           task: the data set's, which is known when it is loaded.
         """
-        chosen = [*self.metrics, *self.observers, *(t for t in self.tasks if t.name == task)]
-        if self.optimizer is not None:
-            chosen.append(self.optimizer)
-        found = {choice.label: choice.source.label for choice in chosen}
-        return json.dumps(found, sort_keys=True)
+        chosen = {
+            "task": [choice for choice in self.tasks if choice.name == task],
+            "optimizer": [self.optimizer] if self.optimizer is not None else [],
+            "metric": self.metrics,
+            "observer": self.observers,
+        }
+        found = {f"{k} {c.label}": c.source.label for k, some in chosen.items() for c in some}
+        return json.dumps(found)
 
     def to_row(self) -> dict[str, Any]:
         """The columns that are known before the run starts."""

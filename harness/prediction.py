@@ -137,6 +137,11 @@ def encoded(
             row = np.asarray(encode(text.text))
         except (UsageError, ValueError) as error:
             raise UsageError(f"{text.place}: {first_line(error)}") from None
+        except Exception as error:
+            raise ContractError(
+                f"{text.place}: encode raised {type(error).__name__}: {first_line(error)}; "
+                "expected an example, or a ValueError that says what is wrong with the text"
+            ) from error
         if row.dtype.kind != x.dtype.kind or row.shape != spec.shape:
             raise ContractError(
                 f"{text.place}: encode returned {row.dtype} {list(row.shape)}; expected "

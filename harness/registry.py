@@ -16,7 +16,7 @@ from importlib.machinery import PathFinder
 
 from harness import plugins
 from harness.entries import Entry, Failure, Kind, Source
-from harness.errors import UnknownName, UsageError, did_you_mean
+from harness.errors import UnknownName, UsageError, did_you_mean, pip_line
 
 
 @dataclass(frozen=True)
@@ -157,4 +157,4 @@ def _importable(name: str) -> bool:
 def status(entry: Entry) -> str:
     """ "ok", or "unavailable" with what to install."""
     missing = missing_requirements(entry)
-    return f"unavailable (pip install {' '.join(missing)})" if missing else "ok"
+    return f"unavailable ({pip_line(missing)})" if missing else "ok"

@@ -7,6 +7,7 @@ their names and types are known without a plugin.
 from __future__ import annotations
 
 import itertools
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -132,6 +133,10 @@ def _texts(key: str, content: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(value)
 
 
+# the commas between selections, as in `adamw[b1=0.9,b2=0.99],sgd`
+OUTSIDE_BRACKETS = re.compile(r",(?![^\[\]]*\])")
+
+
 def parse_grid(options: Iterable[str]) -> dict[str, tuple[Scalar, ...]]:
     """`--grid key=v1,v2` as given, several times.
 
@@ -141,12 +146,13 @@ def parse_grid(options: Iterable[str]) -> dict[str, tuple[Scalar, ...]]:
     grid: dict[str, tuple[Scalar, ...]] = {}
     for option in options:
         key, equals, values = option.partition("=")
-        if not equals or not key or not all(values.split(",")):
+        listed = OUTSIDE_BRACKETS.split(values)
+        if not equals or not key or not all(listed):
             raise UsageError(f"--grid {option!r}: expected key=value,value")
         name = key.strip().replace("-", "_")
         if name in grid:
             raise UsageError(f"--grid {option!r}: {name} is given twice; list all its values")
-        grid[name] = tuple(grammar.parse_value(v.strip()) for v in values.split(","))
+        grid[name] = tuple(grammar.parse_value(v.strip()) for v in listed)
     return grid
 
 

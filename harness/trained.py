@@ -137,15 +137,14 @@ def check_saved(row: Row) -> None:
     Raises:
       UsageError: says why there are none.
     """
+    if row["saved_bytes"] is not None:
+        return
     if row["status"] != "ok":
         raise UsageError(
             f"run {row['run_id']} is {row['status']} and has no trained parameters; choose an "
             "ok run"
         )
-    if row["saved_bytes"] is None:
-        raise UsageError(
-            f"run {row['run_id']} kept no parameters; `harness run --save` keeps them"
-        )
+    raise UsageError(f"run {row['run_id']} kept no parameters; `harness run --save` keeps them")
 
 
 def source_of(kind: Kind, row: Row) -> Source:

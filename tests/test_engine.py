@@ -16,7 +16,7 @@ from flax import nnx
 from small import Bag, Heard, Source, arrays, token_data
 
 import harness
-from harness import feed, orders
+from harness import engine, feed, orders
 from harness.assemble import build_model, make_splits
 from harness.engine import fit
 from harness.errors import Diverged
@@ -380,3 +380,19 @@ def test_compiling_right_after_the_first_step_counts():
     fit(model, data, dataclasses.replace(RECIPE, epochs=1), seed=0, emit=emit)
     assert heard.measured["recompiles"] == 1
     assert heard.measured["recompiled"] == "<lambda>(float32[977])"
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "dtype"),
+    [
+        ("predicted", np.array([0, 255]), np.uint8),
+        ("predicted", np.array([0, 256]), np.uint16),
+        ("predicted", np.array([0, 70_000], np.int32), np.int32),
+        ("predicted", np.array([-1, 3], np.int32), np.int32),
+        ("predicted", np.array([0.5], np.float32), np.float32),
+        ("probability", np.array([0.5], np.float32), np.float16),
+    ],
+)
+def test_answers_are_kept_in_as_few_bytes_as_hold_them(name: str, answer, dtype):
+    kept = engine._compact(name, answer)
+    assert kept.dtype == dtype and kept.tolist() == answer.tolist()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness import errors
-from harness.errors import did_you_mean, first_line
+from harness.errors import did_you_mean, first_line, pip_line
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,8 @@ def test_first_line_of_an_exception(error: BaseException, line: str) -> None:
 def test_a_traceback_within_a_message_gives_its_last_line():
     text = "INTERNAL: callback: Traceback (most recent call last):\n  File x\nValueError: why\n"
     assert first_line(RuntimeError(text)) == "INTERNAL: callback: ValueError: why"
+
+
+def test_what_an_extra_brings_is_installed_by_its_name() -> None:
+    assert pip_line(["tensorboardX"]) == "pip install 'model-zoo-harness[tensorboard]'"
+    assert pip_line(["numpy", "flax"]) == "pip install numpy flax"

@@ -200,7 +200,7 @@ def test_the_task_that_the_spec_names_is_the_one_that_is_learnt():
     execute(run, known, heard)
     assert last(heard) == Ended("ok")
     assert heard.measured["task"] == "several"
-    assert json.loads(heard.measured["other_plugins"]) == {"several": "here==1"}
+    assert json.loads(heard.measured["other_plugins"]) == {"task several": "here==1"}
     assert heard.arrays["test_predicted"].shape == (37, 2)
 
 

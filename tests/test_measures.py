@@ -72,12 +72,13 @@ def test_a_metric_without_a_value_says_why(metric, text: str):
 
 
 def test_a_metric_that_raises_fails_the_run_and_takes_no_result_away():
-    heard = Heard()
+    heard, kept = Heard(), []
     model = build_model(Bag, DATA.spec, {}, seed=0)
+    parts = Parts(metrics={"m": lambda p: 1 / 0, "n": lambda p: 2.0})
     with pytest.raises(ZeroDivisionError) as caught:
-        fit(
-            model, DATA, RECIPE, seed=0, emit=heard, parts=Parts(metrics={"m": lambda p: 1 / 0})
-        )
+        fit(model, DATA, RECIPE, seed=0, emit=heard, parts=parts, trained=kept.append)
     assert caught.value.__notes__ == ["(in metric m)"]
+    assert json.loads(heard.measured["metrics"]) == {"test_m": None, "test_n": 2.0}
     assert heard.measured["test_accuracy"] is not None and heard.measured["train_s"] > 0
-    assert "test_predicted" in heard.arrays
+    # what --save keeps is kept before
+    assert "test_predicted" in heard.arrays and len(kept) == 1

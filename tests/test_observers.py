@@ -107,6 +107,18 @@ def test_an_observer_that_raises_is_told_once_and_the_others_go_on(capsys):
     assert "Traceback" in capsys.readouterr().err
 
 
+class Leaves:
+    @harness.hookimpl
+    def run_end(self) -> None:
+        raise SystemExit(3)
+
+
+def test_an_observer_that_calls_exit_does_not_end_the_run(capsys):
+    told: list[str] = []
+    Observers({"leaves": Leaves()}, note=told.append).run_end(row={})
+    assert told == ["observer leaves failed in run_end and hears nothing more: SystemExit: 3"]
+
+
 class Misspelt:
     @harness.hookimpl
     def chunk_ends(self, step) -> None: ...

@@ -338,8 +338,8 @@ def test_metrics_are_in_the_key_and_observers_are_not() -> None:
     (observed,) = runs_of(known, observers=("curves",))
     assert [c.label for c in measured.metrics] == ["f1[width=3]"]
     assert plain.run_key == observed.run_key != measured.run_key
-    assert json.loads(measured.to_row()["other_plugins"]) == {"f1[width=3]": "kit==ab12"}
-    assert json.loads(observed.to_row()["other_plugins"]) == {"curves": "kit==ab12"}
+    assert json.loads(measured.to_row()["other_plugins"]) == {"metric f1[width=3]": "kit==ab12"}
+    assert json.loads(observed.to_row()["other_plugins"]) == {"observer curves": "kit==ab12"}
     assert [choice.name for choice in plain.tasks] == ["ranking"]
     with pytest.raises(UsageError, match="no metric 'f2'; known metrics: f1"):
         runs_of(known, metrics=("f2",))

@@ -110,3 +110,9 @@ def test_what_is_of_classification_refuses_regression(metric):
 def test_what_is_of_regression_refuses_classification(metric):
     with pytest.raises(harness.Unsupported, match="task is classification"):
         metric(classified())
+
+
+def test_a_single_label_of_many_is_no_pair_of_classes():
+    labels = np.array([[1], [0], [1], [0]])
+    chance = np.full((4, 1), 0.1)
+    assert macro_f1(predictions("multi_label", np.log(chance), chance, labels)) == 0.0

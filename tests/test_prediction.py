@@ -168,3 +168,8 @@ def test_reviews_are_classified_in_words(real_imdb: bool, tmp_path: Path):
     with open_store(url) as store:
         found = predict(store, store.rows()[0], given, note=pytest.fail)
     assert [p.predicted for p in found] == ["positive", "negative"]
+
+
+def test_an_encode_that_breaks_is_told_with_its_text():
+    with pytest.raises(ContractError, match="text 1: encode raised KeyError: 'x'; expected an"):
+        encoded([Text("x", "text 1")], lambda text: {}[text], SPEC)

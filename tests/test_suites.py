@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from harness import suites
 from harness.errors import UsageError
 from harness.recipe import Recipe, parameters
-from harness.suites import Suite, suite_from_mapping
+from harness.suites import Suite, parse_grid, suite_from_mapping
 
 
 @pytest.mark.parametrize(
@@ -228,3 +228,8 @@ def test_any_file_of_keys_that_suites_know_is_a_suite_or_a_usage_error(
         assert isinstance(suites.load_suite(path), Suite)
     except UsageError as error:
         assert len(str(error).splitlines()) == 1
+
+
+def test_a_grid_of_selections_is_cut_between_them_only() -> None:
+    found = parse_grid(["optimizer=adamw[weight_decay=0.1,b1=0.8],sgd,lion[b1=0.5]"])
+    assert found["optimizer"] == ("adamw[weight_decay=0.1,b1=0.8]", "sgd", "lion[b1=0.5]")

@@ -13,7 +13,7 @@ from stored import failed_row, make_row
 from harness.errors import UsageError
 from harness.rows import Row
 from harness.store import frame_of
-from harness.table import tabulate, to_text
+from harness.table import tabulate, to_text, where
 
 
 def lines_of(*rows: Row, **options: object) -> pd.DataFrame:
@@ -285,3 +285,27 @@ def test_where_nothing_has_an_accuracy_there_is_no_column_of_it() -> None:
     row = make_row("a", accuracy=None, test_loss=1.5, task="regression")
     assert "accuracy" not in tabulate(frame_of([row]))
     assert "accuracy" in tabulate(frame_of([row, make_row("b", test_loss=0.1)]))
+
+
+def test_a_metric_takes_no_column_of_the_table_and_none_is_lost() -> None:
+    names = ("status", "n", "compile_s", "params", "residual_sd", "fine")
+    values = json.dumps({f"test_{name}": 0.5 for name in names})
+    lines = tabulate(frame_of([make_row("a", metrics=values, test_loss=1.0)]))
+    assert len(set(lines.columns)) == len(lines.columns)
+    text = to_text(lines, "text").splitlines()[0]
+    for shown in (
+        "test status",
+        "test n",
+        "test compile s",
+        "test params",
+        "residual sd",
+        "fine",
+    ):
+        assert f" {shown} " in f"{text} ", shown
+
+
+def test_a_metric_is_named_in_a_condition_as_the_table_shows_it() -> None:
+    frame = frame_of(
+        [make_row(m, metrics=json.dumps({"test_f1": f})) for m, f in (("a", 0.2), ("b", 0.7))]
+    )
+    assert where(frame, ["f1 > 0.5"])["model"].tolist() == ["b"]

@@ -41,6 +41,11 @@ MEASURES = {
 # of these a line has a column only if it is not zero everywhere
 RARE = ("compiled_again", "shared")
 REVERSED = {column: alias for alias, column in ALIASES.items()}
+# names that a line has, or that stand for something else in a condition
+TAKEN = {
+    *NAMES, *MEASURES, *ALIASES, "n", "status", "vs_parent", "vs_parent_sd", "vs_parent_n",
+    "key", "cell",
+}  # fmt: skip
 ORDER = ["n", "accuracy", "accuracy_sd", "loss", "param_count", *list(MEASURES)[3:]]
 
 
@@ -170,6 +175,7 @@ def _metrics(ok: Any, runs: pd.DataFrame) -> pd.DataFrame:
     found: dict[str, Any] = {}
     for name in named:
         bare = name.removeprefix("test_")
+        bare = name if bare in TAKEN else bare
         found |= {bare: ok[name].mean(), f"{bare}_sd": ok[name].std()}
     return pd.DataFrame(found)
 

@@ -52,7 +52,8 @@ def column_named(name: str, known: Iterable[str], *, what: str) -> str:
       UsageError: there is no such column; says `what` asked for it.
     """
     columns = list(known)
-    for candidate in (name, ALIASES.get(name, name)):
+    # the last is a metric's, which a table shows without its prefix
+    for candidate in (name, ALIASES.get(name, name), f"test_{name}"):
         if candidate in columns:
             return candidate
     names = [*columns, *(alias for alias, column in ALIASES.items() if column in columns)]

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -40,7 +40,8 @@ def to_text(lines: pd.DataFrame, format: str) -> str:
 
     if format not in STYLES:
         raise UsageError(f"format {format!r}: expected {' or '.join(STYLES)} for a table")
-    shown = [str(name) for name in lines.columns if not _joined(str(name))]
+    names = [str(name) for name in lines.columns]
+    shown = [name for name in names if not _joined(name, names)]
     cells = [
         [_tidy(_shown(name, line), format) for name in shown]
         for line in lines.to_dict(orient="records")
@@ -127,9 +128,10 @@ def _shown(name: str, line: Mapping[Any, Any]) -> str:
     return _value(value)
 
 
-def _joined(name: str) -> bool:
-    """Whether a column is written behind another one."""
-    return name in JOINED or name.endswith("_sd")
+def _joined(name: str, names: Sequence[str]) -> bool:
+    """Whether a column is written behind another one, as a spread is behind its mean."""
+    is_spread = name.endswith("_sd") and name.removesuffix("_sd") in names
+    return name in JOINED or is_spread
 
 
 def _value(value: Any) -> str:

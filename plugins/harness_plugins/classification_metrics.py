@@ -14,6 +14,7 @@ import harness
 from harness.hookspecs import Register
 
 MACRO: dict[str, Any] = {"average": "macro", "zero_division": 0}
+BINARY: dict[str, Any] = {"average": "binary", "zero_division": 0}
 
 
 def macro_f1(predictions: harness.Predictions) -> float:
@@ -22,7 +23,9 @@ def macro_f1(predictions: harness.Predictions) -> float:
 
     if predictions.spec.task == "multi_label":
         said = predictions.probabilities > 0.5  # [n, c]
-        return float(f1_score(predictions.labels, said, **MACRO))
+        # one by one: scikit-learn takes a single column for two classes
+        pairs = zip(predictions.labels.T, said.T, strict=True)
+        return float(np.mean([f1_score(y, each, **BINARY) for y, each in pairs]))
     _only_classification("macro_f1", predictions)
     said = predictions.outputs.argmax(axis=-1)  # [n]
     classes = np.arange(predictions.spec.num_classes)

@@ -18,7 +18,7 @@ from harness.hookspecs import Register
 def muon(
     learning_rate: optax.ScalarOrSchedule,
     *,
-    beta: Annotated[float, Ge(0.0), Le(1.0)] = 0.95,
+    beta: Annotated[float, Ge(0.0), Le(0.999999)] = 0.95,
     ns_steps: Annotated[int, Ge(1)] = 5,
     nesterov: bool = True,
     weight_decay: Annotated[float, Ge(0.0)] = 0.0,

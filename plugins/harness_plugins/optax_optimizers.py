@@ -15,7 +15,8 @@ import harness
 from harness.hookspecs import Register
 
 Rate: TypeAlias = optax.ScalarOrSchedule
-Share: TypeAlias = Annotated[float, Ge(0.0), Le(1.0)]
+# 1 would divide by zero where optax corrects the bias of an average
+Share: TypeAlias = Annotated[float, Ge(0.0), Le(0.999999)]
 Amount: TypeAlias = Annotated[float, Ge(0.0)]
 
 
