@@ -80,7 +80,7 @@ def run(
         raise UsageError("save keeps the parameters in a store; name one with store=")
     classes = [m for m in _listed(models) if inspect.isclass(m)]
     known = with_classes(index.open_registry(plugins), classes)
-    chosen = [m.__name__ if inspect.isclass(m) else m for m in _listed(models)]
+    chosen = [m.__name__ if inspect.isclass(m) else _text(m) for m in _listed(models)]
     grid = {k: tuple(v) for k, v in recipe.items() if isinstance(v, list | tuple)}
     suite = Suite(
         datasets=tuple(_listed(datasets)),
@@ -98,6 +98,15 @@ def run(
     from harness.store import frame_of
 
     return frame_of(rows)
+
+
+def _text(selection: Any) -> str:
+    if not isinstance(selection, str):
+        raise UsageError(
+            f"model {type(selection).__name__} is neither a selection nor a class; give the "
+            "class itself, which each run constructs"
+        )
+    return selection
 
 
 def _listed(values: Any) -> list[Any]:

@@ -192,7 +192,8 @@ def prepare(
     state = jax.tree.map(jnp.copy, state)
     emit(Measured({"param_count": program.count_parameters(params)}))
     x = jax.ShapeDtypeStruct((recipe.batch_size, *dataset.spec.shape), _x_dtype(dataset.spec))
-    program.check_outputs(split, state, x, dataset.spec)
+    outputs = program.check_outputs(split, state, x, dataset.spec)
+    program.check_task(parts.task, outputs, dataset.spec)
     counter = timing.compile_counter()
     hits, misses = counter.hits, counter.misses
 

@@ -43,7 +43,11 @@ def parts() -> list[Part]:
     for name, (place, about) in PARTS.items():
         path = cache_dir() / place
         # what says only that something is in use is nothing that the cache holds
-        sizes = [size for file, size, _ in _files(path) if file.suffix != ".lock"]
+        sizes = [
+            size
+            for file, size, _ in _files(path)
+            if ".lock" not in (file.suffix, f".{file.name}")
+        ]
         found.append(Part(name, about, path, len(sizes), sum(sizes)))
     return found
 

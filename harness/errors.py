@@ -125,14 +125,23 @@ def pip_line(names: Iterable[str]) -> str:
     return f"pip install {' '.join(wanted)}"
 
 
+# characters of an exception whose lines are put into one
+LONGEST = 500
+
+
 def first_line(error: BaseException) -> str:
     """An exception in one line: its first line of text, or else its type's name.
 
     Where that line only begins a traceback, as that of a callback within a compiled
-    program, the traceback's last line stands in its place.
+    program, the traceback's last line stands in its place; one that announces a list is
+    followed by the list.
     """
     lines = str(error).strip().splitlines()
     if not lines:
         return type(error).__name__
     before, begun, _ = lines[0].partition("Traceback (most recent call last):")
-    return f"{before}{lines[-1].strip()}" if begun else lines[0]
+    if begun:
+        return f"{before}{lines[-1].strip()}"
+    if lines[0].rstrip("; ").endswith(":"):  # a list of what to do follows
+        return " ".join(" ".join(lines).split())[:LONGEST]
+    return lines[0]

@@ -104,10 +104,15 @@ def execute(
 
 def _observers(run: Run, registry: Registry, emit: Emit) -> Observers:
     """Whoever hears of the run."""
-    found = {
-        choice.label: _load_entry(registry, "observer", choice).build()(**choice.params)
-        for choice in run.observers
-    }
+    found: dict[str, object] = {}
+    for choice in run.observers:
+        make = _load_entry(registry, "observer", choice).build()
+        try:
+            found[choice.label] = make(**choice.params)
+        except (Exception, SystemExit) as error:  # as what one of its hooks raises
+            traceback.print_exc()
+            told = f"{type(error).__name__}: {first_line(error)}"
+            emit(Note(f"observer {choice.label} cannot be made and hears nothing: {told}"))
     return Observers(found, note=lambda text: emit(Note(text)))
 
 

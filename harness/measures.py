@@ -64,21 +64,21 @@ def measure(
     spec: DataSpec,
     *,
     note: Callable[[str], None],
-) -> tuple[dict[str, float | None], list[Exception]]:
+) -> tuple[dict[str, float | None], list[BaseException]]:
     """The value of each metric on each split, as `test_macro_f1`, and what metrics raised.
 
     A metric that raises has no value there. Where it is `Unsupported` a note says why;
     anything else is an error, which knows its metric, and stops no other.
     """
     found: dict[str, float | None] = {}
-    errors: list[Exception] = []
+    errors: list[BaseException] = []
     for prefix, evaluator in splits.items():
         predictions = predict(evaluator, state, spec)
         for name, metric in metrics.items():
             found[f"{prefix}_{name}"] = None
             try:
                 found[f"{prefix}_{name}"] = _value(name, metric, predictions, note)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 error.add_note(f"(in metric {name})")
                 errors.append(error)
     return found, errors

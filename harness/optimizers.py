@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import optax
 
-from harness.errors import UsageError
+from harness.errors import ContractError, UsageError
 from harness.recipe import OPTIMIZERS, Recipe
 
 # from a learning rate, or a schedule of it, to an optimizer: what a plugin registers
@@ -49,12 +49,20 @@ def make_optimizer(
 
     Raises:
       UsageError: the name is not optax's, and there is no factory.
+      ContractError: the factory returned something else.
     """
     make = factory or _of_optax(recipe.optimizer)
+    rate: optax.ScalarOrSchedule = recipe.learning_rate
     # a constant rate is passed as a number: a schedule would add a counter to the state
-    if recipe.schedule == "constant":
-        return make(recipe.learning_rate)
-    return make(SCHEDULES[recipe.schedule](recipe.learning_rate, steps))
+    if recipe.schedule != "constant":
+        rate = SCHEDULES[recipe.schedule](recipe.learning_rate, steps)
+    made = make(rate)
+    if not isinstance(made, optax.GradientTransformation):
+        raise ContractError(
+            f"optimizer {recipe.optimizer!r} returned {type(made).__name__}; expected an "
+            "optax.GradientTransformation"
+        )
+    return made
 
 
 def _of_optax(name: str) -> Factory:

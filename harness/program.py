@@ -126,8 +126,13 @@ def params_hash(params: Any) -> str:
     return digest.hexdigest()[:16]
 
 
-def check_outputs(split: SplitModel, state: TrainState, x: Any, spec: DataSpec) -> None:
+def check_outputs(
+    split: SplitModel, state: TrainState, x: Any, spec: DataSpec
+) -> jax.ShapeDtypeStruct:
     """Traces one call and compares its outputs with the contract.
+
+    Returns:
+      What the outputs are.
 
     Raises:
       ContractError: names the shape and dtype that came and the ones expected.
@@ -142,6 +147,48 @@ def check_outputs(split: SplitModel, state: TrainState, x: Any, spec: DataSpec) 
         raise ContractError(
             f"the model returned {outputs.dtype} {list(outputs.shape)} for x {list(x.shape)}; "
             f"expected floating point [batch, num_classes] = {list(wanted)}"
+        )
+    return outputs
+
+
+def check_task(task: Task, outputs: jax.ShapeDtypeStruct, spec: DataSpec) -> None:
+    """Traces what a task makes of outputs [b, c], and compares it with its contract.
+
+    Raises:
+      ContractError: names what came and what was expected.
+    """
+    batch = outputs.shape[0]
+    y = jax.ShapeDtypeStruct((batch, *task.label_shape(spec)), task.label_dtype)
+
+    def judged(outputs: jax.Array, y: jax.Array) -> tuple[Any, Any]:
+        # probabilities have the shape of outputs
+        return task.losses(outputs.astype(jnp.float32), y), task.answers(outputs, outputs)
+
+    losses, answers = jax.eval_shape(judged, outputs, y)
+    _check_task_array("losses", losses, batch, jnp.floating)
+    if not isinstance(answers, dict) or "predicted" not in answers:
+        raise ContractError('task: answers returned no "predicted"; expected a dict with it')
+    for name, answer in answers.items():
+        if answer.shape[:1] != (batch,):
+            raise ContractError(
+                f"task: answers returned {name!r} {list(answer.shape)}; expected [{batch}, ...]"
+            )
+    if task.correct is not None:
+        right = jax.eval_shape(task.correct, answers, y)
+        _check_task_array("correct", right, batch, jnp.bool_)
+
+
+WORDS = {jnp.floating: "floating point", jnp.bool_: "bool"}
+
+
+def _check_task_array(name: str, found: Any, batch: int, kind: Any) -> None:
+    fits = isinstance(found, jax.ShapeDtypeStruct) and found.shape == (batch,)
+    if not fits or not jnp.issubdtype(found.dtype, kind):
+        is_array = isinstance(found, jax.ShapeDtypeStruct)
+        told = f"{found.dtype} {list(found.shape)}" if is_array else type(found).__name__
+        raise ContractError(
+            f"task: {name} returned {told} for a batch of {batch}; expected {WORDS[kind]} "
+            f"[{batch}], one of each example"
         )
 
 

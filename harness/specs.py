@@ -146,6 +146,9 @@ class Task:
         else is kept of each test example.
       correct: (answers, labels) to bool [b], whose mean is the accuracy; None where nothing is
         simply right or wrong. Then `--select best` takes the smallest loss.
+
+    Raises:
+      ContractError: `label_dtype` is another one.
     """
 
     label_dtype: Literal["int32", "float32"]
@@ -155,6 +158,12 @@ class Task:
     probabilities: Callable[[Any, jax.Array], jax.Array]
     answers: Callable[[jax.Array, jax.Array], dict[str, jax.Array]]
     correct: Callable[[Mapping[str, jax.Array], jax.Array], jax.Array] | None
+
+    def __post_init__(self) -> None:
+        if self.label_dtype not in ("int32", "float32"):
+            raise ContractError(
+                f"Task.label_dtype is {self.label_dtype!r}; use 'int32' or 'float32'"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,3 +63,9 @@ def test_a_traceback_within_a_message_gives_its_last_line():
 def test_what_an_extra_brings_is_installed_by_its_name() -> None:
     assert pip_line(["tensorboardX"]) == "pip install 'model-zoo-harness[tensorboard]'"
     assert pip_line(["numpy", "flax"]) == "pip install numpy flax"
+
+
+def test_a_list_behind_the_first_line_is_kept() -> None:
+    error = ValueError("Found a list; consider one of:\n\n  1. put it into nnx.List\n  2. no\n")
+    assert first_line(error) == "Found a list; consider one of: 1. put it into nnx.List 2. no"
+    assert len(first_line(ValueError("so:\n" + "x " * 1000))) == 500

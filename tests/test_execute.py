@@ -249,3 +249,15 @@ def test_an_observer_hears_how_a_run_ended(dataset, status: str):
     assert (ended["status"], last(heard).status) == (status, status)
     assert ended["test_accuracy"] == heard.measured.get("test_accuracy")
     assert heard.measured["observer_s"] > 0
+
+
+def test_an_observer_that_cannot_be_made_costs_itself_alone():
+    def broken():
+        raise OSError("disk full")
+
+    run, known = make(small, [("observer", "broken", broken)], observers=("broken",))
+    heard = Heard()
+    execute(run, known, heard)
+    assert last(heard) == Ended("ok")
+    text = "observer broken cannot be made and hears nothing: OSError: disk full"
+    assert Note(text) in heard.events

@@ -5,6 +5,7 @@ import numpy as np
 import optax
 import pytest
 
+from harness.errors import ContractError, UsageError
 from harness.optimizers import SCHEDULES, make_optimizer
 from harness.recipe import Recipe
 
@@ -46,3 +47,13 @@ def test_a_schedule_moves_the_step_of_sgd():
         updates, state = optimizer.update({"w": jnp.array([1.0])}, state, params)
         moved.append(float(updates["w"][0]))  # type: ignore[index]
     assert moved == [-1.0, -0.5]
+
+
+def test_what_a_plugin_makes_must_be_an_optimizer():
+    def nothing(rate):
+        return None
+
+    with pytest.raises(ContractError, match="optimizer 'mine' returned NoneType; expected an"):
+        make_optimizer(Recipe(optimizer="mine"), steps=1, factory=nothing)  # type: ignore
+    with pytest.raises(UsageError, match="'mine' is a plugin's, which is not loaded here"):
+        make_optimizer(Recipe(optimizer="mine"), steps=1)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,7 @@ from small import Bag, arrays, token_data, token_spec
 
 from harness import program
 from harness.errors import ContractError
+from harness.tasks import CLASSIFICATION
 
 
 def make(seed: int = 0):
@@ -287,3 +290,32 @@ def test_half_precision_follows_single_precision():
     _, half = steps_of(Plain(rngs=nnx.Rngs(0)), dtype=jnp.bfloat16)
     np.testing.assert_allclose(half, single, rtol=0.02)
     assert not np.array_equal(half, single)
+
+
+OUTPUTS = jax.ShapeDtypeStruct((8, 2), jnp.float32)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"losses": lambda o, y: o.mean()}, r"losses returned float32 \[\] for a batch of 8"),
+        ({"losses": lambda o, y: y}, r"losses returned int32 \[8\].*expected floating point"),
+        ({"losses": lambda o, y: (o, y)}, "losses returned tuple"),
+        ({"answers": lambda o, p: {}, "correct": None}, 'no "predicted"'),
+        ({"answers": lambda o, p: {"predicted": o[0]}, "correct": None}, r"'predicted' \[2\]"),
+        (
+            {"correct": lambda a, y: a["probability"]},
+            r"correct returned float32.*expected bool",
+        ),
+    ],
+)
+def test_a_task_that_breaks_its_contract_is_told(changes, message: str):
+    task = dataclasses.replace(CLASSIFICATION, **changes)
+    with pytest.raises(ContractError, match=message):
+        program.check_task(task, OUTPUTS, token_spec())
+
+
+def test_classification_keeps_the_contract_of_a_task():
+    program.check_task(CLASSIFICATION, OUTPUTS, token_spec())
+    with pytest.raises(ContractError, match="label_dtype is 'float64'"):
+        dataclasses.replace(CLASSIFICATION, label_dtype="float64")  # type: ignore[arg-type]
