@@ -130,7 +130,7 @@ def state_round_trip(subject: ModelSubject) -> str:
     # as a run holds it: arrays on the device
     state = jax.tree.map(jnp.copy, program.TrainState(params, rest, None))
     notes: list[str] = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         kept = Checkpoints(Path(folder) / "c", every_s=0, resume=True, note=notes.append)
         kept.write(1, Checkpoint({"state": state}, {}))
         found = kept.read({"state": state})
