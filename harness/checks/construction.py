@@ -22,6 +22,7 @@ from harness.specs import GivesProbabilities
 
 
 def constructs(subject: ModelSubject) -> str:
+    """The factory builds an `nnx.Module`."""
     model = subject.build()
     if not isinstance(model, nnx.Module):
         raise Fault(
