@@ -98,7 +98,8 @@ def _constants(tree: ast.Module) -> Iterator[str]:
 def registered_names(source: Source, hooks: Collection[str]) -> Iterator[tuple[str, str]]:
     """Hook and name of each entry that a plugin's text registers by a plain name.
 
-    Only what stands as `register("name", ...)` in a hook is found.
+    Only what stands as `register("name", ...)` or `register(name="name", ...)` in a hook is
+    found.
     """
     tree = _parsed(source)
     for function in tree.body if tree is not None else ():
@@ -106,9 +107,10 @@ def registered_names(source: Source, hooks: Collection[str]) -> Iterator[tuple[s
             continue
         for node in ast.walk(function):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "register":
-                first = node.args[0] if node.args else None
-                if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                    yield function.name, first.value
+                said = [*node.args[:1], *(k.value for k in node.keywords if k.arg == "name")]
+                for value in said:
+                    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                        yield function.name, value.value
 
 
 def _parsed(source: Source, *, having: str = "") -> ast.Module | None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import PurePath
 
-from harness.entries import Failure
+from harness.entries import Entry, Failure, Source
 from harness.errors import UnsupportedHarness, did_you_mean, pip_line
 from harness.plugins import HOOKS
+from harness.registry import missing_requirements
 
 FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)', re.MULTILINE)
 UNKNOWN_HOOK = re.compile(r"unknown hook '(?P<hook>\w+)'")
@@ -37,6 +39,18 @@ def diagnose(failure: Failure) -> Diagnosis:
     return Diagnosis(
         f"it raised {failure.error_type}{_where(failure)}",
         "mend what stands there; `python -m pdb` on the file stops in it",
+    )
+
+
+def lacking(entry: Entry) -> Diagnosis | None:
+    """Why an entry is unavailable though its plugin was loaded; None if it is not."""
+    missing = missing_requirements(entry)
+    if not missing:
+        return None
+    return Diagnosis(
+        f"{entry.kind} {entry.name} is unavailable: it requires {', '.join(missing)}, not "
+        "installed here",
+        pip_line(missing),
     )
 
 
@@ -123,13 +137,21 @@ def _contract(failure: Failure) -> Diagnosis | None:
 
 def _where(failure: Failure) -> str:
     """The last place of the traceback in the plugin itself, or else anywhere in its package."""
-    target = failure.source.target
     frames = [(m["file"], m["line"]) for m in FRAME.finditer(failure.traceback)]
-    own = [f for f in frames if f[0] == target or target.replace(".", "/") in f[0]]
+    own = [f for f in frames if _is_own(f[0], failure.source)]
     if not (own or frames):
         return ""
     file, line = (own or frames)[-1]
     return f" ({file}, line {line})"
+
+
+def _is_own(file: str, source: Source) -> bool:
+    """Whether a file is the plugin's, or lies within its package."""
+    if source.origin == "file":
+        return file == source.target
+    wanted, parts = tuple(source.target.split(".")), PurePath(file).with_suffix("").parts
+    size = len(wanted)
+    return any(parts[i : i + size] == wanted for i in range(len(parts) - size + 1))
 
 
 RULES: tuple[Callable[[Failure], Diagnosis | None], ...] = (

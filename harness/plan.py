@@ -139,10 +139,12 @@ _TUPLES = ("tasks", "metrics", "observers")
 
 
 def run_to_json(run: Run) -> dict[str, Any]:
+    """A run as JSON values."""
     return asdict(run)
 
 
 def run_from_json(values: Mapping[str, Any]) -> Run:
+    """The inverse of `run_to_json`."""
     rest = dict(values)
     for key in ("dataset", "model", "optimizer"):
         rest[key] = None if rest[key] is None else choice_from_json(rest[key])
@@ -152,6 +154,7 @@ def run_from_json(values: Mapping[str, Any]) -> Run:
 
 
 def choice_from_json(values: Mapping[str, Any]) -> Choice:
+    """The inverse of `dataclasses.asdict` of a choice."""
     return Choice(**{**values, "source": Source(**values["source"])})
 
 

@@ -22,6 +22,7 @@ from typing import Any
 from harness.checks import names, targets
 from harness.checks.check import Outcome
 from harness.checks.targets import Target
+from harness.entries import Failure
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ class PluginCheck:
     """
 
     name: str
-    _subject: _Subject = field(repr=False)
+    _subject: _Subject | _Absent = field(repr=False)
 
     def __str__(self) -> str:
-        return f"{self._subject.target.choice.label}-{self.name}"
+        return f"{self._subject.label}-{self.name}"
 
     def __call__(self) -> None:
         """Performs the check.
@@ -54,11 +55,29 @@ class PluginCheck:
 
 
 @dataclass(frozen=True)
+class _Absent:
+    """A plugin that lacks something here, in place of its entries."""
+
+    failure: Failure
+
+    @property
+    def label(self) -> str:
+        return self.failure.source.name
+
+    def outcome(self, name: str) -> Outcome:
+        return Outcome(name, "unavailable", words=self.failure.message)
+
+
+@dataclass(frozen=True)
 class _Subject:
     """What the checks of an entry share: it is loaded once."""
 
     target: Target
     _found: dict[str, Outcome] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        return self.target.choice.label
 
     @cached_property
     def _looked_at(self) -> tuple[Any, Any, Mapping[str, str]]:
@@ -96,6 +115,9 @@ def checks(
 ) -> list[PluginCheck]:
     """The checks of models and data sets, to parametrise a test with.
 
+    A plugin that lacks a package, or is made for another version of the harness, has one
+    check, which is skipped.
+
     Args:
       selections: names such as `"wide_and_deep"` or `"wide_and_deep:*"`, or paths of plugin
         files, which stand for all that they register.
@@ -113,12 +135,14 @@ def checks(
         selections, open_registry([*files, *plugins]), dataset=dataset
     )
     for failure in failures:
-        raise UsageError(
-            f"plugin {failure.source.name} failed to load: {failure.error_type}: "
-            f"{failure.message}"
-        )
+        if failure.status == "failed":
+            raise UsageError(
+                f"plugin {failure.source.name} failed to load: {failure.error_type}: "
+                f"{failure.message}"
+            )
+    absent = [PluginCheck("imports", _Absent(failure)) for failure in failures]
     subjects = [_Subject(target) for target in found]
-    return [
+    return absent + [
         PluginCheck(name, subject)
         for subject in subjects
         for name in names.OF[subject.target.kind]

@@ -30,6 +30,22 @@ def test_it_is_ready_before_the_first_outcome(asked: dict[str, Any]):
     assert order[3] == "classes unavailable"
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("HARNESS_VERSIONS = '>=7'", "supports harness >=7"),
+        ("import no_such_package", "; pip install no_such_package"),
+    ],
+)
+def test_a_plugin_that_lacks_something_here_is_unavailable(
+    line: str, told: str, asked: dict[str, Any]
+):
+    Path(asked["choice"]["source"]["target"]).write_text(line)
+    (found,) = child.outcomes(asked, ready=lambda: pytest.fail("nothing is loaded"))
+    assert (found.check, found.status) == ("loads", "unavailable")
+    assert told in found.words
+
+
 def test_a_plugin_that_does_not_load_is_one_outcome(asked: dict[str, Any]):
     Path(asked["choice"]["source"]["target"]).write_text("raise OSError('gone')")
     (found,) = child.outcomes(asked, ready=lambda: pytest.fail("nothing is loaded"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import jax
@@ -13,6 +14,8 @@ from tried import Constant, Linear, tried
 import harness
 from harness.checks import construction
 from harness.checks.check import Fault, NotApplicable
+
+SEEDS = itertools.count()
 
 
 class OneSize(Linear):
@@ -38,6 +41,20 @@ class Holds(Linear):
         self.narrow = nnx.Variable(jnp.ones(3, jnp.bfloat16))
 
 
+class Zeros(Linear):
+    def __init__(self, data: harness.DataSpec, *, rngs: nnx.Rngs):
+        zeros = nnx.initializers.zeros
+        super().__init__(data, rngs=rngs)
+        self.head = nnx.Linear(data.shape[0], data.num_classes, kernel_init=zeros, rngs=rngs)
+        self.scale = nnx.Param(jnp.full(3, 2.0))
+
+
+class OwnKeys(Linear):
+    def __init__(self, data: harness.DataSpec, *, rngs: nnx.Rngs):
+        super().__init__(data, rngs=rngs)
+        self.keys = nnx.Variable(jax.random.key(next(SEEDS)))
+
+
 def test_a_size_that_is_refused_with_a_reason_is_well():
     assert construction.foreign_spec(tried(OneSize)).endswith("three classes only")
     assert construction.foreign_spec(tried(Linear)) == "shape [10], 5 classes"
@@ -61,3 +78,14 @@ def test_a_seed_needs_a_parameter():
     assert construction.same_seed(tried(Linear)) == ""
     with pytest.raises(NotApplicable, match="no parameters"):
         construction.same_seed(tried(Constant))
+
+
+def test_a_start_of_zeros_needs_no_seed():
+    with pytest.raises(NotApplicable, match="one value throughout"):
+        construction.same_seed(tried(Zeros))
+
+
+def test_other_variables_come_from_the_seed_too():
+    with pytest.raises(Fault, match="one seed gave two values of keys"):
+        construction.same_seed(tried(OwnKeys))
+    assert construction.same_seed(tried(Holds)) == ""

@@ -35,7 +35,7 @@ def test_a_loss_that_is_no_number_is_told():
 
 
 def test_the_first_of_many_parameters_are_named():
-    with pytest.raises(Fault, match=r"reaches spare.0, spare.1, spare.2 and 2 more; "):
+    with pytest.raises(Fault, match=r"reaches spare/0, spare/1, spare/2 and 2 more; "):
         learning.gradients_reach(tried(Many))
 
 

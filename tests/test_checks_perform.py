@@ -82,6 +82,18 @@ def test_a_missing_package_is_one_line_and_starts_nothing(
     assert only.status == "unavailable" and "pip install no_such" in only.words
 
 
+def test_a_package_that_the_data_lack_is_not_the_models_fault(tmp_path: Path):
+    path = tmp_path / "plugin.py"
+    path.write_text(
+        DATASETS[0].source().replace("load, var", "load, requires=('no_such',), var")
+    )
+    known = index.open_registry([path])
+    (model, *_), _ = targets.find(["majority"], known, dataset="good_data")
+    (only,) = perform.perform(model, (), told=lambda one: None)
+    assert only.status == "unavailable"
+    assert only.words == "dataset 'good_data' needs no_such; pip install no_such"
+
+
 def test_data_that_are_not_here_are_unavailable_and_not_downloaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

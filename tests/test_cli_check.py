@@ -65,6 +65,10 @@ def test_a_file_takes_the_lines(folder: Path, capfd: pytest.CaptureFixture[str])
         ((), "give names or paths of plugin files, or --all"),
         (("digits", "--all"), "give names or paths of plugin files, or --all"),
         (("digits", "--only", "clases"), "did you mean 'classes'"),
+        (
+            ("mean_pool", "--only", "loads"),
+            "named has this check; those of a model: constructs",
+        ),
         (("nothing.py",), "no plugin file 'nothing.py'"),
         (("digts",), "did you mean 'digits'"),
     ],

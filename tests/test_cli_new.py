@@ -41,18 +41,20 @@ def python(folder: Path, *words: str, **variables: str) -> subprocess.CompletedP
     )
 
 
-def test_a_data_sets_file_passes_its_test(
+def test_files_pass_their_tests(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.chdir(tmp_path)
+    assert new("model", "two_towers") == 0
+    capsys.readouterr()
     assert new("dataset", "two_blobs") == 0
     said = capsys.readouterr()
     assert said.out.split() == ["two_blobs.py", "test_two_blobs.py"]
     assert said.err == "next: harness check two_blobs.py\n"
     done = python(tmp_path, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider")
     assert done.returncode == 0, done.stdout
-    # each check is a test, and one run; nothing of made-up points is padding
-    assert "9 passed, 1 skipped" in done.stdout
+    # each check is a test, and one run each; neither digits nor made-up points have padding
+    assert f"{9 + 14} passed, 2 skipped" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -94,9 +96,13 @@ Harness = Callable[..., subprocess.CompletedProcess[str]]
 def installed(
     tmp_path_factory: pytest.TempPathFactory, shared_cache: Path
 ) -> tuple[Path, Harness]:
-    """A distribution's folder with a body of its own, and `python` where it is installed."""
+    """The folder of a model with a body of its own, and `python` where it is installed.
+
+    A data set as it is written lies beside it and is installed, too.
+    """
     folder = tmp_path_factory.mktemp("package")
     assert new("model", "wide_and_deep", "--package", "--folder", str(folder)) == 0
+    assert new("dataset", "two_moons", "--package", "--folder", str(folder)) == 0
     package = folder / "wide-and-deep"
     code = package / "src" / "wide_and_deep" / "__init__.py"
     for before, after in BODY:
@@ -105,6 +111,7 @@ def installed(
     done = python(
         folder, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation",
         "--disable-pip-version-check", "--target", str(folder / "site"), str(package),
+        str(folder / "two-moons"),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     # a folder on the path in place of our own site-packages, which stay as they are
@@ -130,12 +137,13 @@ def test_a_new_model_is_installed_checked_and_run(installed: tuple[Path, Harness
     assert row["param_count"] == 17 * 32 + 33 * 32 + 33 * 10 + 33 * 10
 
 
-def test_its_own_tests_pass_as_written(installed: tuple[Path, Harness]):
+def test_the_tests_of_distributions_pass_as_written(installed: tuple[Path, Harness]):
     package, call = installed
+    folder = package.parent
     done = call("-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider",
-                "--rootdir", str(package), str(package))  # fmt: skip
+                "--rootdir", str(folder), str(package), str(folder / "two-moons"))  # fmt: skip
     assert done.returncode == 0, done.stdout
-    assert "14 passed, 1 skipped" in done.stdout
+    assert f"{14 + 9} passed, 2 skipped" in done.stdout
 
 
 def test_our_environment_is_left_without_it(installed: tuple[Path, Harness]):

@@ -21,6 +21,7 @@ import harness
 def register_models(register):
     if True:
         register("later", object)
+    register(factory=object, name="latest")
     register(f"computed", object)
 """
 
@@ -78,7 +79,7 @@ def test_a_refused_plugin_is_not_imported_and_its_names_are_known(tmp_path: Path
     failure = plugins.load(plugins.new_manager(), source)
     assert isinstance(failure, Failure)
     assert failure.status == "unavailable" and failure.error_type == "UnsupportedHarness"
-    assert failure.names == (("model", "later"),)
+    assert failure.names == (("model", "latest"), ("model", "later"))
     assert not (tmp_path / "zoo.ran").exists()
 
 

@@ -11,7 +11,7 @@ import pytest
 from harness import plugins
 from harness.cli import main
 from harness.doctor import diagnose
-from harness.entries import Failure
+from harness.entries import Failure, Source
 from harness.sources import file_source
 
 GOOD = """
@@ -112,6 +112,34 @@ def test_the_command_shows_status_hooks_and_cause(call: Call):
     code, _, err = call("plugins", "doctor", "zo", *both)
     assert code == 2 and "did you mean 'zoo'" in err
     assert "is unavailable: UnsupportedHarness" in call("list", *both)[2]
+
+
+def test_an_entry_that_lacks_a_package_is_told_with_what_installs_it(call: Call):
+    text = GOOD.replace('"net", Net', '"net", Net, requires=("no_such", "json")')
+    Path("zoo.py").write_text(text)
+    code, out, _ = call("plugins", "doctor", "net", "--plugin", "zoo.py")
+    assert code == 0 and "nothing is wrong" not in out
+    assert "likely cause: model net is unavailable: it requires no_such, not installed" in out
+    assert out.endswith("what to do: pip install no_such\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "own"),
+    [
+        ("/site/zoo/models.py", True),
+        ("/site/zoo/models/deep.py", True),
+        ("/site/bamboozoo/models.py", False),
+        ("/site/zoo/models_of_others.py", False),
+        ("/site/models/zoo.py", False),
+    ],
+)
+def test_the_place_is_that_of_the_plugins_own_file(file: str, own: bool):
+    source = Source(name="zoo", origin="distribution", target="zoo.models", version="1",
+                    source_hash="0")  # fmt: skip
+    frames = f'  File "{file}", line 3, in f\n  File "/lib/other.py", line 7, in g\n'
+    found = diagnose(Failure(source=source, error_type="OSError", message="", traceback=frames))
+    place = f"({file}, line 3)" if own else "(/lib/other.py, line 7)"
+    assert found.cause == f"it raised OSError {place}"
 
 
 def test_a_run_of_a_refused_plugin_is_unavailable(call: Call):

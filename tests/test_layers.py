@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "keep": {"sqlalchemy", "pandas", "matplotlib", "numpy", "tabulate", "pyarrow", "filelock"},
     "drive": {
         "jax", "flax", "optax", "numpy", "pluggy", "scipy", "pandas", "pyarrow", "tabulate",
-        "click", "tqdm", "filelock", "pytest",
+        "click", "tqdm", "filelock", "pytest", "packaging",
     },
 }  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import pytest
 
+from harness.scaffold import render as rendering
 from harness.scaffold.render import New, render
 
 Kind = Literal["model", "dataset"]
@@ -44,6 +45,25 @@ def test_a_distribution_names_its_entry_point_and_its_harness(kind: Kind):
     assert requirement.startswith("model-zoo-harness>=0.1") and requirement.endswith("<0.2")
     (test,) = project["dependency-groups"]["test"]
     assert test.startswith("pytest")
+
+
+@pytest.mark.parametrize(
+    ("here", "wanted"),
+    [
+        ("0.2rc1", ">=0.2rc1,<0.3"),
+        ("0.2.1.dev3+local", ">=0.2.1.dev3,<0.3"),
+        ("1", ">=1,<2"),
+    ],
+)
+def test_any_version_of_the_harness_has_a_next_one(
+    here: str, wanted: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(rendering, "version", lambda name: here)
+    texts = render(New("model", "two_towers", package=True))
+    (requirement,) = tomllib.loads(texts["two-towers/pyproject.toml"])["project"][
+        "dependencies"
+    ]
+    assert requirement == f"model-zoo-harness{wanted}"
 
 
 @pytest.mark.parametrize("package", [False, True])

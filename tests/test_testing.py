@@ -66,6 +66,23 @@ def test_files_that_are_not_here_are_skipped_and_not_downloaded(
         check()
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("HARNESS_VERSIONS = '>=7'", "supports harness >=7"),
+        ("import no_such_package", "no_such_package"),
+    ],
+)
+def test_a_plugin_that_lacks_something_here_is_one_skipped_test(
+    line: str, told: str, tmp_path: Path
+):
+    (tmp_path / "later.py").write_text(line)
+    (check,) = testing.checks(str(tmp_path / "later.py"))
+    assert str(check) == "later-imports"
+    with pytest.raises(pytest.skip.Exception, match=f"unavailable: .*{told}"):
+        check()
+
+
 def test_a_name_that_stands_for_nothing_is_told_when_tests_are_collected(tmp_path: Path):
     with pytest.raises(UnknownName, match="did you mean 'mean_pool'"):
         testing.checks("mean_pol")

@@ -95,4 +95,5 @@ def outcome(
 
 
 def to_json(found: Outcome) -> dict[str, Any]:
+    """Its attributes by name, all of them texts and numbers."""
     return dict(vars(found))

@@ -24,9 +24,10 @@ from harness.errors import (
     Unsupported,
     did_you_mean,
     first_line,
+    pip_line,
 )
 from harness.files import without_downloads
-from harness.plan import Choice
+from harness.plan import Choice, choice_from_json
 from harness.specs import Task
 from harness.tie import take_over
 
@@ -34,6 +35,7 @@ SERVES_NOTHING = "expected it to serve some of these; name data that it serves w
 
 
 def main() -> None:
+    """Answers the question on standard input."""
     # whatever a plugin prints goes to stderr; the answers have the real stdout to themselves
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -57,7 +59,7 @@ def outcomes(asked: Mapping[str, Any], *, ready: Callable[[], None]) -> Iterator
     Args:
       ready: called when all is loaded and the first check begins.
     """
-    choice, wanted = choice_from(asked["choice"]), asked["checks"]
+    choice, wanted = choice_from_json(asked["choice"]), asked["checks"]
     try:
         entry = loaded(asked["kind"], choice)
         checks, subject = looked_at(entry, choice, asked)
@@ -110,7 +112,13 @@ def looked_at(entry: Entry, choice: Choice, asked: Mapping[str, Any]) -> tuple[A
 
 
 def model_subject(entry: Entry, choice: Choice, asked: Mapping[str, Any]) -> Any:
-    dataset = choice_from(asked["dataset"])
+    """The model on the data set that is asked for, or on made-up data.
+
+    Raises:
+      Unavailable: a package or files of the data set are absent.
+      Unsupported: the model serves no data that there is.
+    """
+    dataset = choice_from_json(asked["dataset"])
     from harness.checks.subject import served
 
     def real() -> Any:
@@ -121,6 +129,7 @@ def model_subject(entry: Entry, choice: Choice, asked: Mapping[str, Any]) -> Any
 
 
 def data_subject(entry: Entry, choice: Choice, asked: Mapping[str, Any]) -> Any:
+    """The data set, which is loaded when a check first looks at it."""
     from harness.checks.data import DataSubject
     from harness.checks.perform import fingerprint_elsewhere
 
@@ -147,16 +156,31 @@ def task_named(name: str, asked: Mapping[str, Any]) -> Task:
 
 
 def fingerprint(asked: Mapping[str, Any]) -> str:
-    choice = choice_from(asked["choice"])
+    """The fingerprint of the data set that is asked for, loaded in this process."""
+    choice = choice_from_json(asked["choice"])
     return loaded("dataset", choice).build()(**choice.params).spec.fingerprint
 
 
-def choice_from(values: Mapping[str, Any]) -> Choice:
-    return Choice(**{**values, "source": Source(**values["source"])})
-
-
 def loaded(kind: Kind, choice: Choice) -> Entry:
-    return registry.load([choice.source]).get(kind, choice.name)
+    """A choice's entry, its plugin imported in this process.
+
+    Raises:
+      Unavailable: a package that the entry or its plugin needs is absent, or the plugin is
+        made for another version of the harness.
+      UnknownName: the plugin does not register it, or raised while it was imported.
+    """
+    known = registry.load([choice.source])
+    for failure in known.failures:
+        if failure.status == "unavailable":
+            do = f"; {pip_line([failure.missing])}" if failure.missing else ""
+            raise Unavailable(f"{kind} {choice.name!r}: {failure.message}{do}")
+    entry = known.get(kind, choice.name)
+    missing = registry.missing_requirements(entry)
+    if missing:
+        raise Unavailable(
+            f"{kind} {choice.name!r} needs {', '.join(missing)}; {pip_line(missing)}"
+        )
+    return entry
 
 
 if __name__ == "__main__":

@@ -40,17 +40,21 @@ class DataSubject:
 
     @cached_property
     def dataset(self) -> Dataset:
+        """The data set, loaded once."""
         return self.factory(**self.params)
 
     @cached_property
     def task(self) -> Task:
+        """The task that the spec names."""
         return self.find_task(self.dataset.spec.task)
 
     def splits(self) -> dict[str, Split]:
+        """Both splits by name."""
         return {"train": self.dataset.train, "test": self.dataset.test}
 
 
 def loads(subject: DataSubject) -> str:
+    """The factory returns a `harness.Dataset` of a task that there is."""
     found = subject.dataset
     if not isinstance(found, Dataset):
         raise Fault(
@@ -79,6 +83,7 @@ def as_spec(subject: DataSubject) -> str:
 
 
 def splits_disjoint(subject: DataSubject) -> str:
+    """Hardly a test example stands in train, whatever its label."""
     known = set(_hashes(subject.dataset.train))
     test = list(_hashes(subject.dataset.test))
     twice = sum(one in known for one in test)
@@ -93,6 +98,7 @@ def splits_disjoint(subject: DataSubject) -> str:
 
 
 def deterministic(subject: DataSubject) -> str:
+    """Loading again gives the same arrays and an equal spec."""
     again = subject.factory(**subject.params)
     for name, split in (("train", again.train), ("test", again.test)):
         if _digest(split) != _digest(subject.splits()[name]):
@@ -188,6 +194,7 @@ def lengths(subject: DataSubject) -> str:
 
 
 def decodes(subject: DataSubject) -> str:
+    """`decode` turns the first test example into a text, which is shown."""
     decode = subject.dataset.decode
     if decode is None:
         raise NotApplicable("no decode: `harness inspect` shows the numbers")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -12,7 +12,8 @@ import optax
 
 from harness import metrics, program
 from harness.checks.check import Check, Fault, NotApplicable
-from harness.checks.subject import BATCH, ModelSubject, leaves
+from harness.checks.subject import BATCH, ModelSubject
+from harness.saved import named_leaves
 
 # few enough examples that a linear model of few numbers can tell them apart
 FEW = 8
@@ -22,6 +23,8 @@ BLOCK = 20
 RATES = (1e-2, 1e-3, 1e-1)
 # of the loss at the beginning: an example this far down is learnt, where no answer is right
 CLOSE = 0.1
+# of each value of a parameter, between two looks at the gradients
+MOVE = 1e-2
 
 
 def finite(subject: ModelSubject) -> str:
@@ -32,7 +35,7 @@ def finite(subject: ModelSubject) -> str:
             given=f"the loss of the first batch is {loss}", expected="a finite number",
             do="look for a logarithm of zero, a division by zero or an overflow",
         )  # fmt: skip
-    bad = [path for path, leaf in leaves(grads) if not np.isfinite(leaf).all()]
+    bad = [path for path, leaf in named_leaves(grads) if not np.isfinite(leaf).all()]
     if bad:
         raise Fault(
             given=f"the gradient of {_listed(bad)} is not finite",
@@ -42,29 +45,40 @@ def finite(subject: ModelSubject) -> str:
 
 
 def gradients_reach(subject: ModelSubject) -> str:
-    """Every parameter receives a gradient from some batch: none is built without a use."""
-    reached: dict[str, bool] = {}
-    for start in range(0, len(subject.examples["y"]), BATCH):
-        some = slice(start, start + BATCH)
-        x, y = subject.examples["x"][some], subject.examples["y"][some]
-        for path, leaf in leaves(subject.gradient(*subject.parts[1:], x, y)[1]):
-            reached[path] = reached.get(path, False) or bool(np.any(leaf))
-    if not reached:
+    """Every parameter receives a gradient from some batch: none is built without a use.
+
+    A head or a gate of zeros keeps gradients from what lies before it, so a small step is
+    taken after each batch that leaves a parameter out.
+    """
+    params, rest = subject.parts[1:]
+    left = {path for path, _ in named_leaves(params)}
+    if not left:
         raise NotApplicable("the model has no parameters")
-    left = [path for path, found in reached.items() if not found]
-    if left:
-        raise Fault(
-            given=f"no gradient reaches {_listed(left)}",
-            expected="every nnx.Param to take part in the loss",
-            do="do not build what is not used, and keep what training must not change in an "
-            "nnx.Variable that is no nnx.Param",
-        )  # fmt: skip
-    return f"{len(reached)} arrays"
+    count = len(left)
+    for x, y in _batches(subject):
+        grads = subject.gradient(params, rest, x, y)[1]
+        left -= {path for path, leaf in named_leaves(grads) if np.any(leaf)}
+        if not left:
+            return f"{count} arrays"
+        params = jax.tree.map(lambda p, g: p - MOVE * jnp.sign(g), params, grads)
+    raise Fault(
+        given=f"no gradient reaches {_listed(sorted(left))}",
+        expected="every nnx.Param to take part in the loss",
+        do="do not build what is not used, and keep what training must not change in an "
+        "nnx.Variable that is no nnx.Param",
+    )  # fmt: skip
+
+
+def _batches(subject: ModelSubject) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """All examples twice: x [b, *shape] and y [b, ...]."""
+    for start in 2 * tuple(range(0, len(subject.examples["y"]), BATCH)):
+        some = slice(start, start + BATCH)
+        yield subject.examples["x"][some], subject.examples["y"][some]
 
 
 def overfits(subject: ModelSubject) -> str:
     """A few examples can be learnt by heart."""
-    if not list(leaves(subject.parts[1])):
+    if not list(named_leaves(subject.parts[1])):
         raise NotApplicable("the model has no parameters")
     advance, judge = _learner(subject)
     best = right = 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -122,13 +122,6 @@ class ModelSubject:
         task = self.task if spec.task == self.spec.task else CLASSIFICATION
         told = f"made-up {spec.kind}"
         return replace(self, spec=spec, examples=examples, told=told, task=task)
-
-
-def leaves(tree: Any) -> Iterator[tuple[str, Any]]:
-    """The arrays of a tree of variables by their path, as in `head.kernel`."""
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        names = [str(getattr(key, "key", getattr(key, "name", key))) for key in path]
-        yield ".".join(n for n in names if n not in ("value", "raw_value")), leaf
 
 
 def served(

@@ -53,6 +53,7 @@ def check_command(
     files = [name for name in names if targets.is_file(name)]
     known = open_registry([*files, *plugins])
     found, failures = targets.find(names, known, dataset=dataset)
+    found = _with_checks(found, only)
     tell = _Teller(format_, output, verbose)
     for failure in failures:
         tell.failed(failure)
@@ -69,6 +70,24 @@ def _known_checks(only: tuple[str, ...]) -> None:
         if name not in names.ALL:
             near = did_you_mean(name, names.ALL, what="checks")
             raise UsageError(f"--only {name!r}: no such check; {near}")
+
+
+def _with_checks(found: list[Target], only: tuple[str, ...]) -> list[Target]:
+    """Those that have one of the checks that are wanted.
+
+    Raises:
+      UsageError: none has.
+    """
+    from harness.checks import names
+
+    left = [target for target in found if not only or set(only) & set(names.OF[target.kind])]
+    if found and not left:
+        kind = found[0].kind
+        raise UsageError(
+            f"--only {', '.join(only)}: nothing that is named has this check; those of a "
+            f"{kind}: {', '.join(names.OF[kind])}"
+        )
+    return left
 
 
 class _Teller:

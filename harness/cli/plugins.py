@@ -108,14 +108,14 @@ def _lines(record: dict[str, Any], verbose: bool) -> str:
 
 def _told(source: Source, known: Registry) -> str:
     """What `harness plugins doctor` says of a plugin."""
-    from harness.doctor import diagnose
-    from harness.registry import status
+    from harness.doctor import diagnose, lacking
 
     failure = next((f for f in known.failures if f.source == source), None)
     line = _lines(to_record(source, known), verbose=True)
     if failure is not None:
-        found = diagnose(failure)
-        return f"{line}\n\nlikely cause: {found.cause}\nwhat to do: {found.do}"
-    entries = [e for e in known.entries.values() if e.source == source]
-    lacking = [f"{e.kind} {e.name}: {status(e)}" for e in entries if status(e) != "ok"]
-    return "\n".join([line, *lacking, "" if lacking else "nothing is wrong with it"]).rstrip()
+        found = [diagnose(failure)]
+    else:
+        entries = [e for e in known.entries.values() if e.source == source]
+        found = [lack for lack in map(lacking, entries) if lack is not None]
+    told = [f"\nlikely cause: {one.cause}\nwhat to do: {one.do}" for one in found]
+    return "\n".join([line, *(told or ["nothing is wrong with it"])])

@@ -10,7 +10,13 @@ import sys
 from harness.errors import UsageError
 from harness.sources import find_sources
 
-NAME = re.compile(r"[a-z][a-z0-9_]*")
+# no two underscores together and none at the end: pip takes no distribution `a--b` or `a-`
+NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+# what the files use themselves: an entry's function of that name would stand in its place
+USED = frozenset(
+    ("harness", "math", "nnx", "np", "pathlib", "pytest", "register", "register_datasets",
+     "register_models", "test_conformance", "test_it_goes_through_the_harness", "testing")
+)  # fmt: skip
 
 
 def check_name(name: str) -> None:
@@ -21,11 +27,14 @@ def check_name(name: str) -> None:
     """
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"name {name!r}: expected a Python name in small letters; use {_suggested(name)!r}"
+            f"name {name!r}: expected small letters, digits and single underscores between "
+            f"them; use {_suggested(name)!r}"
         )
     other = f"use another one, such as {f'my_{name}'!r}"
     if keyword.iskeyword(name):
         raise UsageError(f"name {name!r} is a word of Python's; {other}")
+    if name in USED or name == "conftest":
+        raise UsageError(f"name {name!r} means something else in the new files; {other}")
     if any(source.name == name for source in find_sources(allowed="")):
         raise UsageError(f"name {name!r} is that of a built-in plugin; {other}")
     if name in sys.stdlib_module_names or _is_installed(name):

@@ -9,6 +9,8 @@ from importlib.resources import files
 from string import Template
 from typing import Literal
 
+from packaging.version import Version
+
 from harness.scaffold.names import check_name
 
 KINDS = {"model": "model", "dataset": "data set"}
@@ -63,8 +65,7 @@ def _fill(template: str, values: Mapping[str, str]) -> str:
 
 
 def _values(new: New) -> dict[str, str]:
-    here = version("model-zoo-harness")
-    major, minor = here.split(".")[:2]
+    here = Version(version("model-zoo-harness"))
     model, dataset = (new.name, "digits") if new.kind == "model" else ("majority", new.name)
     imports = "import harness\nimport pytest\nfrom harness import testing\n"
     selection, plugins = f'"{new.name}"', ""
@@ -79,9 +80,9 @@ def _values(new: New) -> dict[str, str]:
         "title": new.name.replace("_", " ").capitalize(),
         "class_name": "".join(part.capitalize() for part in new.name.split("_")),
         "distribution": new.distribution,
-        "harness_version": here,
+        "harness_version": here.public,
         # before 1.0 a minor version may change what plugins rely on
-        "harness_next": f"{major}.{int(minor) + 1}" if major == "0" else f"{int(major) + 1}",
+        "harness_next": f"{here.major + 1}" if here.major else f"0.{here.minor + 1}",
         "imports": imports,
         "selection": selection,
         "run": f'"{dataset}", "{model}"',
