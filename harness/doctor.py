@@ -6,6 +6,7 @@ known cause; the last one says where it happened and nothing more.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,13 +14,17 @@ from pathlib import PurePath
 
 from harness.entries import Entry, Failure, Source
 from harness.errors import UnsupportedHarness, did_you_mean, pip_line
+from harness.hookspecs import Register
 from harness.plugins import HOOKS
 from harness.registry import missing_requirements
 
 FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)', re.MULTILINE)
 UNKNOWN_HOOK = re.compile(r"unknown hook '(?P<hook>\w+)'")
 NO_NAME = re.compile(r"cannot import name '(?P<name>\w+)' from '(?P<module>harness[\w.]*)'")
-HOOK_SHAPES = " and ".join(f"{hook}(register)" for hook in HOOKS)
+NAMED_HOOK = re.compile(r"hook '(?P<hook>\w+)'")
+UNKNOWN_FIELD = re.compile(r"unexpected keyword argument '(?P<field>\w+)'")
+FIELDS = tuple(inspect.signature(Register.__call__).parameters)[2:]
+SHAPES = ", ".join(f"{hook}(register)" for hook in HOOKS)
 
 
 @dataclass(frozen=True)
@@ -106,13 +111,15 @@ def _wrong_hook(failure: Failure) -> Diagnosis | None:
         near = did_you_mean(unknown["hook"], HOOKS, what="hooks")
         return Diagnosis(f"no hook is called {unknown['hook']}", near)
     if "hookimpl" in failure.message and "Argument(s)" in failure.message:
+        named = NAMED_HOOK.search(failure.message)
+        hook = named["hook"] if named and named["hook"] in HOOKS else "register_models"
         return Diagnosis(
-            "a hook takes other arguments than it is given", f"write it as {HOOK_SHAPES}"
+            f"{hook} takes other arguments than it is given", f"write it as {hook}(register)"
         )
     if "registers nothing" in failure.message:
         return Diagnosis(
             "no function of it is a hook that registers something",
-            f"mark one with @harness.hookimpl and call register in it: {HOOK_SHAPES}",
+            f"mark one of them with @harness.hookimpl, and call register in it: {SHAPES}",
         )
     return None
 
@@ -127,6 +134,18 @@ def _old_name(failure: Failure) -> Diagnosis | None:
         "use names that `import harness` has, and say in HARNESS_VERSIONS which versions it is "
         "for",
     )
+
+
+def _unknown_field(failure: Failure) -> Diagnosis | None:
+    found = UNKNOWN_FIELD.search(failure.message)
+    if (
+        failure.error_type != "TypeError"
+        or found is None
+        or "make_entry" not in failure.message
+    ):
+        return None
+    near = did_you_mean(found["field"], FIELDS, what="fields")
+    return Diagnosis(f"register takes no {found['field']}{_where(failure)}", near)
 
 
 def _contract(failure: Failure) -> Diagnosis | None:
@@ -155,5 +174,6 @@ def _is_own(file: str, source: Source) -> bool:
 
 
 RULES: tuple[Callable[[Failure], Diagnosis | None], ...] = (
-    _missing, _unsupported, _no_python, _died, _taken_name, _wrong_hook, _old_name, _contract,
+    _missing, _unsupported, _no_python, _died, _taken_name, _wrong_hook, _old_name,
+    _unknown_field, _contract,
 )  # fmt: skip

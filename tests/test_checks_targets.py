@@ -78,3 +78,8 @@ def test_a_plugin_that_did_not_load_is_told_by_file_name_and_entry(known: Regist
 def test_a_file_with_no_entry_that_has_checks_is_a_usage_error(known: Registry):
     with pytest.raises(UsageError, match="neither a model nor a data set"):
         targets.find(["other.py"], known, dataset="digits")
+
+
+def test_what_there_are_no_checks_of_is_told_what_it_is(known: Registry):
+    with pytest.raises(UsageError, match="'macro_f1' is a metric; there are checks of models"):
+        targets.find(["macro_f1"], known, dataset="digits")

@@ -35,8 +35,12 @@ BROKEN: dict[str, tuple[str, str, str]] = {
         "did you mean 'register_models'",
     ),
     "hook with other arguments": (
-        GOOD.replace("(register)", "(registry)"), "takes other arguments",
-        "register_models(register)",
+        GOOD.replace("(register)", "(registry)"), "register_models takes other arguments",
+        "write it as register_models(register)",
+    ),
+    "unknown field": (
+        GOOD.replace("Net)", "Net, variant={})"), "register takes no variant (FILE, line 9)",
+        "did you mean 'variants'",
     ),
     "no hook": (GOOD.replace("@harness.hookimpl", ""), "registers something", "hookimpl"),
     "no Python": ("x = 1\ndef (:\n", "no valid Python (FILE, line 2)", "mend that line"),

@@ -22,6 +22,7 @@ def test_a_python_name_in_small_letters_is_taken(name: str):
     [
         ("wide-and-deep", "use 'wide_and_deep'"),
         ("Wide And Deep", "use 'wide_and_deep'"),
+        ("WideAndDeep", "use 'wide_and_deep'"),
         ("2nets", "use 'my_plugin'"),
         ("../net", "use 'net'"),
         ("", "use 'my_plugin'"),

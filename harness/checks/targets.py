@@ -107,7 +107,13 @@ def _named(name: str, known: Registry) -> tuple[list[Failure], list[tuple[Kind, 
             for choice in resolve(kind, name, known):
                 found.append((kind, choice))
     if not found:
-        near = did_you_mean(wanted, [n for _, n in known.entries], what="names")
+        others = [kind for kind, n in known.entries if n == wanted]
+        if others:
+            raise UsageError(
+                f"{wanted!r} is a {others[0]}; there are checks of models and data sets only"
+            )
+        names = [n for kind, n in known.entries if kind in KINDS]
+        near = did_you_mean(wanted, names, what="models and data sets")
         raise UnknownName(f"nothing is called {wanted!r}; {near}")
     return [], found
 

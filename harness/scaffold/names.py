@@ -44,7 +44,8 @@ def check_name(name: str) -> None:
 
 
 def _suggested(name: str) -> str:
-    found = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)  # WideDeep -> Wide_Deep
+    found = re.sub(r"[^a-z0-9]+", "_", apart.lower()).strip("_")
     return found if NAME.fullmatch(found) else "my_plugin"
 
 
