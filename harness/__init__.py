@@ -20,6 +20,8 @@ from harness.files import LocatedFile as LocatedFile
 from harness.files import locate_files as locate_files
 from harness.hookspecs import Register as Register
 from harness.hookspecs import hookimpl as hookimpl
+from harness.kept import load_examples as load_examples
+from harness.kept import load_history as load_history
 from harness.paths import cache_dir as cache_dir
 from harness.specs import DataFile as DataFile
 from harness.specs import Dataset as Dataset

@@ -61,7 +61,7 @@ def examples_of(
     for index in indices:
         if not 0 <= index < len(predicted):
             raise UsageError(
-                f"--examples {index}: run {row['run_id']} has test examples "
+                f"example {index}: run {row['run_id']} has test examples "
                 f"0 to {len(predicted) - 1}"
             )
     dataset = _dataset_of(row, plugins)

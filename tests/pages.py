@@ -6,6 +6,8 @@ run says why in a comment before the block that readers do not see:
 
     <!-- not run: needs an account at a package index -->
 
+Indented blocks and fences of a shell are never run, so each of them needs such a comment.
+
 `<!-- exits with: 3 -->` is for commands that are shown failing, `<!-- needs: imdb -->` for
 those that need the real reviews. RUN in a command is the newest run of the page.
 """
@@ -34,6 +36,8 @@ from harness.cli import main
 
 ROOT = Path(__file__).parent.parent
 MARK = re.compile(r"<!-- (not run|exits with|needs): (.+?) -->")
+# what looks like commands to a reader, and is not run
+SHELL = ("indented", "bash", "sh", "shell", "zsh")
 NAMED = re.compile(r"# ([\w./-]+\.\w+)\n")
 # `harness run` as it stands, but for so much data, so many steps, and in one process
 SMALLER = "--epochs 1 --limit 160 --batch-size 32 --seeds 1 --in-process"
@@ -41,11 +45,11 @@ SMALLER = "--epochs 1 --limit 160 --batch-size 32 --seeds 1 --in-process"
 
 @dataclass(frozen=True)
 class Block:
-    """One fenced block.
+    """One fenced or indented block.
 
     Attributes:
       place: page and line.
-      language: the word behind the fence.
+      language: the word behind the fence, or "indented".
       marks: what the comment before it says.
     """
 
@@ -59,6 +63,11 @@ class Block:
         """The file that it belongs into, "" if none."""
         found = NAMED.match(self.text)
         return found[1] if found and self.language in ("python", "toml", "yaml") else ""
+
+    @property
+    def unasked(self) -> bool:
+        """Whether it shows commands that nothing runs, and does not say why."""
+        return self.language in SHELL and "not run" not in self.marks
 
     @property
     def commands(self) -> list[str]:
@@ -88,9 +97,10 @@ def _blocks(page: str) -> Iterator[Block]:
     for token in MarkdownIt().parse((ROOT / page).read_text(encoding="utf-8")):
         if token.type == "html_block":
             marks = dict(MARK.findall(token.content))
-        elif token.type == "fence":
+        elif token.type in ("fence", "code_block"):
             line = token.map[0] + 1 if token.map else 0
-            yield Block(f"{page}:{line}", token.info.strip(), token.content, marks)
+            language = token.info.strip() if token.type == "fence" else "indented"
+            yield Block(f"{page}:{line}", language, token.content, marks)
             marks = {}
 
 

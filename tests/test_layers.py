@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,8 +30,9 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "keep": ("database", "store", "transfer", "spool", "table", "report"),
     "drive": (
         "allocator", "contention", "machine", "observers", "execute", "fingerprints", "worker",
-        "deadlines", "workers", "runner", "resume", "cache", "api", "inspection", "trained",
-        "prediction", "gate", "checks", "testing", "scaffold", "cli", "__main__", "__init__",
+        "deadlines", "workers", "runner", "resume", "cache", "api", "inspection", "kept",
+        "trained", "prediction", "gate", "checks", "testing", "scaffold", "cli", "__main__",
+        "__init__",
     ),
 }  # fmt: skip
 
@@ -152,6 +154,24 @@ def test_arrows_point_at_the_harness(folder: str, forbidden: str):
         assert not any(
             name.split(".")[0] == forbidden for name in imports(ast.parse(path.read_text()))
         ), path
+
+
+def test_examples_and_the_notebook_use_public_names_only():
+    cells = json.loads((ROOT / "examples/tutorial.ipynb").read_text())["cells"]
+    texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    texts += [path.read_text() for path in (ROOT / "examples").rglob("*.py")]
+    used: set[str] = set()
+    for tree in map(ast.parse, texts):
+        used |= {name for name in imports(tree) if name.partition(".")[0] == "harness"}
+        used |= {
+            f"harness.{node.attr}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "harness"
+        }
+    assert {"harness.load_history", "harness.load_examples", "harness.hookimpl"} <= used
+    # for their tests plugins have harness.testing, which the reference has too
+    allowed = {f"harness.{name}" for name in public()} | PUBLIC_MODULES | {"harness.testing"}
+    assert used <= allowed
 
 
 def test_plugins_use_public_names_only():

@@ -71,6 +71,13 @@ def test_every_option_of_every_command_has_an_entry(described: set[str]):
     assert not wanted - described
 
 
+def test_every_command_has_a_section(site: Path):
+    ids = _Page(site / "docs/reference/command.html").ids
+    wanted = {"-".join(names) for names, _ in commands(("harness",), cli)}
+    assert {"harness-predict", "harness-check", "harness-plugins-doctor"} <= wanted
+    assert not wanted - ids
+
+
 def commands(names: tuple[str, ...], command: click.Command) -> list:
     """Every command below this one, with the words that call it."""
     found: list = [(names, command)]

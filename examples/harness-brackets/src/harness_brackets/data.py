@@ -5,6 +5,7 @@ Both classes hold as many opening as closing brackets, so counting does not tell
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import numpy as np
@@ -19,7 +20,7 @@ VERSION = 1  # of what is drawn below
 
 def brackets(
     *,
-    max_length: Annotated[int, Ge(12)] = 24,
+    max_length: Annotated[int, Ge(16)] = 24,
     examples: Annotated[int, Ge(100)] = 2000,
     seed: int = 0,
 ) -> harness.Dataset:
@@ -31,7 +32,15 @@ def brackets(
       max_length: brackets of the longest sequence.
       examples: of both splits together, half of each class.
       seed: of everything that is drawn.
+
+    Raises:
+      UsageError: there are not so many different sequences of this length.
     """
+    if examples // 2 > (there_are := how_many_match(max_length)):
+        raise harness.UsageError(
+            f"brackets[examples={examples},max_length={max_length}]: only {there_are} "
+            f"sequences match; ask for at most {2 * there_are} examples, or longer ones"
+        )
     draw = np.random.default_rng(seed)
     y = np.arange(examples, dtype=np.int32) % 2  # [n]
     x = np.full((examples, max_length), PAD, dtype=np.int32)  # [n, t]
@@ -63,12 +72,22 @@ def _new(
     """A sequence of +1 (opens) and -1 (closes), int64 [t], that was not drawn before."""
     make = matching if matched else unmatching
     while True:
-        # not much shorter than the longest: of short sequences there are few
-        pairs = draw.integers(max_length // 4, max_length // 2 + 1)
-        sequence = make(draw, int(pairs))
+        sequence = make(draw, int(draw.choice(numbers_of_pairs(max_length))))
         if sequence.tobytes() not in seen:
             seen.add(sequence.tobytes())
             return sequence
+
+
+def numbers_of_pairs(max_length: int) -> range:
+    """Not much shorter than the longest: of short sequences there are few."""
+    return range(max_length // 4, max_length // 2 + 1)
+
+
+def how_many_match(max_length: int) -> int:
+    """Different sequences that match, the Catalan numbers; of those that do not are more."""
+    return sum(
+        math.comb(2 * pairs, pairs) // (pairs + 1) for pairs in numbers_of_pairs(max_length)
+    )
 
 
 def matching(draw: np.random.Generator, pairs: int) -> np.ndarray:
