@@ -133,10 +133,15 @@ RECIPES = [
 ]
 
 
-def fit(recipe: Recipe, own: Checkpoints | None = None) -> tuple[object, Heard]:
+def fit(
+    recipe: Recipe, own: Checkpoints | None = None, watched: engine.Watched | None = None
+) -> tuple[object, Heard]:
     dataset, heard = token_data(), Heard()
     model = assemble.build_model(Bag, dataset.spec, {}, seed=0)
-    return engine.fit(model, dataset, recipe, seed=3, emit=heard, checkpoints=own), heard
+    state = engine.fit(
+        model, dataset, recipe, seed=3, emit=heard, checkpoints=own, watched=watched
+    )
+    return state, heard
 
 
 def without_times(epochs: list[dict]) -> list[dict]:
@@ -191,6 +196,16 @@ def test_a_checkpoint_of_other_data_is_not_taken_up(
     _, heard = fit(RECIPES[0], Checkpoints(tmp_path / "run", every_s=1e9, resume=True))
     assert any("other data" in e.text for e in heard.events if isinstance(e, Note))
     assert heard.measured["resumed"] == 0
+
+
+def test_the_time_of_observers_goes_on_with_the_training(tmp_path: Path):
+    dying = Dies(tmp_path / "run", every_s=0, resume=True)
+    dying.left = 1
+    with pytest.raises(Killed):
+        fit(RECIPES[0], dying, engine.Nobody(seconds=1000.0))  # as if so long had gone by
+    again = engine.Nobody(seconds=1.0)
+    own = Checkpoints(tmp_path / "run", every_s=1e9, resume=True)
+    assert fit(RECIPES[0], own, again)[1].measured["observer_s"] == 1001.0
 
 
 def test_a_short_run_writes_none(tmp_path: Path):

@@ -11,7 +11,9 @@ from harness.timing import Block
 
 
 def make() -> Ledger:
-    ledger = Ledger(wall_s=9.0, wait_s=1.5, eval_s=2.25, checkpoint_s=0.5, resumed=1)
+    ledger = Ledger(
+        wall_s=9.0, wait_s=1.5, eval_s=2.25, checkpoint_s=0.5, observer_s=0.25, resumed=1
+    )
     ledger.add(Block(1, 0.5), np.array([0.1], np.float32))
     ledger.add(Block(3, 1 / 3), np.array([0.2, 0.3, 0.4], np.float32))
     ledger.add(Block(4, 0.7), np.array([0.5, 0.6, 0.7, 0.8], np.float32))
@@ -27,6 +29,7 @@ def test_it_survives_the_way_through_json_to_the_bit():
     assert after.to_json() == before.to_json()
     assert after.blocks == before.blocks and after.history == before.history
     assert (after.steps, after.chunks, after.resumed) == (8, 2, 1)
+    assert after.observer_s == 0.25
     for one, two in zip(after.losses, before.losses, strict=True):
         np.testing.assert_array_equal(one, two)
     assert after.recompiles.names == ["step(float32[3])"]
@@ -50,6 +53,7 @@ def test_columns_keep_the_clocks_apart():
     assert values["train_s"] == pytest.approx(busy)
     assert values["first_step_ms"] == 500.0
     assert (values["eval_s"], values["checkpoint_s"], values["resumed"]) == (2.25, 0.5, 1)
+    assert values["observer_s"] == 0.25
     assert values["data_wait_pct"] == pytest.approx(100 * 1.5 / 9)
     assert values["host_overhead_pct"] == pytest.approx(100 * (9 - busy - 1.5) / 9)
     assert (values["recompiles"], values["recompiled"]) == (1, "step(float32[3])")

@@ -233,3 +233,15 @@ def test_any_file_of_keys_that_suites_know_is_a_suite_or_a_usage_error(
 def test_a_grid_of_selections_is_cut_between_them_only() -> None:
     found = parse_grid(["optimizer=adamw[weight_decay=0.1,b1=0.8],sgd,lion[b1=0.5]"])
     assert found["optimizer"] == ("adamw[weight_decay=0.1,b1=0.8]", "sgd", "lion[b1=0.5]")
+
+
+def test_a_suite_names_metrics_and_observers_by_selections() -> None:
+    content = {
+        "metrics": ["macro_f1", "calibration_error[bins=5]"],
+        "observers": ["tensorboard"],
+    }
+    found = suite_from_mapping(content, name="s", folder=Path("."))
+    assert found.metrics == ("macro_f1", "calibration_error[bins=5]")
+    assert found.observers == ("tensorboard",)
+    with pytest.raises(UsageError, match="metrics is 'macro_f1'; expected a list of strings"):
+        suite_from_mapping({"metrics": "macro_f1"}, name="s", folder=Path("."))
