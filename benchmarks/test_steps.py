@@ -65,5 +65,5 @@ def test_eval_steps(benchmark: BenchmarkFixture, prepared: Prepared):
     judged = benchmark.pedantic(
         evaluate, args=(prepared.state,), rounds=ROUNDS, warmup_rounds=WARM_UP
     )
-    assert len(judged.predicted) == len(evaluate.examples)
+    assert len(judged.answers["predicted"]) == len(evaluate.examples)
     assert isinstance(evaluate.order, orders.EvalOrder)

@@ -13,6 +13,7 @@ from postgres import Server, running_server
 
 from harness import hookspecs, index, plugins, registry
 from harness.entries import Source
+from harness.worker import compilation_cache
 
 # a slow machine is no fault of a property
 hypothesis.settings.register_profile("harness", deadline=None)
@@ -40,6 +41,10 @@ def clean_environment(shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("HARNESS_PLUGINS", "")
     monkeypatch.delenv("HARNESS_STRICT_PLUGINS", raising=False)
     monkeypatch.delenv("HARNESS_STORE", raising=False)
+    for name in compilation_cache():
+        # a command that is called in this process sets it; set and taken back, it is undone
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
 
 
 def file_source(name: str = "test", target: str = "test.py") -> Source:

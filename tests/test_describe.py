@@ -57,9 +57,9 @@ def test_a_package_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_a_failure_is_type_message_and_traceback(tmp_path: Path) -> None:
     ((line,), *_) = ask(tmp_path, "raise OSError('no\\nluck')")
     failure = line["failure"]
-    assert sorted(failure) == ["error_type", "message", "missing", "traceback"]
+    assert sorted(failure) == ["error_type", "message", "missing", "names", "traceback"]
     assert (failure["error_type"], failure["message"]) == ("OSError", "no")
-    assert failure["missing"] == ""
+    assert failure["missing"] == "" and failure["names"] == []
     assert "plugin0.py" in failure["traceback"]
 
 
