@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness import index, machine, plugins, registry, runner
+from harness.choices import Choice, resolve
 from harness.deadlines import Limits, is_duration
 from harness.entries import Entry, Kind, Scalar, Source
 from harness.errors import RowsKept, StoreError, Unavailable, UsageError, counted, pip_line
-from harness.plan import Choice, Run, expand, resolve
+from harness.plan import Run, expand
 from harness.registry import Registry
 from harness.rows import Result, Row
 from harness.suites import Suite, make_seeds

@@ -25,6 +25,7 @@ from harness import machine, saved
 from harness.allocator import allocator
 from harness.assemble import Emit, Parts, build_model
 from harness.checkpoints import Checkpoints
+from harness.choices import Choice
 from harness.contention import default_folder, watched
 from harness.engine import fit
 from harness.entries import Entry, Failure, Kind
@@ -43,7 +44,7 @@ from harness.errors import (
 from harness.events import Array, Collector, Ended, Event, Measured, Note, Phase, Transfer
 from harness.observers import Observers
 from harness.paths import checkpoint_folder
-from harness.plan import Choice, Run
+from harness.plan import Run
 from harness.program import TrainState
 from harness.progress import notes_to, report_to
 from harness.registry import Registry, missing_requirements

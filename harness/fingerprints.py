@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass
 
 from harness import machine, registry
 from harness.children import ask
+from harness.choices import Choice
 from harness.entries import Source
-from harness.plan import Choice
 from harness.progress import notes_to, report_to
 from harness.tie import take_over
 

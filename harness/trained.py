@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.api import load_entry
+from harness.choices import Choice
 from harness.entries import Entry, Kind, Source
 from harness.errors import StoreError, UnknownName, UsageError, first_line
 from harness.index import open_registry
 from harness.paths import store_url
-from harness.plan import Choice
 from harness.rows import Row
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from harness.checks.check import Outcome, outcome
 from harness.checks.data import DataSubject
 from harness.checks.subject import BATCH, SEED, ModelSubject
 from harness.checks.targets import Target
+from harness.choices import Choice
 from harness.entries import Entry
-from harness.plan import Choice
 from harness.sources import file_source
 
 

@@ -5,6 +5,7 @@ import io
 import pytest
 
 from harness import plan
+from harness.choices import Choice
 from harness.cli.progress import Bars, Lines, make_listener
 from harness.entries import Source
 from harness.events import EpochEnd, Event, Note, Progress, Transfer
@@ -14,8 +15,8 @@ from harness.rows import complete
 SOURCE = Source(name="a", origin="file", target="a.py", version="1", source_hash="0")
 RUN = plan.Run(
     run_id="1", run_key="k", key_parts={}, suite="", seed=3, recipe=Recipe(epochs=2),
-    dataset=plan.Choice(name="digits", variant="", params={}, source=SOURCE),
-    model=plan.Choice(name="m", variant="deep", params={}, source=SOURCE, given={"width": 4}),
+    dataset=Choice(name="digits", variant="", params={}, source=SOURCE),
+    model=Choice(name="m", variant="deep", params={}, source=SOURCE, given={"width": 4}),
 )  # fmt: skip
 OK = complete({"status": "ok", "run_id": "3f2a", "test_accuracy": 0.75})
 FAILED = complete({"status": "failed", "error_type": "ValueError", "error_message": "bad"})

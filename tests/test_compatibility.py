@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness import compatibility, index, plugins
+from harness.choices import resolve
 from harness.entries import Failure, Source
 from harness.errors import PluginError, UnsupportedHarness
-from harness.plan import resolve
 from harness.sources import file_source
 
 IMPORTED = "import pathlib\npathlib.Path(__file__).with_suffix('.ran').touch()\n"

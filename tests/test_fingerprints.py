@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import fingerprints, index, plan
+from harness import choices as selected
+from harness import fingerprints, index
 from harness.fingerprints import Now, now_of
 
 PLUGIN = """
@@ -35,10 +36,10 @@ def register_datasets(register):
 """
 
 
-def choices(tmp_path: Path, *ways: str) -> list[plan.Choice]:
+def choices(tmp_path: Path, *ways: str) -> list[selected.Choice]:
     (tmp_path / "data.py").write_text(PLUGIN)
     known = index.open_registry([tmp_path / "data.py"])
-    return plan.resolve("dataset", f"odd[how={','.join(ways)}]", known)
+    return selected.resolve("dataset", f"odd[how={','.join(ways)}]", known)
 
 
 def test_nobody_is_asked_of_nothing():

@@ -22,7 +22,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "tie", "children", "describe", "index", "progress", "logs", "digests", "arriving",
         "download", "files",
     ),
-    "plan": ("grammar", "recipe", "suites", "plan", "rows", "events"),
+    "plan": ("grammar", "choices", "recipe", "suites", "plan", "rows", "events"),
     "compute": (
         "orders", "tasks", "feed", "metrics", "optimizers", "timing", "cost", "program",
         "assemble", "measures", "ledger", "checkpoints", "saved", "engine",

@@ -16,6 +16,7 @@ from typing import Any
 
 from harness import registry
 from harness.checks.check import Outcome, outcome, to_json
+from harness.choices import Choice, choice_from_json
 from harness.entries import Entry, Kind, Source
 from harness.errors import (
     ContractError,
@@ -27,7 +28,6 @@ from harness.errors import (
     pip_line,
 )
 from harness.files import without_downloads
-from harness.plan import Choice, choice_from_json
 from harness.specs import Task
 from harness.tie import take_over
 

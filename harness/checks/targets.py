@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from harness import grammar
 from harness.checks import names as known_checks
+from harness.choices import Choice, resolve
 from harness.entries import Entry, Failure, Kind, Source
 from harness.errors import UnknownName, UsageError, did_you_mean
-from harness.plan import Choice, resolve
 from harness.registry import Registry
 from harness.sources import file_target
 

@@ -192,10 +192,10 @@ def _sides(options: dict[str, Any], stack: ExitStack) -> tuple[Side, Side]:
 
 
 def _question(options: dict[str, Any]) -> Question:
+    from harness.choices import resolve
     from harness.gate import trees
     from harness.gate.deterministic import Question
     from harness.index import open_registry
-    from harness.plan import resolve
 
     known = open_registry(options["plugins"])
     models = options["models"] or tuple(
