@@ -279,7 +279,9 @@ class _Training:
             judged, _ = self._timed_evaluation(self.prepared.final, state)
             self.emit(Measured({"test_loss": judged.loss, "test_accuracy": judged.accuracy}))
         self.emit(Measured({"params_hash": program.params_hash(state.params)}))
-        for name, answer in judged.answers.items():
+        # beside the answers, so that a store alone tells which of them are right
+        labels = {"label": self.prepared.final.examples.labels()}
+        for name, answer in {**judged.answers, **labels}.items():
             self.emit(named_array(f"test_{name}", _compact(name, answer)))
         return state
 

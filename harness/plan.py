@@ -83,6 +83,7 @@ class Run:
             "run_id": self.run_id,
             "run_key": self.run_key,
             "key_parts": json.dumps(self.key_parts, sort_keys=True),
+            "kind": "run",
             "suite": self.suite,
             "dataset": self.dataset.name,
             "dataset_variant": self.dataset.variant,

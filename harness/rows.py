@@ -37,14 +37,14 @@ def _group(name: str, columns: str) -> list[Column]:
 COLUMNS: tuple[Column, ...] = (
     *_group(
         "identity",
-        "run_id run_key key_parts:json suite dataset dataset_variant dataset_params:json "
+        "run_id run_key key_parts:json kind suite dataset dataset_variant dataset_params:json "
         "data_fingerprint model variant parent model_params:json variant_params:json seed:int",
     ),
     *_group(
         "recipe",
         "optimizer learning_rate:float schedule batch_size:int eval_batch_size:int "
         "epochs:int validation:float selection limit:int precision accumulate:int "
-        "tune_trials:int",
+        "tune_trials:int tune:json",
     ),
     *_group("outcome", "status phase error_type error_message log_path"),
     *_group(
@@ -125,7 +125,8 @@ class Result:
       epochs: one dict an epoch, with the names of `EPOCH_COLUMNS`.
       arrays: arrays by name, each as the bytes of a .npy file: "train_loss" float32
         [steps], "block_steps" int32 and "block_s" float64 [blocks], "test_predicted"
-        uint8 or uint16 [n] and "test_probability" float16 [n]; with --save those of
+        uint8 or uint16 [n] and "test_probability" float16 [n], "test_label" of the type
+        of the predictions [n, ...], what would have been right; with --save those of
         `harness.saved`.
     """
 

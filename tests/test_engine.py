@@ -61,6 +61,7 @@ def test_stored_predictions_give_the_stored_accuracy():
     data = token_data()
     _, heard = train(data=data)
     right = heard.arrays["test_predicted"] == arrays(data.test)["y"]
+    np.testing.assert_array_equal(heard.arrays["test_label"], arrays(data.test)["y"])
     assert right.mean() == heard.measured["test_accuracy"]
     probability = heard.arrays["test_probability"].astype(np.float64)
     assert probability.min() >= 0.5 - 1e-3 and probability.max() <= 1

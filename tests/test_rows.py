@@ -26,8 +26,8 @@ CONTRACT = {
     "flax_version optax_version grain_version numpy_version",
 }
 ADDED = {
-    "identity": ["run_key", "key_parts", "data_fingerprint", "variant_params"],
-    "recipe": ["eval_batch_size"],
+    "identity": ["run_key", "key_parts", "kind", "data_fingerprint", "variant_params"],
+    "recipe": ["eval_batch_size", "tune"],
     "quality": ["task", "metrics"],
     "size": ["params_hash", "saved_bytes"],
     "time": ["recompiled", "metric_s", "checkpoint_s", "resumed"],

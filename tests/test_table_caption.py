@@ -13,7 +13,9 @@ PLACE: dict[str, Any] = {"cpu_model": "EPYC", "device_kind": "cpu", "jax_version
 
 def test_a_table_says_where_and_when_it_was_measured():
     text = caption(frame_of([make_row(**PLACE), failed_row(cpu_model="other")]))
-    assert text == ("1 run; processor EPYC, device cpu, jax 0.10.2; 2026-11-22")
+    assert text == (
+        "1 run; processor EPYC, device cpu, jax 0.10.2; 2026-11-22\nrecipe: defaults, untuned"
+    )
 
 
 def test_what_differs_is_named_and_what_needs_a_word_is_explained():
@@ -22,7 +24,7 @@ def test_what_differs_is_named_and_what_needs_a_word_is_explained():
         make_row(seed=1, compile_cache="hit", **{**PLACE, "jax_version": "0.11",
                  "started_at": "2026-11-23T10:00:00+00:00"}),
     ]  # fmt: skip
-    first, second = caption(frame_of(rows)).splitlines()
+    first, _, second = caption(frame_of(rows)).splitlines()
     assert "jax 0.10.2 and 0.11" in first and first.endswith("2026-11-22 to 2026-11-23")
     assert second == (
         "± is the standard deviation over seeds; "
@@ -32,7 +34,7 @@ def test_what_differs_is_named_and_what_needs_a_word_is_explained():
 
 def test_a_recipe_that_is_not_the_default_is_named():
     rows = [make_row(seed=s, epochs=3, limit=100, learning_rate=0.01) for s in range(2)]
-    assert "recipe: epochs 3, learning rate 0.01, limit 100" in caption(frame_of(rows))
+    assert "recipe: epochs 3, learning rate 0.01, limit 100, untuned" in caption(frame_of(rows))
 
 
 def test_times_that_say_less_than_they_seem_to_are_marked():
@@ -58,3 +60,14 @@ def test_of_many_recompilations_two_are_named_and_a_missing_name_is_left_out():
 
 def test_nothing_measured_needs_no_caption():
     assert caption(frame_of([failed_row()])) == ""
+
+
+def test_a_table_says_how_far_its_rows_were_tuned_and_on_what_the_epoch_was_chosen():
+    tuned = {"tune_trials": 8, "validation": 0.1, "selection": "best"}
+    text = caption(frame_of([make_row(**tuned), make_row(kind="trial", cpu_model="other")]))
+    assert "recipe: validation 0.1, selection best, best of 8 trials" in text
+    assert "the epoch is chosen on validation, and the test set read once" in text
+    assert "other" not in text
+    # where rows differ the lines say it
+    mixed = caption(frame_of([make_row(**tuned), make_row()]))
+    assert "trials" not in mixed and "untuned" not in mixed

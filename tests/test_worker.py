@@ -52,6 +52,7 @@ def test_a_plan_on_standard_input_comes_back_as_events():
     assert sum(isinstance(e, EpochEnd) for e in events) == 2
     assert {e.name for e in events if isinstance(e, Array)} == {
         "train_loss", "block_steps", "block_s", "test_predicted", "test_probability",
+        "test_label",
     }  # fmt: skip
     values = {k: v for e in events if isinstance(e, Measured) for k, v in e.values.items()}
     assert values["peak_rss_bytes"] > 50e6

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from harness.recipe import Recipe
+from harness.table.tuned import without_trials
 
 # what a reader has to know of a row's place, and how it is called
 PLACE = {
@@ -27,6 +28,7 @@ def caption(frame: pd.DataFrame) -> str:
 
     Where rows come from different machines or versions, all of them are named.
     """
+    frame = without_trials(frame)
     ok = frame.loc[frame["status"] == "ok"]
     if ok.empty:
         return ""
@@ -39,6 +41,8 @@ def caption(frame: pd.DataFrame) -> str:
         notes.append("± is the standard deviation over seeds")
     if bool((ok["compile_cache"] == "hit").fillna(False).any()):
         notes.append("compile s leaves out programs that came from the cache")
+    if bool((ok["selection"] == "best").any()):
+        notes.append("the epoch is chosen on validation, and the test set read once")
     shared = int((~ok["timing_comparable"].fillna(True).astype(bool)).sum())
     if shared:
         notes.append(f"‡ times of {shared} are not comparable: another run went on beside")
@@ -51,12 +55,22 @@ def caption(frame: pd.DataFrame) -> str:
 def _recipe(ok: pd.DataFrame) -> str:
     """What all rows share and is no default; what differs has a column of its own."""
     shown: list[str] = []
+    tuning = ""
     for name, default in Recipe().to_row().items():
         values: list[Any] = ok[name].unique().tolist()
-        if len(values) == 1 and not pd.isna(values[0]) and values[0] != default:
+        if name == "tune_trials":
+            tuning = _tuned(values)
+            shown += [tuning] if tuning else []
+        elif len(values) == 1 and not pd.isna(values[0]) and values[0] != default:
             value = f"{values[0]:g}" if isinstance(values[0], float) else values[0]
             shown.append(f"{name.replace('_', ' ')} {value}")
-    return ", ".join(shown)
+    return ", ".join(["defaults"] * (len(shown) == 1 and tuning in shown) + shown)
+
+
+def _tuned(trials: list[Any]) -> str:
+    if len(trials) > 1:
+        return ""  # it has a column
+    return f"best of {trials[0]} trials" if trials[0] else "untuned"
 
 
 def _some(again: pd.DataFrame) -> str:

@@ -14,8 +14,9 @@ import pandas as pd
 from harness.errors import UsageError
 from harness.rows import COLUMNS, NAMES, STATUSES
 from harness.table.conditions import ALIASES, column_named
-from harness.table.labels import RECIPE, labels, parameters
+from harness.table.labels import RECIPE, labels, parameters, with_parameters
 from harness.table.parents import Cell, differences, parents
+from harness.table.tuned import as_asked, chosen_parameters, without_trials
 
 DATASET = ["dataset", "dataset_variant", "dataset_params"]
 MODEL = ["model", "variant", "model_params"]
@@ -26,6 +27,7 @@ CODE = [
     "model_plugin",
     *(column.name for column in COLUMNS if column.name.endswith("_version")),
 ]
+EACH: dict[str, Any] = {"dropna": False, "sort": False}  # missing values make groups too
 # a line's name for a measure: the row's column, and how several runs become one number
 MEASURES = {
     "accuracy": ("test_accuracy", "mean"),
@@ -54,12 +56,13 @@ def tabulate(
 ) -> pd.DataFrame:
     """One line a cell, or one a group of runs that agree in the columns `by`.
 
-    Only `ok` runs are measured. If a run was repeated (the same `run_key` on the same data
-    more than once in the store), its newest `ok` row counts, or without one its newest: a
-    repeat that fails or is stopped takes no result away. In a line of
-    a cell, only rows made by the newest code count (plugins, data and package versions),
-    and of them the newest of each seed, so that no mean mixes two versions; the older ones
-    stay in `records`, and `by=["model", "jax_version"]` shows both.
+    Only `ok` runs are measured, and trials are none. Runs whose hyper-parameters tuning chose
+    are of one cell if they were asked for alike. If a run was repeated (the same `run_key` on
+    the same data more than once in the store), its newest `ok` row counts, or without one its
+    newest: a repeat that fails or is stopped takes no result away. In a line of a cell, only
+    rows made by the newest code count (plugins, data and package versions), and of them the
+    newest of each seed, so that no mean mixes two versions; the older ones stay in `records`,
+    and `by=["model", "jax_version"]` shows both.
 
     Columns of a line: `dataset` and `model` as selections that show the parameters which
     vary (or else the columns `by`); hyper-parameters that are not the same in all rows;
@@ -81,6 +84,7 @@ def tabulate(
     Raises:
       UsageError: `by` or `sort` names an unknown column; the nearest are listed.
     """
+    frame = without_trials(frame)
     named = frame.assign(key=frame["run_key"].fillna(frame["run_id"]))
     runs = _best(named, ["key", "data_fingerprint"])
     lines = _groups(runs, by) if by else _cells(runs)
@@ -88,15 +92,16 @@ def tabulate(
 
 
 def _cells(runs: pd.DataFrame) -> pd.DataFrame:
-    cell = runs.groupby([*DATASET, *MODEL, *RECIPE], dropna=False, sort=False).ngroup()
+    cell = as_asked(runs).groupby([*DATASET, *MODEL, *RECIPE, "tuning"], **EACH).ngroup()
     runs = _newest(runs.assign(cell=cell))
     differing = [name for name in RECIPE if len(runs[name].unique()) > 1]
     first = runs.drop_duplicates("cell").set_index("cell")
     told = first.loc[:, differing]
     told.insert(0, "dataset", _labels(first, DATASET))
-    told.insert(1, "model", _labels(first, MODEL))
+    asked = as_asked(first)
+    told.insert(1, "model", _model_labels(asked))
     ok = runs.loc[runs["status"] == "ok"]
-    change = differences(ok, parents(_described(first)))
+    change = differences(ok, parents(_described(asked)))
     return _joined(told, _measured(runs), change, _statuses(runs))
 
 
@@ -136,8 +141,16 @@ def _labels(cells: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     return pd.Series(found, index=cells.index, dtype="string")
 
 
+def _model_labels(asked: pd.DataFrame) -> pd.Series:
+    """As `_labels`, with what tuning chose of the model's parameters in brackets."""
+    bare = _labels(asked, MODEL)
+    chosen = [chosen_parameters(text) for text in asked["tune"]]
+    found = [with_parameters(text, more) for text, more in zip(bare, chosen, strict=True)]
+    return pd.Series(found, index=asked.index, dtype="string")
+
+
 def _described(cells: pd.DataFrame) -> list[Cell]:
-    setting = cells.groupby([*DATASET, *RECIPE], dropna=False, sort=False).ngroup()
+    setting = cells.groupby([*DATASET, *RECIPE, "recipe_tuning"], **EACH).ngroup()
     texts = cells[["model", "variant", "parent", "model_params", "variant_params"]].fillna("")
     return [
         Cell(

@@ -14,7 +14,7 @@ from typing import Any
 from harness.grammar import parse_value
 from harness.rows import COLUMNS, Row
 
-RECIPE = tuple(column.name for column in COLUMNS if column.group == "recipe")
+RECIPE = tuple(c.name for c in COLUMNS if c.group == "recipe" and c.name != "tune")
 MARKS = set('[],=:"')
 
 
@@ -53,6 +53,18 @@ def selection(name: str, variant: str, params: Mapping[str, Any]) -> str:
     """Writes what `harness.grammar.parse` reads."""
     inside = ",".join(f"{key}={_write(value)}" for key, value in params.items())
     return name + (f":{variant}" if variant else "") + (f"[{inside}]" if inside else "")
+
+
+def with_parameters(label: str, more: Mapping[str, Any]) -> str:
+    """A selection with more parameters in its brackets.
+
+    >>> with_parameters("mlp[width=8]", {"dropout": 0.1})
+    'mlp[width=8,dropout=0.1]'
+    """
+    if not more:
+        return label
+    inside = ",".join(f"{key}={_write(value)}" for key, value in more.items())
+    return f"{label[:-1]},{inside}]" if label.endswith("]") else f"{label}[{inside}]"
 
 
 def _varying(several: Collection[dict[str, Any]]) -> list[str]:

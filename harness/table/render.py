@@ -188,6 +188,7 @@ SHOWN: dict[str, Callable[[Any, Mapping[Any, Any]], str]] = {
     "accuracy": _accuracy,
     "loss": lambda value, _: f"{value:.4f}",
     "param_count": lambda value, _: f"{value:,}",
+    "tune_trials": lambda value, _: str(value) if value else "untuned",
     "compile_s": _compile_time,
     "step_ms_p50": _time,
     "step_ms_p90": _time,

@@ -1,0 +1,68 @@
+"""Cells whose hyper-parameters tuning has chosen.
+
+Two tuned cells are compared as they were asked for, over the same space with the same
+budget, although each has values of its own in the end. So a cell is known by what was asked,
+and its line shows what was chosen.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+
+from harness.table.labels import parameters
+
+MODEL_KEY = "model."  # before a model's parameter in the names of a space
+
+
+def without_trials(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that are results: a trial is none."""
+    return frame.loc[(frame["kind"] != "trial").fillna(True).astype(bool)]
+
+
+def as_asked(runs: pd.DataFrame) -> pd.DataFrame:
+    """The rows with what was asked for in the place of what tuning chose.
+
+    Tuned hyper-parameters are missing, tuned parameters of the model are not among its
+    `model_params`, and two more columns hold the rest: `tuning` the whole space with its
+    budget, and `recipe_tuning` the part of it that all models share.
+    """
+    asked = runs.copy()
+    told = [json.loads(text) if isinstance(text, str) else None for text in runs["tune"]]
+    spaces = [_space(one) for one in told]
+    asked["tuning"] = [_written(one, spaces) for one, spaces in zip(told, spaces, strict=True)]
+    asked["recipe_tuning"] = [
+        _written(one, {k: v for k, v in space.items() if not k.startswith(MODEL_KEY)})
+        for one, space in zip(told, spaces, strict=True)
+    ]
+    for name in {key for space in spaces for key in space} & set(runs.columns):
+        asked[name] = asked[name].mask([name in space for space in spaces])
+    asked["model_params"] = [
+        text if not space else json.dumps(_fixed(parameters(text), space), sort_keys=True)
+        for text, space in zip(runs["model_params"].fillna(""), spaces, strict=True)
+    ]
+    return asked
+
+
+def chosen_parameters(text: str | None) -> dict[str, Any]:
+    """The model's parameters that tuning chose, from a row's `tune`."""
+    chosen = json.loads(text)["chosen"] if isinstance(text, str) else {}
+    return {
+        key.removeprefix(MODEL_KEY): value
+        for key, value in chosen.items()
+        if key.startswith(MODEL_KEY)
+    }
+
+
+def _space(told: dict[str, Any] | None) -> dict[str, str]:
+    return {} if told is None else told["space"]
+
+
+def _written(told: dict[str, Any] | None, space: dict[str, str]) -> str:
+    return "" if told is None else json.dumps([space, told["budget"]], sort_keys=True)
+
+
+def _fixed(params: dict[str, Any], space: dict[str, str]) -> dict[str, Any]:
+    return {k: v for k, v in params.items() if MODEL_KEY + k not in space}

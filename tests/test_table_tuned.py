@@ -1,0 +1,85 @@
+"""Tuned cells are compared as they were asked for, and show what was chosen."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from stored import make_row
+
+from harness.rows import Row
+from harness.store import frame_of
+from harness.table import tabulate, to_text
+from harness.table.tuned import as_asked, chosen_parameters, without_trials
+
+
+def tuned(model: str = "mlp", variant: str = "", *, rate: float, **values: Any) -> Row:
+    """A run whose learning rate, and dropout if it is given, were chosen among 8."""
+    dropout = values.pop("dropout", None)
+    space, chosen = {"learning_rate": "0.0001:0.01:log"}, {"learning_rate": rate}
+    params: dict[str, Any] = {"width": 32}
+    if dropout is not None:
+        space["model.dropout"], chosen["model.dropout"] = "0.0:0.5", dropout
+        params["dropout"] = dropout
+    tune = {"space": space, "budget": 8, "epochs": 24, "chosen": chosen}
+    return make_row(
+        model, variant, params=params, learning_rate=rate, tune_trials=8,
+        tune=json.dumps(tune), **values,
+    )  # fmt: skip
+
+
+def lines_of(*rows: Row) -> list[dict[Any, Any]]:
+    return tabulate(frame_of(rows)).to_dict(orient="records")
+
+
+def test_a_trial_makes_no_line():
+    trial = make_row(kind="trial", accuracy=None)
+    assert [line["n"] for line in lines_of(make_row(kind="run"), trial)] == [1]
+    assert without_trials(frame_of([trial])).empty
+
+
+def test_rows_from_before_there_were_trials_are_runs():
+    assert len(without_trials(frame_of([make_row(kind=None)]))) == 1
+
+
+def test_each_tuned_line_shows_the_values_that_were_chosen():
+    first, second = lines_of(tuned(rate=1e-3, dropout=0.1), tuned("rnn", rate=1e-2))
+    assert (first["model"], first["learning_rate"]) == ("mlp[dropout=0.1]", 1e-3)
+    assert (second["model"], second["learning_rate"]) == ("rnn", 1e-2)
+
+
+def test_a_variant_meets_its_parent_at_another_learning_rate_if_both_were_tuned_alike():
+    parent = tuned(rate=1e-3, dropout=0.1, accuracy=0.8)
+    child = tuned(variant="wide", rate=1e-2, dropout=0.3, accuracy=0.9,
+                  variant_params='{"width": 32}')  # fmt: skip
+    assert lines_of(parent, child)[1]["vs_parent"] == pytest.approx(0.1)
+    alone = tuned(variant="wide", rate=1e-2, accuracy=0.9)
+    assert "vs_parent" not in lines_of(make_row(learning_rate=1e-2), alone)[1]
+
+
+def test_a_cell_that_was_tuned_again_is_the_same_cell():
+    again = [tuned(rate=rate, seed=0, accuracy=rate) for rate in (1e-3, 1e-2)]
+    [line] = lines_of(*again)
+    assert (line["n"], line["accuracy"]) == (1, 1e-2)
+
+
+def test_a_tuned_and_an_untuned_line_are_told_apart():
+    lines = tabulate(frame_of([tuned(rate=1e-3), make_row()]))
+    assert lines["tune_trials"].tolist() == [8, 0]
+    assert "untuned" in to_text(lines, "text")
+
+
+def test_what_was_asked_for_leaves_out_what_was_chosen():
+    frame = frame_of([tuned(rate=1e-3, dropout=0.1), make_row(learning_rate=1e-2)])
+    asked = as_asked(frame)
+    assert asked["learning_rate"].isna().tolist() == [True, False]
+    assert json.loads(asked["model_params"].tolist()[0]) == {"width": 32}
+    assert "dropout" in asked["tuning"][0] and "dropout" not in asked["recipe_tuning"][0]
+    assert frame["learning_rate"].tolist() == [1e-3, 1e-2]
+
+
+def test_parameters_of_the_model_are_told_from_hyper_parameters():
+    row = tuned(rate=1e-3, dropout=0.2)
+    assert chosen_parameters(row["tune"]) == {"dropout": 0.2}
+    assert chosen_parameters(None) == {}
