@@ -130,25 +130,32 @@ class Trainer:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything compiled and placed: what remains is to run it."""
+    """Everything compiled and placed: what remains is to run it.
+
+    Attributes:
+      evaluate: for the split that is judged every epoch.
+      final: for the split that is judged at last.
+      tested: whether that is the test set; else it is validation, and the test set is not read.
+    """
 
     trainer: Trainer
     evaluate: Evaluator
     final: Evaluator
     state: program.TrainState
     hlo_hash: str
+    tested: bool = True
 
 
 Placed = dict[int, Any]
 
 
-def _place_all(splits: Splits) -> Placed:
+def _place_all(splits: Splits, *, test: bool) -> Placed:
     """Each split's arrays on the device, by the identity of the host's arrays.
 
     Training and validation examples are rows of the same arrays, which are placed once.
     """
     placed: Placed = {}
-    for examples in (splits.train, splits.test, splits.validation):
+    for examples in (splits.train, splits.test if test else None, splits.validation):
         if examples is not None and examples.resident and id(examples.arrays) not in placed:
             assert examples.arrays is not None
             arrays = {name: np.asarray(examples.arrays[name]) for name in ("x", "y")}
@@ -165,15 +172,18 @@ def prepare(
     emit: Emit,
     load_s: float = 0.0,
     parts: Parts = PLAIN,
+    test: bool = True,
 ) -> Prepared:
     """Places the data, lets the model see the training split, compiles both programs.
 
     Args:
       load_s: what loading took before, for `data_s`.
+      test: whether the test set is evaluated; without it there has to be validation.
     """
+    assert test or recipe.validation > 0, "nothing to evaluate"
     start = time.perf_counter()
     splits = make_splits(dataset, recipe, task=parts.task)
-    placed = _place_all(splits)
+    placed = _place_all(splits, test=test)
     emit(Measured({"data_s": load_s + time.perf_counter() - start}))
     if isinstance(model, Prepares):
         emit(Phase("prepare"))
@@ -201,11 +211,14 @@ def prepare(
         return program.train_step(split, optimizer, state, batch, accumulate=recipe.accumulate)
 
     trainer = _compile_trainer(step, state, splits.train, order, placed)
-    test = _compile_evaluator(split, state, splits.test, recipe, placed)
-    evaluate = test
-    if splits.validation is not None:
-        evaluate = _compile_evaluator(split, state, splits.validation, recipe, placed)
-    programs = {id(e): e for e in (trainer, test, evaluate)}.values()
+    # the split that is judged at last, then the one of every epoch; they may be the same one
+    judged = [
+        _compile_evaluator(split, state, examples, recipe, placed)
+        for examples in (splits.test if test else None, splits.validation)
+        if examples is not None
+    ]
+    final, evaluate = judged[0], judged[-1]
+    programs = [trainer, *judged]
     step_cost = _step_cost(trainer, optimizer, state, recipe)
     emit(
         Measured(
@@ -216,7 +229,7 @@ def prepare(
             }
         )
     )
-    return Prepared(trainer, evaluate, test, state, step_cost["hlo_hash"])
+    return Prepared(trainer, evaluate, final, state, step_cost["hlo_hash"], tested=test)
 
 
 def _step_cost(

@@ -73,6 +73,7 @@ def fit(
     parts: Parts = PLAIN,
     watched: Watched | None = None,
     trained: Callable[[program.TrainState], None] | None = None,
+    test: bool = True,
 ) -> program.TrainState:
     """Trains and evaluates a model; everything it learns on the way goes to `emit`.
 
@@ -82,6 +83,7 @@ def fit(
       parts: the task, and what else plugins bring.
       watched: hears of chunks and evaluations; None for nobody.
       trained: is given the state of the epoch that counts before metrics are measured.
+      test: whether the test set is evaluated; without it there has to be validation.
 
     Returns:
       The state of the epoch that counts.
@@ -91,7 +93,9 @@ def fit(
       ContractError: the data or the model's outputs are not as the contract says.
       Diverged: a loss is not a finite number.
     """
-    prepared = prepare(model, dataset, recipe, seed=seed, emit=emit, load_s=load_s, parts=parts)
+    prepared = prepare(
+        model, dataset, recipe, seed=seed, emit=emit, load_s=load_s, parts=parts, test=test
+    )
     training = _begin(prepared, dataset.spec.fingerprint, recipe, checkpoints, emit)
     training.watched = watched or Nobody()
     training.watched.seconds += training.ledger.observer_s
@@ -117,7 +121,7 @@ def _measure_more(
         return
     training.emit(Phase("metrics"))
     start, prepared = time.perf_counter(), training.prepared
-    splits = {"test": prepared.final}
+    splits = {"test": prepared.final} if prepared.tested else {}
     if training.validated:
         splits["val"] = prepared.evaluate
     found, errors = measure(
@@ -181,7 +185,7 @@ class _Training:
 
     @property
     def validated(self) -> bool:
-        return self.prepared.evaluate is not self.prepared.final
+        return not self.prepared.tested or self.prepared.evaluate is not self.prepared.final
 
     def perform(self) -> program.TrainState:
         ledger, order = self.ledger, self.prepared.trainer.order
@@ -275,6 +279,9 @@ class _Training:
 
     def _finish(self, judged: Evaluation | None) -> program.TrainState:
         state = self.state if self.best is None else self.best
+        if not self.prepared.tested:
+            self.emit(Measured({"params_hash": program.params_hash(state.params)}))
+            return state
         if judged is None or self.validated:
             judged, _ = self._timed_evaluation(self.prepared.final, state)
             self.emit(Measured({"test_loss": judged.loss, "test_accuracy": judged.accuracy}))

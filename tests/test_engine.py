@@ -176,6 +176,33 @@ class Prepared(nnx.Module):
         return jnp.tile(self.counts[...][None], (x.shape[0], 1))
 
 
+class Watchful(Source):
+    """A source that remembers which examples were asked for."""
+
+    def __init__(self, split):
+        super().__init__(split)
+        self.asked: set[int] = set()
+
+    def __getitem__(self, index: int):
+        self.asked.add(index)
+        return super().__getitem__(index)
+
+
+def test_a_trial_trains_and_validates_as_a_run_and_never_reads_the_test_set():
+    recipe = Recipe(epochs=2, batch_size=16, validation=0.3, select="best", learning_rate=3e-2)
+    data, heard = token_data(), Heard()
+    test = Watchful(data.test)
+    unread = dataclasses.replace(data, test=test)
+    model = build_model(Bag, data.spec, {}, seed=0)
+    state = fit(model, unread, recipe, seed=0, emit=heard, test=False)
+    assert test.asked == {0}  # one example, to see what they are
+    assert not [name for name in (*heard.measured, *heard.arrays) if name.startswith("test_")]
+    run_state, run = train(recipe, data=data)
+    assert digest(state) == digest(run_state)
+    same = ("val_accuracy", "val_loss", "best_epoch", "params_hash", "hlo_hash")
+    assert {n: heard.measured[n] for n in same} == {n: run.measured[n] for n in same}
+
+
 def test_prepare_sees_the_training_split_without_the_validation_examples():
     recipe = Recipe(epochs=1, batch_size=16, validation=0.5)
     state, heard = train(recipe, factory=Prepared)
