@@ -13,12 +13,13 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from harness import grammar
 from harness.choices import Choice, choice_from_json, resolve
 from harness.entries import Kind, Source
-from harness.errors import UsageError, did_you_mean
+from harness.errors import UsageError, counted, did_you_mean
+from harness.parameters import show
 from harness.recipe import OPTIMIZERS, Recipe, make_recipe
 from harness.registry import Registry
 from harness.suites import Suite, grid_points
@@ -32,6 +33,8 @@ class Run:
       optimizer: None where it is optax's own.
       tasks: all that are registered; the data set's spec says which one it is.
       observers: who hears of it; they are no part of its key.
+      kind: a trial is compared on validation alone and never reads the test set.
+      tune: what `harness.tuning` says of it; None is untuned.
     """
 
     run_id: str
@@ -46,6 +49,8 @@ class Run:
     tasks: tuple[Choice, ...] = ()
     metrics: tuple[Choice, ...] = ()
     observers: tuple[Choice, ...] = ()
+    kind: Literal["run", "trial"] = "run"
+    tune: dict[str, Any] | None = None
 
     @property
     def choices(self) -> tuple[Choice, ...]:
@@ -60,7 +65,12 @@ class Run:
 
     @property
     def label(self) -> str:
-        return f"{self.dataset.label} x {self.model.label}, seed {self.seed}"
+        name, tune = f"{self.dataset.label} x {self.model.label}", self.tune or {}
+        chosen = "".join(f", {k}={show(v)}" for k, v in (tune.get("chosen") or {}).items())
+        if self.kind == "trial":
+            epochs = counted(self.recipe.epochs, "epoch")
+            return f"{name}, trial {tune['trial']}, {epochs}{chosen}"
+        return f"{name}, seed {self.seed}{chosen}"
 
     def other_plugins(self, *, task: str = "") -> str:
         """The plugins beside model and data set, by what was chosen of them, as JSON.
@@ -83,7 +93,7 @@ class Run:
             "run_id": self.run_id,
             "run_key": self.run_key,
             "key_parts": json.dumps(self.key_parts, sort_keys=True),
-            "kind": "run",
+            "kind": self.kind,
             "suite": self.suite,
             "dataset": self.dataset.name,
             "dataset_variant": self.dataset.variant,
@@ -99,6 +109,9 @@ class Run:
             "model_plugin": self.model.source.label,
             "other_plugins": self.other_plugins(),
             **self.recipe.to_row(),
+            "tune": None if self.tune is None else json.dumps(self.tune),
+            # a trial is not tuned itself
+            "tune_trials": self.tune["budget"] if self.tune and self.kind == "run" else 0,
         }
 
 
@@ -120,6 +133,60 @@ def run_from_json(values: Mapping[str, Any]) -> Run:
     return Run(**{**rest, "recipe": Recipe(**rest["recipe"])})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What the runs of all seeds have in common.
+
+    Attributes:
+      machine: what of the machine decides a result; it enters each run's key.
+    """
+
+    suite: str
+    dataset: Choice
+    model: Choice
+    recipe: Recipe
+    machine: Mapping[str, str]
+    optimizer: Choice | None = None
+    tasks: tuple[Choice, ...] = ()
+    metrics: tuple[Choice, ...] = ()
+    observers: tuple[Choice, ...] = ()
+
+    def run(
+        self,
+        seed: int,
+        *,
+        kind: Literal["run", "trial"] = "run",
+        tune: dict[str, Any] | None = None,
+    ) -> Run:
+        """The cell's run of one seed."""
+        parts = self._key_parts(seed, kind, tune)
+        key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        own = {k: v for k, v in vars(self).items() if k != "machine"}
+        return Run(
+            run_id=uuid.uuid4().hex[:12], run_key=key, key_parts=parts, seed=seed, kind=kind,
+            tune=tune, **own,
+        )  # fmt: skip
+
+    def _key_parts(self, seed: int, kind: str, tune: dict[str, Any] | None) -> dict[str, Any]:
+        parts: dict[str, Any] = {
+            "dataset": self.dataset.identity, "model": self.model.identity,
+            "recipe": asdict(self.recipe), "seed": seed, "machine": dict(self.machine),
+            "kind": kind,
+        }  # fmt: skip
+        if self.optimizer is not None:
+            parts["optimizer"] = self.optimizer.identity
+        if tune is not None:  # what its trials came to is no cause of a run
+            parts["tune"] = {k: v for k, v in tune.items() if not k.startswith("val_")}
+        parts["tasks"] = {
+            task.name: task.source.source_hash
+            for task in self.tasks
+            # a built-in data set names a built-in task, whatever plugins are about
+            if task.source.origin == "built-in" or self.dataset.source.origin != "built-in"
+        }
+        parts["metrics"] = {metric.label: metric.identity for metric in self.metrics}
+        return parts
+
+
 def expand(suite: Suite, registry: Registry, *, key_parts: Mapping[str, str]) -> list[Run]:
     """The runs of a suite: data sets x models x grid x seeds, seeds innermost.
 
@@ -129,6 +196,12 @@ def expand(suite: Suite, registry: Registry, *, key_parts: Mapping[str, str]) ->
     Raises:
       UsageError: nothing is selected, or a name or value is off.
     """
+    found = cells(suite, registry, key_parts=key_parts)
+    return [cell.run(seed) for cell in found for seed in suite.seeds]
+
+
+def cells(suite: Suite, registry: Registry, *, key_parts: Mapping[str, str]) -> list[Cell]:
+    """The cells of a suite: data sets x models x grid; arguments and errors as in `expand`."""
     for kind, chosen in (("dataset", suite.datasets), ("model", suite.models)):
         if not chosen:
             raise UsageError(f"no {kind} selected; name one with --{kind}, or run a suite file")
@@ -148,16 +221,19 @@ def expand(suite: Suite, registry: Registry, *, key_parts: Mapping[str, str]) ->
     points = grid_points(suite.grid)
     # each once: a run measured twice is no second seed
     recipes = dict.fromkeys(make_recipe({**suite.recipe, **point}) for point in points)
-    optimized = [pair for recipe in recipes for pair in _optimizers(recipe, registry)]
+    optimized = [pair for recipe in recipes for pair in optimizers(recipe, registry)]
     return [
-        _make_run(suite, dataset, model, *pair, seed, key_parts, more)
-        for dataset, model, pair, seed in itertools.product(
-            datasets, models, optimized, suite.seeds
+        Cell(
+            suite=suite.name, dataset=dataset, model=model, recipe=recipe, optimizer=optimizer,
+            machine=key_parts, **more,
         )
-    ]
+        for dataset, model, (recipe, optimizer) in itertools.product(
+            datasets, models, optimized
+        )
+    ]  # fmt: skip
 
 
-def _optimizers(recipe: Recipe, registry: Registry) -> list[tuple[Recipe, Choice | None]]:
+def optimizers(recipe: Recipe, registry: Registry) -> list[tuple[Recipe, Choice | None]]:
     """The recipe with each optimizer that its selection stands for.
 
     Raises:
@@ -190,33 +266,3 @@ def _resolve_all(kind: Kind, texts: Iterable[str], registry: Registry) -> list[C
         for choice in resolve(kind, text, registry):
             found.setdefault(json.dumps(choice.identity, sort_keys=True), choice)
     return list(found.values())
-
-
-def _make_run(
-    suite: Suite,
-    dataset: Choice,
-    model: Choice,
-    recipe: Recipe,
-    optimizer: Choice | None,
-    seed: int,
-    key_parts: Mapping[str, str],
-    more: Mapping[str, tuple[Choice, ...]],
-) -> Run:
-    parts: dict[str, Any] = {
-        "dataset": dataset.identity, "model": model.identity, "recipe": asdict(recipe),
-        "seed": seed, "machine": dict(key_parts),
-    }  # fmt: skip
-    if optimizer is not None:
-        parts["optimizer"] = optimizer.identity
-    parts["tasks"] = {
-        task.name: task.source.source_hash
-        for task in more["tasks"]
-        # a built-in data set names a built-in task, whatever plugins are about
-        if task.source.origin == "built-in" or dataset.source.origin != "built-in"
-    }
-    parts["metrics"] = {metric.label: metric.identity for metric in more["metrics"]}
-    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    return Run(
-        run_id=uuid.uuid4().hex[:12], run_key=key, key_parts=parts, suite=suite.name,
-        dataset=dataset, model=model, seed=seed, recipe=recipe, optimizer=optimizer, **more,
-    )  # fmt: skip

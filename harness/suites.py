@@ -7,7 +7,6 @@ their names and types are known without a plugin.
 from __future__ import annotations
 
 import itertools
-import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -20,6 +19,7 @@ from harness.entries import Scalar
 from harness.errors import UsageError, did_you_mean
 from harness.recipe import Recipe, check_value
 from harness.recipe import parameters as recipe_parameters
+from harness.space import MODEL, OUTSIDE_BRACKETS, parse_tune, recipe_axis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,8 @@ class Suite:
         who hears of the runs.
       recipe: hyper-parameters by name, one value each.
       grid: hyper-parameters by name, several values each.
+      tune: what is tuned for each cell, by key: the text of its range.
+      budget: trials for each cell; None where nothing is tuned.
     """
 
     name: str = ""
@@ -42,9 +44,12 @@ class Suite:
     plugins: tuple[str, ...] = ()
     recipe: Mapping[str, Scalar] = field(default_factory=dict)
     grid: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
+    tune: Mapping[str, str] = field(default_factory=dict)
+    budget: int | None = None
 
 
 MAX_SEEDS = 10_000
+DEFAULT_BUDGET, MAX_BUDGET = 8, 10_000
 
 
 def make_seeds(*, seeds: Any = None, seed: Any = None) -> tuple[int, ...]:
@@ -65,6 +70,7 @@ def make_seeds(*, seeds: Any = None, seed: Any = None) -> tuple[int, ...]:
 
 SUITE_KEYS = (
     "name", "datasets", "models", "metrics", "observers", "plugins", "seeds", "seed", "grid",
+    "tune", "budget",
 )  # fmt: skip
 
 
@@ -99,6 +105,8 @@ def suite_from_mapping(content: Mapping[str, Any], *, name: str, folder: Path) -
         check_value(key, value)
     if not isinstance(content.get("name", name), str):
         raise UsageError(f"name is {content['name']!r}; expected a string")
+    grid = _suite_grid(content.get("grid", {}), recipe)
+    tune = parse_tune(_texts("tune", content))
     return Suite(
         name=content.get("name", name),
         datasets=_texts("datasets", content),
@@ -108,7 +116,9 @@ def suite_from_mapping(content: Mapping[str, Any], *, name: str, folder: Path) -
         plugins=tuple(str(folder / expanduser(p)) for p in _texts("plugins", content)),
         seeds=make_seeds(seeds=content.get("seeds"), seed=content.get("seed")),
         recipe=recipe,
-        grid=_suite_grid(content.get("grid", {}), recipe),
+        grid=grid,
+        tune=tune,
+        budget=make_budget(content.get("budget"), tune, given=[*recipe, *grid]),
     )
 
 
@@ -133,10 +143,6 @@ def _texts(key: str, content: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(value)
 
 
-# the commas between selections, as in `adamw[b1=0.9,b2=0.99],sgd`
-OUTSIDE_BRACKETS = re.compile(r",(?![^\[\]]*\])")
-
-
 def parse_grid(options: Iterable[str]) -> dict[str, tuple[Scalar, ...]]:
     """`--grid key=v1,v2` as given, several times.
 
@@ -154,6 +160,32 @@ def parse_grid(options: Iterable[str]) -> dict[str, tuple[Scalar, ...]]:
             raise UsageError(f"--grid {option!r}: {name} is given twice; list all its values")
         grid[name] = tuple(grammar.parse_value(v.strip()) for v in listed)
     return grid
+
+
+def make_budget(budget: Any, tune: Mapping[str, str], *, given: Iterable[str]) -> int | None:
+    """The trials for each cell: what was given, or else 8 where something is tuned.
+
+    Args:
+      given: hyper-parameters that have a value or a grid, and so cannot be tuned.
+
+    Raises:
+      UsageError: it is no number of trials, nothing is tuned with it, or what is tuned is given
+        as well or no hyper-parameter with such values.
+    """
+    for key in tune:
+        if key in given:
+            raise UsageError(f"{key} is tuned and has a value or a grid; use one of them")
+        if not key.startswith(MODEL):
+            recipe_axis(key, tune[key])
+    if budget is None:
+        return DEFAULT_BUDGET if tune else None
+    if not tune:
+        raise UsageError("a budget without a key to tune; add --tune learning_rate")
+    if not isinstance(budget, int) or not 2 <= budget <= MAX_BUDGET or budget is True:
+        raise UsageError(
+            f"budget={budget!r}: expected int >= 2 and <= {MAX_BUDGET}, the trials of each cell"
+        )
+    return budget
 
 
 def grid_points(grid: Mapping[str, Sequence[Scalar]]) -> list[dict[str, Scalar]]:

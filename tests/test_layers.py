@@ -22,7 +22,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "tie", "children", "describe", "index", "progress", "logs", "digests", "arriving",
         "download", "files",
     ),
-    "plan": ("grammar", "choices", "recipe", "suites", "plan", "rows", "events"),
+    "plan": (
+        "grammar", "choices", "recipe", "space", "suites", "plan", "rows", "events", "halving",
+        "tuning",
+    ),
     "compute": (
         "orders", "tasks", "feed", "metrics", "optimizers", "timing", "cost", "program",
         "assemble", "measures", "ledger", "checkpoints", "saved", "engine",
@@ -30,7 +33,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "keep": ("database", "store", "transfer", "spool", "table", "report"),
     "drive": (
         "allocator", "contention", "machine", "observers", "execute", "fingerprints", "worker",
-        "deadlines", "workers", "runner", "resume", "cache", "api", "inspection", "kept",
+        "deadlines", "workers", "runner", "resume", "cache", "api",
+        "inspection", "kept",
         "trained", "prediction", "gate", "checks", "testing", "scaffold", "cli", "__main__",
         "__init__",
     ),
@@ -43,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "pluggy", "platformdirs", "annotated_types", "filelock", "packaging", "requests",
         "urllib3", "tqdm",
     },
-    "plan": set(),
+    "plan": {"numpy", "scipy"},  # to sample a space of several keys
     "compute": {"jax", "flax", "optax", "grain", "numpy", "orbax"},
     "keep": {"sqlalchemy", "pandas", "matplotlib", "numpy", "tabulate", "pyarrow", "filelock"},
     "drive": {

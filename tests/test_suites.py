@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -208,7 +209,8 @@ LINES = st.lists(
     st.tuples(
         st.sampled_from(
             ["name", "datasets", "models", "seeds", "plugins", "epochs", "batch_size", "limit",
-             "optimizer", "learning_rate", "validation", "select", "precision", "anything"]
+             "optimizer", "learning_rate", "validation", "select", "precision", "tune",
+             "budget", "anything"]
         ),
         VALUES,
     ),
@@ -245,3 +247,38 @@ def test_a_suite_names_metrics_and_observers_by_selections() -> None:
     assert found.observers == ("tensorboard",)
     with pytest.raises(UsageError, match="metrics is 'macro_f1'; expected a list of strings"):
         suite_from_mapping({"metrics": "macro_f1"}, name="s", folder=Path("."))
+
+
+def tuned(**content: Any) -> Suite:
+    return suite_from_mapping(content, name="s", folder=Path("."))
+
+
+def test_a_suite_says_what_is_tuned_and_with_how_many_trials() -> None:
+    found = tuned(tune=["learning_rate", "model.width=4:8"], budget=4)
+    assert (found.tune, found.budget) == ({"learning_rate": "", "model.width": "4:8"}, 4)
+    assert tuned(tune=["learning_rate"]).budget == 8
+    assert tuned().budget is None
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"budget": 8}, "a budget without a key to tune; add --tune learning_rate"),
+        ({"tune": ["learning_rate"], "budget": 1}, "budget=1: expected int >= 2"),
+        ({"tune": ["learning_rate"], "budget": True}, "budget=True: expected int >= 2"),
+        ({"tune": ["learning_rate"], "budget": "8"}, "budget='8': expected int >= 2"),
+        ({"tune": "learning_rate"}, "expected a list of strings"),
+        ({"tune": ["learning_rat"]}, "did you mean 'learning_rate'"),
+        (
+            {"tune": ["learning_rate"], "learning_rate": 0.1},
+            "is tuned and has a value or a grid",
+        ),
+        (
+            {"tune": ["learning_rate"], "grid": {"learning_rate": [0.1, 0.2]}},
+            "is tuned and has a value or a grid",
+        ),
+    ],
+)
+def test_a_suite_that_tunes_wrongly_is_refused(content: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        tuned(**content)

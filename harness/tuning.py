@@ -1,0 +1,231 @@
+"""Equal tuning: the trials that the cells of a suite are given, and the runs behind them.
+
+Every cell tries the same points of the space, `budget` of them, by the rungs of
+`harness.halving`, and the best one gives the values for the runs of all seeds. Each trial is a
+training of its own from the start, so that its schedule ends with its last step. It never
+reads the test set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from harness.entries import Scalar
+from harness.errors import UsageError, counted
+from harness.halving import Rung, schedule
+from harness.parameters import check_names
+from harness.plan import Cell, Run, cells, optimizers
+from harness.recipe import make_recipe
+from harness.registry import Registry
+from harness.rows import Row
+from harness.space import MODEL, Axis, check_size, make_axis, recipe_axis, sample
+from harness.suites import MAX_SEEDS, Suite
+
+# above what --seeds can give, so that no reported run repeats a training that was chosen
+TRIAL_SEED = MAX_SEEDS
+# what a tuned suite has where it says nothing else: trials are compared on held-out data
+DEFAULTS: Mapping[str, Scalar] = {"validation": 0.1, "select": "best"}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One point of the space: the cell with its values in place.
+
+    Attributes:
+      values: by the keys that the cell has.
+      seed: of its trials; points with the same values are trained with different ones.
+    """
+
+    values: dict[str, Scalar]
+    cell: Cell
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunedCell:
+    """A cell, the trials that it is given, and the runs that come after them.
+
+    Attributes:
+      space: the range of each key that the cell has, as text; empty where nothing is tuned.
+      configurations: one a trial of the first rung.
+    """
+
+    base: Cell
+    seeds: tuple[int, ...]
+    space: dict[str, str]
+    configurations: tuple[Configuration, ...]
+    rungs: tuple[Rung, ...]
+
+    @property
+    def count(self) -> int:
+        """How many trials and runs it comes to, if each trial is ok."""
+        return sum(rung.trials for rung in self.rungs) + len(self.seeds)
+
+    @property
+    def first(self) -> list[Run]:
+        """What can be performed first: the trials of the first rung, or the runs."""
+        if not self.rungs:
+            return self.runs(None)
+        return [self.trial(0, number) for number in range(len(self.configurations))]
+
+    def trial(self, rung: int, number: int) -> Run:
+        """A trial of a rung; it measures and tells nothing beyond what it is compared on."""
+        chosen = self.configurations[number]
+        recipe = replace(chosen.cell.recipe, epochs=self.rungs[rung].epochs)
+        cell = replace(chosen.cell, recipe=recipe, metrics=(), observers=())
+        tune = {
+            "space": self.space, "budget": len(self.configurations), "rung": rung,
+            "trial": number, "chosen": chosen.values,
+        }  # fmt: skip
+        return cell.run(chosen.seed, kind="trial", tune=tune)
+
+    def runs(self, number: int | None, row: Row | None = None) -> list[Run]:
+        """The runs of all seeds.
+
+        Args:
+          number: the trial whose values they have; None if there is none, which leaves the
+            values of the recipe and the model as they stand.
+          row: of that trial.
+        """
+        if not self.rungs:
+            return [self.base.run(seed) for seed in self.seeds]
+        chosen = None if number is None else self.configurations[number]
+        tune = {
+            "space": self.space, "budget": len(self.configurations),
+            "rungs": [[rung.trials, rung.epochs] for rung in self.rungs],
+            "epochs": sum(rung.trials * rung.epochs for rung in self.rungs),
+            "chosen": {} if chosen is None else chosen.values,
+            "val_accuracy": row and row["val_accuracy"], "val_loss": row and row["val_loss"],
+        }  # fmt: skip
+        cell = self.base if chosen is None else chosen.cell
+        return [cell.run(seed, tune=tune) for seed in self.seeds]
+
+
+def tuned_cells(
+    suite: Suite,
+    registry: Registry,
+    *,
+    key_parts: Mapping[str, str],
+    note: Callable[[str], None] = lambda text: None,
+) -> list[TunedCell]:
+    """The cells of a suite that tunes, each with the same points of the space.
+
+    A key that a model lacks, or that its variant fixes, is left out for that model; the values
+    of the other keys stay. A model that is left with no key is not tuned.
+
+    Args:
+      key_parts: what of the machine decides a result.
+      note: told in one line which models a key is left out for.
+
+    Raises:
+      UsageError: a name or a value is off, a key has a value otherwise, or no model has it.
+    """
+    assert suite.budget is not None
+    _check_seeds(suite)
+    usual = {k: v for k, v in DEFAULTS.items() if k not in suite.grid}
+    found = cells(
+        replace(suite, recipe={**usual, **suite.recipe}), registry, key_parts=key_parts
+    )
+    axes = [_axes(cell, suite.tune, registry) for cell in found]
+    for key in suite.tune:
+        _check_key(key, found, axes, note)
+    # the whole space, each key as the first model has it
+    check_size([next(a[k] for a in axes if k in a) for k in suite.tune], suite.budget)
+    points = sample(len(suite.tune), suite.budget)
+    return [
+        _tuned(cell, own, list(suite.tune), points, suite.seeds, registry)
+        for cell, own in zip(found, axes, strict=True)
+    ]
+
+
+def _check_seeds(suite: Suite) -> None:
+    last = TRIAL_SEED + (suite.budget or 0) - 1
+    for seed in suite.seeds:
+        if TRIAL_SEED <= seed <= last:
+            raise UsageError(
+                f"seed {seed}: trials are trained with seeds {TRIAL_SEED} to {last}, and no "
+                "run repeats what was chosen on; take another seed"
+            )
+
+
+def _axes(cell: Cell, tune: Mapping[str, str], registry: Registry) -> dict[str, Axis]:
+    """The axes that a cell has, by key."""
+    if cell.recipe.validation == 0:
+        raise UsageError(
+            "tuning with validation=0 would choose on the test set; hold out training data, as "
+            "in --validation 0.1"
+        )
+    found: dict[str, Axis] = {}
+    for key, text in tune.items():
+        if not key.startswith(MODEL):
+            found[key] = recipe_axis(key, text)
+            continue
+        name = key.removeprefix(MODEL)
+        if name in cell.model.given:
+            raise UsageError(f"{key} is tuned and given in {cell.model.label}; use one of them")
+        if name in cell.model.params and name not in cell.model.changes:
+            entry = registry.get("model", cell.model.name)
+            found[key] = make_axis(key, text, check_names(entry, [name])[name])
+    return found
+
+
+def _check_key(
+    key: str,
+    found: Sequence[Cell],
+    axes: Sequence[Mapping[str, Axis]],
+    note: Callable[[str], None],
+) -> None:
+    without = [cell.model for cell, own in zip(found, axes, strict=True) if key not in own]
+    if len(without) == len(found):
+        names = dict.fromkeys(name for model in without for name in model.params)
+        raise UsageError(
+            f"no selected model has a parameter {key.removeprefix(MODEL)!r} that its variant "
+            f"leaves open; parameters: {', '.join(names) or 'none'}"
+        )
+    lacking = dict.fromkeys(m.label for m in without if key.removeprefix(MODEL) not in m.params)
+    fixed = dict.fromkeys(m.label for m in without if m.label not in lacking)
+    if lacking:
+        note(f"{key} is left out for what has no such parameter: {', '.join(lacking)}")
+    if fixed:
+        note(f"{key} is left out for variants that fix it: {', '.join(fixed)}")
+
+
+def _tuned(
+    cell: Cell,
+    axes: Mapping[str, Axis],
+    keys: Sequence[str],
+    points: Iterable[Sequence[float]],
+    seeds: tuple[int, ...],
+    registry: Registry,
+) -> TunedCell:
+    seen: list[dict[str, Scalar]] = []
+    tried: list[Configuration] = []
+    for point in points if axes else ():
+        places = dict(zip(keys, point, strict=True))
+        values = {key: axis.at(places[key]) for key, axis in axes.items()}
+        seed = TRIAL_SEED + seen.count(values)
+        seen.append(values)
+        tried.append(Configuration(values, _with_values(cell, values, registry), seed))
+    return TunedCell(
+        base=cell, seeds=seeds, space={key: axis.text for key, axis in axes.items()},
+        configurations=tuple(tried),
+        rungs=schedule(len(tried), cell.recipe.epochs) if tried else (),
+    )  # fmt: skip
+
+
+def _with_values(cell: Cell, values: Mapping[str, Scalar], registry: Registry) -> Cell:
+    """A cell with some values in place of its own."""
+    of_model = {k.removeprefix(MODEL): v for k, v in values.items() if k.startswith(MODEL)}
+    of_recipe = {key: value for key, value in values.items() if not key.startswith(MODEL)}
+    model = replace(cell.model, params=cell.model.params | of_model)
+    recipe, optimizer = make_recipe(asdict(cell.recipe) | of_recipe), cell.optimizer
+    if "optimizer" in of_recipe:
+        found = optimizers(recipe, registry)
+        if len(found) != 1:
+            raise UsageError(
+                f"tune: {recipe.optimizer!r} stands for {counted(len(found), 'optimizer')}; "
+                "list each by itself"
+            )
+        recipe, optimizer = found[0]
+    return replace(cell, model=model, recipe=recipe, optimizer=optimizer)
