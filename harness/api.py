@@ -7,28 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from harness import index, machine, plugins, registry, runner
+from harness import index, plugins, registry, runner
 from harness.choices import Choice, resolve
-from harness.deadlines import Limits, is_duration
 from harness.entries import Entry, Kind, Scalar, Source
-from harness.errors import RowsKept, StoreError, Unavailable, UsageError, counted, pip_line
-from harness.plan import Run, expand
+from harness.errors import Unavailable, UsageError, pip_line
+from harness.perform import Options as Options
+from harness.perform import perform as perform
 from harness.registry import Registry
-from harness.rows import Result, Row
-from harness.suites import Suite, make_seeds
-from harness.workers import in_worker
+from harness.space import parse_tune
+from harness.suites import Suite, make_budget, make_seeds
 
 if TYPE_CHECKING:
     import pandas as pd
     from flax import nnx
 
     from harness.specs import Dataset, DataSpec, Task
-    from harness.store import Store
 
 
 def run(
@@ -45,6 +43,8 @@ def run(
     metrics: Sequence[str] = (),
     observers: Sequence[str] = (),
     save: bool = False,
+    tune: str | Sequence[str] = (),
+    budget: int | None = None,
     **recipe: Scalar | Sequence[Scalar],
 ) -> pd.DataFrame:
     """Trains every model on every data set and returns one row for each run.
@@ -64,13 +64,17 @@ def run(
       observers: selections of who hears of the runs, as in "tensorboard[folder=logs]".
       save: keep the trained parameters in the store, for `harness.load_model`; where a run
         cannot, its `saved_bytes` is missing.
+      tune: hyper-parameters, as in "learning_rate" or "model.dropout=0.0:0.3", whose values are
+        chosen for each cell on validation, by `budget` trials, before its runs.
+      budget: trials for each cell, 8 where something is tuned.
       recipe: hyper-parameters by the names of the command's flags, as in `epochs=3`; a list
         of values makes a grid.
 
     Returns:
       A frame with the columns of a row, one line for each planned run in the order of the
       plan, and one more column for each metric, as in `test_macro_f1`. A run that is not ok is
-      a line too: its `status` and `error_message` say why.
+      a line too: its `status` and `error_message` say why. Trials are lines before the runs of
+      their cell; their `kind` is "trial".
 
     Raises:
       UsageError: a name or a value is unknown, or an option contradicts another.
@@ -83,6 +87,7 @@ def run(
     known = with_classes(index.open_registry(plugins), classes)
     chosen = [m.__name__ if inspect.isclass(m) else _text(m) for m in _listed(models)]
     grid = {k: tuple(v) for k, v in recipe.items() if isinstance(v, list | tuple)}
+    tuned = parse_tune(_listed(tune))
     suite = Suite(
         datasets=tuple(_listed(datasets)),
         models=tuple(chosen),
@@ -91,6 +96,8 @@ def run(
         seeds=make_seeds(seed=seed) if seed is not None else make_seeds(seeds=seeds),
         recipe={k: v for k, v in recipe.items() if k not in grid},  # type: ignore[misc]
         grid=grid,
+        tune=tuned,
+        budget=make_budget(budget, tuned, given=recipe),
     )
     options = Options(
         in_process=in_process or bool(classes), timeout=timeout, resume=resume, save=save
@@ -112,141 +119,6 @@ def _text(selection: Any) -> str:
 
 def _listed(values: Any) -> list[Any]:
     return list(values) if isinstance(values, list | tuple) else [values]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How a plan is performed; nothing here changes a result.
-
-    Attributes:
-      timeout, phase_timeouts: seconds after which a run, or a phase of it, is stopped.
-      resume: stored `ok` rows stand for their runs, and killed ones go on where they were.
-      rerun: "failed" performs only runs whose stored row is not ok, "all" every run.
-      checkpoint_s: seconds between two checkpoints of a run, 0 for none.
-      save: keep the trained parameters; a stored row without them then stands for no run.
-    """
-
-    in_process: bool = False
-    timeout: float | None = None
-    phase_timeouts: Mapping[str, float] = field(default_factory=dict)
-    resume: bool = False
-    rerun: Literal["", "failed", "all"] = ""
-    checkpoint_s: float = 60.0
-    save: bool = False
-
-    def __post_init__(self) -> None:
-        if self.in_process and (self.timeout is not None or self.phase_timeouts):
-            raise UsageError(
-                "--timeout with --in-process: a run cannot stop its own process; "
-                "drop one of them"
-            )
-        if self.timeout is not None and not is_duration(self.timeout):
-            raise UsageError(f"--timeout {self.timeout:g}: expected seconds above 0")
-        if self.resume and self.rerun == "all":
-            raise UsageError(
-                "--resume reuses what is stored and --rerun all nothing; use one of them"
-            )
-
-    @property
-    def reuses(self) -> bool:
-        return self.resume or self.rerun == "failed"
-
-
-def perform(
-    suite: Suite,
-    known: Registry,
-    *,
-    options: Options,
-    store: str | None,
-    listener: runner.Listener,
-) -> list[Row]:
-    """Plans a suite, runs what has to be run, stores each row; returns all rows.
-
-    Raises:
-      RowsKept: the store has gone; the rows are in files, and in the exception.
-    """
-    runs = expand(suite, known, key_parts=machine.key_parts())
-    if store is None:
-        return _perform(runs, {}, known, options, lambda result: None, listener)
-    from harness.spool import Spool
-    from harness.store import open_store
-
-    with open_store(store) as opened:
-        spool = Spool(opened, note=listener.note)
-        chosen, stored = choose_runs(runs, opened, options, listener.note)
-        _write_plan(opened, [r for r in chosen if r.run_key not in stored], listener.note)
-        try:
-            rows = _perform(chosen, stored, known, options, spool.save, listener)
-        except BaseException:
-            spool.abandon()
-            raise
-        try:
-            spool.finish()
-        except StoreError as error:
-            raise RowsKept(str(error), rows) from None
-        return rows
-
-
-def _write_plan(store: Store, runs: Iterable[Run], note: Callable[[str], None]) -> None:
-    """Writes down what is going to run; a store that refuses costs no run."""
-    try:
-        store.plan(runner.planned(run) for run in runs)
-    except StoreError as error:
-        note(f"{error}; the plan is not written down, its rows will be")
-
-
-def choose_runs(
-    runs: Sequence[Run], store: Store, options: Options, note: Callable[[str], None]
-) -> tuple[list[Run], dict[str, Row]]:
-    """The runs that the options ask for, and the stored rows that stand for some of them."""
-    if not options.reuses:
-        return list(runs), {}
-    from harness.resume import states
-
-    found = list(zip(runs, states(runs, store, save=options.save), strict=True))
-    stored = {r.run_key: s.row for r, s in found if s.word == "stored" and s.row is not None}
-    if options.rerun != "failed":
-        return list(runs), stored
-    chosen = [r for r, s in found if s.word == "stored" or (s.row and s.row["status"] != "ok")]
-    if len(chosen) < len(runs):
-        note(
-            f"{counted(len(runs) - len(chosen), 'run')} of the plan left out: not failed, but "
-            "missing or stale; --resume performs what is"
-        )
-    return chosen, stored
-
-
-def _perform(
-    runs: Sequence[Run],
-    stored: dict[str, Row],
-    known: Registry,
-    options: Options,
-    save: Callable[[Result], None],
-    listener: runner.Listener,
-) -> list[Row]:
-    settings = {
-        "checkpoint_s": options.checkpoint_s, "resume": options.reuses, "save": options.save,
-    }  # fmt: skip
-    if options.in_process:
-        execute = runner.in_process(load_chosen(runs, known), settings=settings)
-    else:
-        limits = Limits(options.timeout, options.phase_timeouts)
-        execute = in_worker(limits=limits, settings=settings)
-    return runner.run_plan(
-        runner.Plan(tuple(runs), stored),
-        execute=execute,
-        executor_name="in-process" if options.in_process else "process",
-        save=save,
-        listener=listener,
-    )
-
-
-def load_chosen(runs: Iterable[Run], known: Registry) -> Registry:
-    """Imports, in this process, the plugins that the runs name."""
-    sources = [source for run in runs for source in run.sources]
-    loaded = registry.load(dict.fromkeys(s for s in sources if s.origin != "session"))
-    here = {key: entry for key, entry in known.entries.items() if entry.factory is not None}
-    return replace(loaded, entries={**loaded.entries, **here})
 
 
 def with_classes(known: Registry, classes: Iterable[type]) -> Registry:

@@ -168,11 +168,13 @@ def _execute(
     parts = _parts(run, registry, spec.task)
     emit(Phase("construct"))
     model = build_model(model_entry.build(), dataset.spec, run.model.params, seed=run.seed)
-    keep = functools.partial(_save, spec=spec, emit=emit) if settings.save else None
+    is_run = run.kind == "run"  # of a trial nothing is kept, and it leaves the test set alone
+    keep = functools.partial(_save, spec=spec, emit=emit) if settings.save and is_run else None
     with _checkpoints(run, settings, emit) as checkpoints:
         fit(
             model, dataset, run.recipe, seed=run.seed, emit=emit, load_s=load_s,
             checkpoints=checkpoints, parts=parts, watched=observers, trained=keep,
+            test=is_run,
         )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 A run is stored if an `ok` row has its key and was measured on the data and the kind of
 device that are here now: these two are the parts of the key that only a process of its own
-can tell. A failure is never taken for a result. Where another version of the same cell is
+can tell. A failure is never taken for a result, but for a trial that diverged: it would again,
+and is never chosen. Where another version of the same cell is
 stored, the run is stale, and the parts of the key that differ say why.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from harness.fingerprints import Now, now_of
@@ -22,7 +23,7 @@ from harness.store import Store
 START_S = 3.0
 CELL = ("dataset", "dataset_params", "model", "variant", "model_params", "optimizer",
         "learning_rate", "schedule", "batch_size", "eval_batch_size", "epochs", "validation",
-        "selection", "limit", "precision", "accumulate")  # fmt: skip
+        "selection", "limit", "precision", "accumulate", "kind")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,33 +47,54 @@ class State:
 
 
 def states(runs: Sequence[Run], store: Store, *, save: bool = False) -> list[State]:
-    """What the store says of each run.
+    """What the store says of each run; see `Lookup`."""
+    return Lookup(store, save=save).states(runs)
 
-    Args:
+
+@dataclass(frozen=True, kw_only=True)
+class Lookup:
+    """Looks runs up in a store, and each data set once.
+
+    Attributes:
       save: whether parameters are wanted, so that a row without them stands for no run.
+      now: what the data sets are now that were looked at, by `_data_key`.
     """
-    by_key: dict[str, list[Row]] = {}
-    for row in store.of_keys(dict.fromkeys(run.run_key for run in runs)):
-        by_key.setdefault(row["run_key"], []).append(row)
-    now = _now(runs, by_key)
-    kin = _Kin(store.of_entries(dict.fromkeys((r.dataset.name, r.model.name) for r in runs)))
-    lost = {planned["run_key"]: planned["planned_at"] for planned in store.lost()}
-    found = []
-    for run in runs:
-        here = now.get(_data_key(run))
-        state = _state(run, by_key.get(run.run_key, []), kin, here, lost, save)
-        found.append(replace(state, now=here))
-    return found
+
+    store: Store = field(kw_only=False)
+    save: bool = False
+    now: dict[str, Now | None] = field(default_factory=dict)
+
+    def states(self, runs: Sequence[Run]) -> list[State]:
+        """What the store says of each run."""
+        by_key: dict[str, list[Row]] = {}
+        for row in self.store.of_keys(dict.fromkeys(run.run_key for run in runs)):
+            by_key.setdefault(row["run_key"], []).append(row)
+        self._look(runs, by_key)
+        entries = dict.fromkeys((r.dataset.name, r.model.name) for r in runs)
+        kin = _Kin(self.store.of_entries(entries))
+        lost = {planned["run_key"]: planned["planned_at"] for planned in self.store.lost()}
+        found = []
+        for run in runs:
+            here = self.now.get(_data_key(run))
+            save = self.save and run.kind == "run"  # of a trial nothing is kept
+            state = _state(run, by_key.get(run.run_key, []), kin, here, lost, save)
+            found.append(replace(state, now=here))
+        return found
+
+    def _look(self, runs: Sequence[Run], by_key: Mapping[str, Sequence[Row]]) -> None:
+        """Asks a child process for the data sets of runs with a row that may stand."""
+        datasets = {
+            _data_key(run): run.dataset
+            for run in runs
+            if any(_is_result(row) for row in by_key.get(run.run_key, ()))
+            and _data_key(run) not in self.now
+        }
+        self.now.update(zip(datasets, now_of(list(datasets.values())), strict=True))
 
 
-def _now(runs: Sequence[Run], by_key: Mapping[str, Sequence[Row]]) -> Mapping[str, Now | None]:
-    """What the data sets of runs with an `ok` row are now; a child process looks."""
-    datasets = {
-        _data_key(run): run.dataset
-        for run in runs
-        if any(row["status"] == "ok" for row in by_key.get(run.run_key, ()))
-    }
-    return dict(zip(datasets, now_of(list(datasets.values())), strict=True))
+def _is_result(row: Row) -> bool:
+    diverged = row["kind"] == "trial" and row["status"] == "diverged"
+    return row["status"] == "ok" or diverged
 
 
 def _data_key(run: Run) -> str:
@@ -98,7 +120,7 @@ def _state(
     save: bool,
 ) -> State:
     estimate = _estimate(run, kin)
-    ok = [row for row in own if row["status"] == "ok"]
+    ok = [row for row in own if _is_result(row)]
     for row in reversed(ok):
         if now is not None and not _lacking(row, now, save):
             return State("stored", row, (), estimate)

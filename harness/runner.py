@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -75,26 +75,76 @@ def run_plan(
     Ctrl-C ends the run that is going on; it and those behind it leave a row that says
     `interrupted`.
     """
-    place = machine.place()
-    rows: list[Row] = []
+    performance = Performance(
+        execute=execute, executor_name=executor_name, save=save, listener=listener,
+        total=len(plan.runs),
+    )  # fmt: skip
+    return [performance.row_of(run, plan.stored) for run in plan.runs]
+
+
+@dataclass(kw_only=True)
+class Performance:
+    """Performs runs one after the other, and leaves a stored row for each.
+
+    Attributes:
+      total: how many runs there are to be, for the listener.
+      number: how many there were.
+      stopped: how runs end from now on that have not begun, after Ctrl-C.
+    """
+
+    execute: Executor
+    executor_name: str
+    save: Callable[[Result], None]
+    listener: Listener
+    total: int
+    number: int = 0
     stopped: Ended | None = None
-    for number, run in enumerate(plan.runs, start=1):
-        if run.run_key in plan.stored:
-            rows.append(plan.stored[run.run_key])
-            continue
-        collector = Collector(_planned(run, place, executor_name), phase="planned")
-        if stopped is None:
-            stopped = _perform(run, collector, execute, listener, number, len(plan.runs))
+    place: Mapping[str, Any] = field(default_factory=machine.place)
+
+    def row_of(self, run: Run, stored: Mapping[str, Row]) -> Row:
+        """The row that stands for a run, or else that of performing it."""
+        if run.run_key not in stored:
+            return self.perform(run)
+        self.number += 1
+        return stored[run.run_key]
+
+    def perform(self, run: Run) -> Row:
+        """The row of a run, which is performed unless all has been stopped."""
+        self.number += 1
+        collector = self._collector(run)
+        if self.stopped is None:
+            stopped = _perform(
+                run, collector, self.execute, self.listener, self.number, self.total
+            )
+            self.stopped = self.stopped or stopped
         else:
-            collector.ended = stopped
-        result = collector.result()
-        rows.append(result.row)
-        for then in (partial(save, result), partial(_told, listener.ended, run, result.row)):
+            collector.ended = self.stopped
+        return self._leave(run, collector.result())
+
+    def refuse(self, run: Run, ended: Ended, **columns: Any) -> Row:
+        """The row of a run that cannot be performed, with other columns that are known."""
+        self.number += 1
+        collector = self._collector(run)
+        collector.add(Measured(columns))
+        collector.ended = ended
+        _told(self.listener.started, run, self.number, self.total)
+        return self._leave(run, collector.result())
+
+    def stop(self, stop: KeyboardInterrupt) -> None:
+        """No run begins any more."""
+        self.stopped = self.stopped or _interrupted(stop, "not started: ")
+
+    def _collector(self, run: Run) -> Collector:
+        return Collector(_planned(run, self.place, self.executor_name), phase="planned")
+
+    def _leave(self, run: Run, result: Result) -> Row:
+        told = partial(_told, self.listener.ended, run, result.row)
+        for then in (partial(self.save, result), told):
             try:
                 then()
             except KeyboardInterrupt as stop:  # what is being saved is kept
-                stopped = stopped or _interrupted(stop, "not started: ")
-    return rows
+                self.stop(stop)
+        return result.row
 
 
 def _told(tell: Callable[..., None], *what: Any) -> None:

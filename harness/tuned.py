@@ -1,0 +1,141 @@
+"""Performs cells that are tuned: the trials of a cell, what they choose, then its runs.
+
+What comes next depends on the rows before it, so a cell is a walk: `harness.halving` says which
+trials are needed, and each is performed, or read from the store where a stored row stands for
+it. `walk` goes the same way as far as the store knows, and performs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.events import Ended
+from harness.halving import Chosen, Hopeless, Trials, is_pointless, next_step
+from harness.plan import Run
+from harness.rows import Row
+from harness.runner import Performance
+from harness.tuning import TunedCell
+
+if TYPE_CHECKING:
+    from harness.resume import State
+
+Rows = dict[tuple[int, int], Row]
+States = Callable[[Sequence[Run]], Sequence["State"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Driver:
+    """Performs cells, one after the other.
+
+    Attributes:
+      stored: gives the stored rows that stand for some of the runs, by run key.
+      announce: writes down what is going to be performed next.
+    """
+
+    performance: Performance
+    stored: Callable[[Sequence[Run]], Mapping[str, Row]]
+    announce: Callable[[Sequence[Run]], None]
+
+    def perform(self, cell: TunedCell) -> list[Row]:
+        """The rows of a cell: its trials, then its runs.
+
+        After Ctrl-C stored rows still stand for theirs; the runs behind a trial that is missing
+        keep the values of the recipe and say that they were stopped.
+        """
+        before, rows = self.performance.number, Rows()
+        step = next_step(cell.rungs, rows)
+        while isinstance(step, Trials) and self._take(cell, step, rows):
+            step = next_step(cell.rungs, rows)
+        # trials that were not needed count as done
+        self.performance.number = before + cell.count - len(cell.seeds)
+        return [*rows.values(), *self._runs(cell, step)]
+
+    def _take(self, cell: TunedCell, step: Trials, rows: Rows) -> bool:
+        """Adds the rows of trials; whether the way goes on behind them."""
+        trials = {(step.rung, n): cell.trial(step.rung, n) for n in step.numbers}
+        stored = self._stored(list(trials.values()))
+        if self.performance.stopped and any(t.run_key not in stored for t in trials.values()):
+            return False
+        # of the first trial's end depends whether there is a second one
+        places = list(trials)
+        cut = 1 if (0, 0) in trials else len(places)
+        for part in (places[:cut], places[cut:]):
+            if rows.get((0, 0)) is None or not is_pointless(rows[0, 0]):
+                done = self._each([trials[place] for place in part], stored)
+                rows |= dict(zip(part, done, strict=True))
+        return all(rows[place]["status"] != "interrupted" for place in places if place in rows)
+
+    def _runs(self, cell: TunedCell, step: Trials | Chosen | Hopeless) -> list[Row]:
+        if isinstance(step, Chosen):
+            runs = cell.runs(step.number, step.row)
+            return self._each(runs, self._stored(runs))
+        runs = cell.runs(None)
+        if isinstance(step, Trials):  # stopped: the rows say so
+            return [self.performance.perform(run) for run in runs]
+        row = step.row
+        ended = Ended(row["status"], row["error_type"], step.message)
+        return [self.performance.refuse(run, ended, log_path=row["log_path"]) for run in runs]
+
+    def _each(self, runs: Sequence[Run], stored: Mapping[str, Row]) -> list[Row]:
+        if not self.performance.stopped:
+            self.announce([run for run in runs if run.run_key not in stored])
+        return [self.performance.row_of(run, stored) for run in runs]
+
+    def _stored(self, runs: Sequence[Run]) -> Mapping[str, Row]:
+        try:
+            return self.stored(runs)
+        except KeyboardInterrupt as stop:
+            self.performance.stop(stop)
+            return {}
+
+
+@dataclass(frozen=True)
+class Walk:
+    """How far the store knows a cell.
+
+    Attributes:
+      known: the trials and runs that are known, each with what stands for it.
+      later: what depends on rows that are not there: how many, and one of them with the
+        values of another trial.
+    """
+
+    known: tuple[tuple[Run, State], ...]
+    later: tuple[tuple[int, Run], ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it is stored."""
+        return not self.later and all(state.word == "stored" for _, state in self.known)
+
+    @property
+    def failed(self) -> bool:
+        """Whether something that is not stored was not ok."""
+        rows = (state.row for _, state in self.known if state.word != "stored")
+        return any(row is not None and row["status"] != "ok" for row in rows)
+
+
+def walk(cell: TunedCell, states: States) -> Walk:
+    """Goes through a cell as far as stored rows decide what is next."""
+    rows = Rows()
+    known: list[tuple[Run, State]] = []
+    step = next_step(cell.rungs, rows)
+    while isinstance(step, Trials):
+        trials = [cell.trial(step.rung, number) for number in step.numbers]
+        found = states(trials)
+        known += zip(trials, found, strict=True)
+        for number, state in zip(step.numbers, found, strict=True):
+            if state.word == "stored" and state.row is not None:
+                rows[step.rung, number] = state.row
+        if any(state.word != "stored" for state in found):
+            return Walk(tuple(known), _later(cell, step.rung + 1))
+        step = next_step(cell.rungs, rows)
+    runs = cell.runs(step.number, step.row) if isinstance(step, Chosen) else cell.runs(None)
+    return Walk((*known, *zip(runs, states(runs), strict=True)), ())
+
+
+def _later(cell: TunedCell, rung: int) -> tuple[tuple[int, Run], ...]:
+    rungs = enumerate(cell.rungs[rung:], start=rung)
+    trials = ((one.trials, cell.trial(number, 0)) for number, one in rungs)
+    return (*trials, (len(cell.seeds), cell.runs(0)[0]))

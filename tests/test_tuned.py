@@ -1,0 +1,288 @@
+"""How the cells of a suite that tunes are performed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kit import NET, POOL, WORDS, registry_of
+
+from harness import resume, runner, tuned
+from harness.events import Ended, Measured, Phase
+from harness.fingerprints import Now
+from harness.plan import Run
+from harness.rows import Result, Row
+from harness.store import Store, open_store
+from harness.suites import Suite
+from harness.tuning import TunedCell, tuned_cells
+
+Rates = Callable[[float, int], float]
+
+
+def near_one_percent(rate: float, epochs: int) -> float:
+    """The nearer the learning rate to 0.002, the better; an accuracy."""
+    return 1 - abs(rate - 0.002) * 50
+
+
+@dataclass
+class Bench:
+    """Performs cells without training anything.
+
+    Attributes:
+      accuracy: what a learning rate and a number of epochs come to.
+      bad: how runs end by their label, which is searched for these words.
+      performed: the labels of what was, in order.
+    """
+
+    accuracy: Rates = near_one_percent
+    bad: Mapping[str, Ended | BaseException] = field(default_factory=dict)
+    performed: list[str] = field(default_factory=list)
+    saved: list[Result] = field(default_factory=list)
+    announced: list[str] = field(default_factory=list)
+    numbers: list[tuple[int, int]] = field(default_factory=list)
+
+    def execute(self, run: Run, log: Path, heard: Callable[..., None]) -> Ended | None:
+        self.performed.append(run.label)
+        heard(Phase("train"))
+        value = self.accuracy(run.recipe.learning_rate, run.recipe.epochs)
+        measured: dict[str, Any] = {"val_accuracy": value, "val_loss": 1 - value}
+        if run.kind == "run":
+            measured |= {"test_accuracy": value}
+        heard(Measured({**measured, "data_fingerprint": "print", "device_kind": "cpu"}))
+        for word, end in self.bad.items():
+            if word in run.label:
+                if isinstance(end, Ended):
+                    return end
+                raise end
+        return Ended("ok")
+
+    def perform(self, cells: Sequence[TunedCell], stored: Any = None) -> list[Row]:
+        bench = self
+
+        class Listener(runner.Silent):
+            def started(self, run: Run, number: int, total: int) -> None:
+                bench.numbers.append((number, total))
+
+        performance = runner.Performance(
+            execute=self.execute, executor_name="process", save=self.saved.append,
+            listener=Listener(), total=sum(cell.count for cell in cells),
+        )  # fmt: skip
+        driver = tuned.Driver(
+            performance=performance,
+            stored=stored or (lambda runs: {}),
+            announce=lambda runs: self.announced.extend(run.label for run in runs),
+        )
+        rows = [row for cell in cells for row in driver.perform(cell)]
+        assert [result.row for result in self.saved] == [r for r in rows if r in self._own()]
+        return rows
+
+    def _own(self) -> list[Row]:
+        return [result.row for result in self.saved]
+
+
+def cells_of(*models: str, seeds: int = 2) -> list[TunedCell]:
+    suite = Suite(
+        datasets=("words",), models=models, seeds=tuple(range(seeds)), recipe={"epochs": 2},
+        tune={"learning_rate": ""}, budget=4,
+    )  # fmt: skip
+    return tuned_cells(suite, registry_of(NET, POOL, WORDS), key_parts={"host": "here"})
+
+
+def told(rows: Sequence[Row]) -> list[tuple[str, str, float]]:
+    return [(row["kind"], row["status"], row["learning_rate"]) for row in rows]
+
+
+TRIALS = [0.0001, 0.000464, 0.00215, 0.01]
+
+
+def test_trials_come_first_and_the_runs_have_the_values_of_the_best():
+    bench = Bench()
+    rows = bench.perform(cells_of("net"))
+    assert told(rows) == [
+        *(("trial", "ok", rate) for rate in TRIALS),
+        *(("trial", "ok", rate) for rate in (0.00215, 0.000464)),
+        *(("run", "ok", 0.00215),) * 2,
+    ]
+    assert [row["epochs"] for row in rows] == [1, 1, 1, 1, 2, 2, 2, 2]
+    assert {row["seed"] for row in rows if row["kind"] == "run"} == {0, 1}
+    chosen = json.loads(rows[-1]["tune"])
+    assert chosen["chosen"] == {"learning_rate": 0.00215}
+    assert chosen["val_accuracy"] == rows[4]["val_accuracy"]
+    assert bench.numbers == [(n, 8) for n in range(1, 9)]
+    assert bench.announced == bench.performed
+
+
+def test_what_more_epochs_change_is_chosen_on():
+    # at the end of all epochs a small rate is better
+    bench = Bench(lambda rate, epochs: near_one_percent(rate, 1) * (1 if epochs == 1 else -1))
+    assert {row["learning_rate"] for row in bench.perform(cells_of("net"))[-2:]} == {0.000464}
+
+
+def test_each_cell_is_tuned_before_the_next_one_begins():
+    rows = Bench().perform(cells_of("net", "pool", seeds=1))
+    assert [(r["model"], r["kind"]) for r in rows] == [
+        (model, kind) for model in ("net", "pool") for kind in ["trial"] * 6 + ["run"]
+    ]
+
+
+def test_a_trial_that_is_not_ok_costs_itself_alone():
+    bad = {"1 epoch, learning_rate=0.00215": Ended("diverged", "Diverged", "loss nan")}
+    bench = Bench(bad=bad)
+    rows = bench.perform(cells_of("net"))
+    assert told(rows)[2] == ("trial", "diverged", 0.00215)
+    assert {row["learning_rate"] for row in rows if row["kind"] == "run"} == {0.000464}
+    assert {row["status"] for row in rows if row["kind"] == "run"} == {"ok"}
+
+
+def test_a_cell_without_an_ok_trial_leaves_rows_that_say_so():
+    bad = {"net, trial": Ended("diverged", "Diverged", "loss inf at step 3")}
+    bench = Bench(bad=bad)
+    rows = bench.perform(cells_of("net", "pool"))
+    runs = [row for row in rows if (row["model"], row["kind"]) == ("net", "run")]
+    assert [(r["seed"], r["status"], r["error_type"]) for r in runs] == [
+        (0, "diverged", "Diverged"), (1, "diverged", "Diverged"),
+    ]  # fmt: skip
+    said = "none of 4 trials was ok; the first: loss inf at step 3"
+    assert {row["error_message"] for row in runs} == {said}
+    assert {row["log_path"] for row in runs} == {rows[0]["log_path"]}
+    assert [json.loads(row["tune"])["chosen"] for row in runs] == [{}, {}]
+    assert [r["status"] for r in rows if r["model"] == "pool"] == ["ok"] * 8
+    # the two trials of the second rung were not needed
+    assert [number for number, _ in bench.numbers] == [1, 2, 3, 4, 7, 8, *range(9, 17)]
+
+
+def test_a_model_that_cannot_serve_the_data_is_asked_once():
+    bench = Bench(bad={"net, trial": Ended("skipped", "Unsupported", "no words here")})
+    rows = bench.perform(cells_of("net"))
+    assert [(r["kind"], r["status"]) for r in rows] == [
+        ("trial", "skipped"), ("run", "skipped"), ("run", "skipped"),
+    ]  # fmt: skip
+    assert rows[-1]["error_message"] == "its first trial: no words here"
+    assert bench.announced == bench.performed == ["words x net, trial 0, 1 epoch, "
+                                                  "learning_rate=0.0001"]  # fmt: skip
+
+
+@pytest.mark.parametrize("where", ["trial 2, 1 epoch", "trial 3, 1 epoch", "trial 1, 2 epochs"])
+def test_ctrl_c_in_a_trial_leaves_a_row_for_every_run(where: str):
+    bench = Bench(bad={where: KeyboardInterrupt()})
+    rows = bench.perform(cells_of("net", "pool"))
+    runs = [row for row in rows if row["kind"] == "run"]
+    assert [(r["model"], r["seed"], r["status"]) for r in runs] == [
+        (model, seed, "interrupted") for model in ("net", "pool") for seed in (0, 1)
+    ]
+    assert where in bench.performed[-1]  # nothing began behind it
+    assert "not started: stopped by Ctrl-C" in {row["error_message"] for row in runs}
+    first = [row["status"] for row in rows if row["kind"] == "trial" and row["epochs"] == 1]
+    assert len(first) == 4  # those that were planned then
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.setattr(resume, "now_of", lambda data: [Now("print", "cpu") for _ in data])
+    with open_store(f"sqlite:///{tmp_path}/rows.db") as opened:
+        yield opened
+
+
+def stands(store: Store) -> Callable[[Sequence[Run]], dict[str, Row]]:
+    lookup = resume.Lookup(store)
+
+    def stored(runs: Sequence[Run]) -> dict[str, Row]:
+        found = zip(runs, lookup.states(runs), strict=True)
+        return {r.run_key: s.row for r, s in found if s.word == "stored" and s.row}
+
+    return stored
+
+
+def keep(store: Store, bench: Bench) -> None:
+    for result in bench.saved:
+        store.add(result)
+
+
+def test_a_sweep_that_was_stopped_goes_on_where_it_was(store: Store):
+    cells = cells_of("net", "pool")
+    whole = Bench()
+    rows = whole.perform(cells)
+    stopped = Bench(bad={"pool, trial 1, 1 epoch": KeyboardInterrupt()})
+    stopped.perform(cells)
+    keep(store, stopped)
+    rest = Bench()
+    again = rest.perform(cells, stands(store))
+    assert told(again) == told(rows)
+    assert rest.performed == whole.performed[whole.performed.index(stopped.performed[-1]) :]
+    keep(store, rest)
+    last = Bench()
+    assert [row["run_id"] for row in last.perform(cells, stands(store))] == [
+        row["run_id"] for row in again
+    ]
+    assert last.performed == []
+
+
+def test_after_ctrl_c_stored_rows_still_stand_for_theirs(store: Store):
+    net, pool = cells_of("net", "pool")
+    before = Bench()
+    before.perform([pool])
+    keep(store, before)
+    stopped = Bench(bad={"net, trial 0, 1 epoch": KeyboardInterrupt()})
+    rows = stopped.perform([net, pool], stands(store))
+    assert {r["status"] for r in rows if r["model"] == "pool"} == {"ok"}
+    assert stopped.performed == ["words x net, trial 0, 1 epoch, learning_rate=0.0001"]
+
+
+def test_a_stored_trial_that_diverged_is_not_tried_again_but_one_that_failed_is(store: Store):
+    (cell,) = cells_of("net")
+    bad = {"trial 3, 1 epoch": Ended("diverged"), "trial 0, 1 epoch": Ended("timeout")}
+    first = Bench(bad=bad)
+    first.perform([cell])
+    keep(store, first)
+    again = Bench()
+    again.perform([cell], stands(store))
+    assert again.performed == ["words x net, trial 0, 1 epoch, learning_rate=0.0001"]
+
+
+def test_another_seed_reuses_the_trials(store: Store):
+    bench = Bench()
+    bench.perform(cells_of("net", seeds=1))
+    keep(store, bench)
+    more = Bench()
+    more.perform(cells_of("net", seeds=2), stands(store))
+    assert more.performed == ["words x net, seed 1, learning_rate=0.00215"]
+
+
+def walked(store: Store, cell: TunedCell) -> tuned.Walk:
+    return tuned.walk(cell, resume.Lookup(store).states)
+
+
+def test_a_walk_ends_where_the_store_does_not_know_on(store: Store):
+    (cell,) = cells_of("net")
+    found = walked(store, cell)
+    assert [run.label for run, _ in found.known] == [run.label for run in cell.first]
+    assert [count for count, _ in found.later] == [2, 2]  # trials, runs
+    assert not found.whole and not found.failed
+    bench = Bench(bad={"2 epochs": KeyboardInterrupt()})
+    bench.perform([cell])
+    keep(store, bench)
+    found = walked(store, cell)
+    assert [state.word for _, state in found.known] == ["stored"] * 4 + ["missing"] * 2
+    assert [count for count, _ in found.later] == [2]
+    assert found.failed and not found.whole
+    rest = Bench()
+    rest.perform([cell], stands(store))
+    keep(store, rest)
+    found = walked(store, cell)
+    assert (len(found.known), found.whole, found.failed) == (8, True, False)
+
+
+def test_a_walk_through_a_cell_without_an_ok_trial_ends_at_its_failed_runs(store: Store):
+    (cell,) = cells_of("net")
+    bench = Bench(bad={"trial": Ended("diverged", "Diverged", "loss inf")})
+    bench.perform([cell])
+    keep(store, bench)
+    found = walked(store, cell)
+    assert [(run.kind, state.word) for run, state in found.known] == [
+        *[("trial", "stored")] * 4, *[("run", "missing")] * 2,
+    ]  # fmt: skip
+    assert found.failed and not found.later
