@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from stored import failed_row, make_row
 
 from harness.cli import cli, main
+from harness.cli.run import make_suite, run_command
 
 PLUGIN = str(Path(__file__).parent / "plugins_for_tests.py")
 QUICK = ("--epochs", "1", "--limit", "200", "--batch-size", "64")
@@ -257,3 +259,68 @@ def test_parts_and_precision_are_options_of_a_run(call: Call):
     assert half == pytest.approx(whole, rel=0.03)
     refused = call(*words, "--accumulate", "3")
     assert refused.code == 2 and "64" in refused.err and "3" in refused.err
+
+
+SUITE = """
+datasets = ["digits"]
+models = ["majority"]
+tune = ["learning_rate", "batch_size=16:64"]
+budget = 4
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "tune", "budget"),
+    [
+        ([], ["learning_rate", "batch_size"], 4),
+        (["--budget", "6"], ["learning_rate", "batch_size"], 6),
+        (["--learning-rate", "0.1"], ["batch_size"], 4),
+        (["--grid", "learning_rate=0.1,0.2"], ["batch_size"], 4),
+        (["--learning-rate", "0.1", "--batch-size", "8"], [], None),
+        (["--tune", "schedule=constant,linear"], ["schedule"], 4),
+    ],
+)
+def test_in_its_hyper_parameter_a_flag_takes_the_place_of_the_suite(
+    words: list[str], tune: list[str], budget: int | None, tmp_path: Path
+):
+    (tmp_path / "suite.toml").write_text(SUITE)
+    context = run_command.make_context("run", [str(tmp_path / "suite.toml"), *words])
+    path = context.params.pop("suite")
+    suite = make_suite(path, context.params)
+    assert (list(suite.tune), suite.budget) == (tune, budget)
+
+
+def test_tuning_takes_the_place_of_the_default_suites_learning_rate():
+    suite = make_suite(
+        None, run_command.make_context("run", ["--tune", "learning_rate"]).params
+    )
+    assert "learning_rate" not in suite.recipe and suite.tune == {"learning_rate": ""}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--tune", "learning_rate", "--learning-rate", "0.1"], "is tuned and has a value"),
+        (["--budget", "4"], "a budget without a key to tune"),
+        (["--tune", "learning_rate=0.1:0.01"], "the smaller one first"),
+        (["--tune", "model.rate=0:1"], "no selected model has a parameter 'rate'"),
+        (["--tune", "learning_rate", "--budget", "1"], "budget=1: expected int >= 2"),
+    ],
+)
+def test_what_cannot_be_tuned_is_a_usage_error_of_one_line(
+    call: Call, tmp_path: Path, words: list[str], said: str
+):
+    found = call("run", "-d", "digits", "-m", "majority", *words)
+    assert found.code == 2 and said in found.err and len(found.err.splitlines()) == 1
+    assert not (tmp_path / "harness.db").exists()
+
+
+def test_a_trial_that_is_not_ok_is_no_failure_of_the_command(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+):
+    rows = [make_row(status="ok"), failed_row(kind="trial", status="diverged")]
+    monkeypatch.setattr("harness.api.perform", lambda *_, **__: rows)
+    said = call("run", "-d", "digits", "-m", "majority", "--tune", "learning_rate")
+    assert said.code == 0 and "of 1 trial 1 not ok (1 diverged)" in said.err
+    rows.append(failed_row())
+    assert call("run", "-d", "digits", "-m", "majority", "--tune", "learning_rate").code == 3

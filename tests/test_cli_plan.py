@@ -1,15 +1,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from kit import NET, registry_of
+from kit import WORDS as DATA
+from stored import make_row
 
+from harness.api import Options
 from harness.cli import cli
-from harness.cli.plan import clock, to_text
+from harness.cli.plan import clock, describe_cells, to_text
 from harness.paths import checkpoint_folder
+from harness.plan import Run
+from harness.resume import State
+from harness.suites import Suite
+from harness.tuning import tuned_cells
 
 Call = Callable[..., Result]
 WORDS = ("run", "-d", "digits", "-m", "majority", "-m", "mean_pool", "--epochs", "1",
@@ -72,7 +81,7 @@ def test_a_checkpoint_that_would_be_taken_up_is_told(
 def record(**values) -> dict:
     usual = {"state": "stale", "action": "perform", "run": "digits x mlp, seed 0",
              "recipe": "defaults", "why": ["a 1 -> 2", "b 1 -> 2"], "estimate_s": 90.0,
-             "checkpoint": False, "key_parts": {}}  # fmt: skip
+             "checkpoint": False, "key_parts": {}, "kind": "run", "count": 1}  # fmt: skip
     return usual | values
 
 
@@ -98,3 +107,53 @@ def test_resume_and_rerun_all_contradict_each_other(call: Call):
         call("--resume", "--rerun", "all")
     with pytest.raises(UsageError, match="did you mean 'compile'"):
         call("--phase-timeout", "compil=3")
+
+
+TUNED = ("run", "-d", "digits", "-m", "majority", "--epochs", "2", "--limit", "200",
+         "--batch-size", "64", "--tune", "learning_rate", "--budget", "4", "--seeds", "3",
+         "--in-process")  # fmt: skip
+
+
+def test_a_tuned_plan_is_told_as_far_as_the_store_knows_it(tmp_path: Path):
+    def call(*words: str) -> Result:
+        url = f"sqlite:///{tmp_path}/rows.db"
+        return CliRunner().invoke(cli, [*TUNED, "--store", url, *words], catch_exceptions=False)
+
+    text = call("--dry-run").stdout.splitlines()
+    assert "digits x majority, trial 3, 1 epoch, learning_rate=0.01" in text[3]
+    later = "digits x majority, then 2 trials of 2 epochs, 3 runs of the chosen values"
+    assert text[4].startswith("open") and later in text[4]
+    assert text[5] == ("9 trials and runs, 9 to perform; of 9 the store does not tell the time")
+    said = call()
+    assert said.exit_code == 0, said.stderr
+    assert "[1/9]" in said.stderr and "[9/9]" in said.stderr
+    assert "trial" not in said.stdout.replace("best of 4 trials", "")
+    found = json.loads(call("--resume", "--dry-run", "--format", "json").stdout)
+    assert [(r["kind"], r["action"]) for r in found] == [
+        *[("trial", "reuse")] * 6, *[("run", "reuse")] * 3,
+    ]  # fmt: skip
+    # of other seeds the trials are known, and so is what they choose
+    more = json.loads(call("--seeds", "4", "--resume", "--dry-run", "--format", "json").stdout)
+    assert [r["action"] for r in more] == ["reuse"] * 9 + ["perform"]
+    # what is not known yet has a time all the same
+    *first, rest = call("--budget", "5", "--dry-run").stdout.splitlines()[:-1]
+    assert len(first) == 5 and "about" in rest
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted"), [("timeout", "perform"), ("missing", "leave out"), ("ok", "reuse")]
+)
+def test_rerun_failed_does_a_cell_over_of_which_something_failed(
+    state: str, wanted: str, monkeypatch: pytest.MonkeyPatch
+):
+    suite = Suite(datasets=("words",), models=("net",), tune={"learning_rate": ""}, budget=2)
+    cells = tuned_cells(suite, registry_of(NET, DATA), key_parts={})
+
+    def states(runs: Sequence[Run]) -> list[State]:
+        row = make_row(status=state, val_accuracy=0.5, val_loss=1.0)
+        return [State("stored", row) if state == "ok" else
+                State("missing", None if state == "missing" else row)] * len(runs)  # fmt: skip
+
+    monkeypatch.setattr("harness.cli.plan._states", lambda url, how: nullcontext(states))
+    found = describe_cells(cells, "sqlite:///none", Options(rerun="failed"))
+    assert {r["action"] for r in found} == {wanted}

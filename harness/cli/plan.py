@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from harness.api import Options
 from harness.errors import NoStore, counted
 from harness.paths import checkpoint_folder
 from harness.plan import Run
-from harness.resume import State, states
+from harness.resume import State
+from harness.tuned import States, walk
+from harness.tuning import TunedCell
 
 
 def describe(runs: Sequence[Run], url: str, options: Options) -> list[dict[str, Any]]:
@@ -19,44 +22,100 @@ def describe(runs: Sequence[Run], url: str, options: Options) -> list[dict[str, 
     Args:
       url: the store; one that is not there yet has nothing.
     """
-    found = _states(runs, url, save=options.save)
-    return [_record(run, state, options) for run, state in zip(runs, found, strict=True)]
+    with _states(url, options) as states:
+        found = states(runs)
+    return [
+        _record(run, state, options, _action(state, options))
+        for run, state in zip(runs, found, strict=True)
+    ]
 
 
-def _states(runs: Sequence[Run], url: str, *, save: bool) -> list[State]:
+def describe_cells(
+    cells: Sequence[TunedCell], url: str, options: Options
+) -> list[dict[str, Any]]:
+    """One record for each trial and run that is known, and one a cell for all behind them."""
+    records = []
+    with _states(url, options) as states:
+        for cell in cells:
+            found = walk(cell, states)
+            # a cell is done over as one: what has failed may change what is chosen
+            left_out = options.rerun == "failed" and not found.failed
+            for run, state in found.known:
+                stands = options.reuses and state.word == "stored"
+                action = "reuse" if stands else "leave out" if left_out else "perform"
+                records.append(_record(run, state, options, action))
+            if found.later:
+                action = "leave out" if left_out else "perform"
+                records.append(_later(cell, found.later, states, action))
+    return records
+
+
+@contextmanager
+def _states(url: str, options: Options) -> Iterator[States]:
+    from harness.resume import Lookup
     from harness.store import open_store
 
     try:
-        with open_store(url, must_exist=True) as store:
-            return states(runs, store, save=save)
+        store = open_store(url, must_exist=True)
     except NoStore:
-        return [State("missing", reasons=("never run",))] * len(runs)
+        yield lambda runs: [State("missing", reasons=("never run",))] * len(runs)
+        return
+    with store:
+        yield Lookup(store, save=options.save).states
 
 
-def _record(run: Run, state: State, options: Options) -> dict[str, Any]:
+def _later(
+    cell: TunedCell, later: Sequence[tuple[int, Run]], states: States, action: str
+) -> dict[str, Any]:
+    """What nobody can know before the trials in front of it have ended."""
+    alike = states([run for _, run in later])
+    seconds = [
+        None if state.estimate_s is None else count * state.estimate_s
+        for (count, _), state in zip(later, alike, strict=True)
+    ]
+    *trials, (runs, _) = later
+    told = [
+        f"{counted(count, 'trial')} of {counted(one.recipe.epochs, 'epoch')}"
+        for count, one in trials
+    ]
+    known = [one for one in seconds if one is not None]
+    return {
+        "state": "open", "action": action,
+        "run": f"{cell.base.dataset.label} x {cell.base.model.label}, then "
+        + ", ".join([*told, f"{counted(runs, 'run')} of the chosen values"]),
+        "recipe": cell.base.recipe.changes or "defaults",
+        "why": ["the trials before decide"],
+        "estimate_s": sum(known) if len(known) == len(seconds) else None,
+        "run_id": None, "run_key": None, "checkpoint": False, "key_parts": {},
+        "kind": "later", "count": sum(count for count, _ in later),
+    }  # fmt: skip
+
+
+def _record(run: Run, state: State, options: Options, action: str) -> dict[str, Any]:
     return {
         "state": state.word,
-        "action": _action(state, options),
+        "action": action,
         "run": run.label,
         "recipe": run.recipe.changes or "defaults",
         "why": list(state.reasons),
         "estimate_s": state.estimate_s,
         "run_id": state.row["run_id"] if state.row else None,
         "run_key": run.run_key,
-        "checkpoint": _goes_on(run, state, options),
+        "checkpoint": action == "perform" and _goes_on(run, options),
         "key_parts": {
             **run.key_parts,
             "data_fingerprint": state.now.fingerprint if state.now else None,
             "device_kind": state.now.device_kind if state.now else None,
         },
+        "kind": run.kind,
+        "count": 1,
     }
 
 
-def _goes_on(run: Run, state: State, options: Options) -> bool:
+def _goes_on(run: Run, options: Options) -> bool:
     """Whether a killed run has left a checkpoint that would be taken up."""
     written = checkpoint_folder(run.run_key).glob("*")
-    performed = _action(state, options) == "perform"
-    return options.reuses and performed and any(path.name.isdigit() for path in written)
+    return options.reuses and any(path.name.isdigit() for path in written)
 
 
 def _action(state: State, options: Options) -> str:
@@ -82,6 +141,7 @@ def to_text(records: Sequence[dict[str, Any]], *, explain: bool) -> str:
         lines.append("  ".join([*words, *short, *from_there, _duration(record)]))
         if explain:
             lines += [f"    {reason}" for reason in why]
+        if explain and record["state"] != "open":
             lines.append(f"    key {json.dumps(record['key_parts'], sort_keys=True)}")
     return "\n".join([*lines, _sum(records)])
 
@@ -94,12 +154,20 @@ def _duration(record: dict[str, Any]) -> str:
 def _sum(records: Sequence[dict[str, Any]]) -> str:
     todo = [r for r in records if r["action"] == "perform"]
     known = [r["estimate_s"] for r in todo if r["estimate_s"] is not None]
-    text = f"{counted(len(records), 'run')}, {len(todo)} to perform"
+    total, number = _number(records), _number(todo)
+    unknown = number - _number([r for r in todo if r["estimate_s"] is not None])
+    tuned = any(r["kind"] != "run" for r in records)
+    counts = f"{total} trials and runs" if tuned else counted(total, "run")
+    text = f"{counts}, {number} to perform"
     if known:
         text += f", about {clock(sum(known))}"
-    if len(known) < len(todo):
-        text += f"; of {len(todo) - len(known)} the store does not tell the time"
+    if unknown:
+        text += f"; of {unknown} the store does not tell the time"
     return text
+
+
+def _number(records: Sequence[dict[str, Any]]) -> int:
+    return sum(record["count"] for record in records)
 
 
 def clock(seconds: float) -> str:

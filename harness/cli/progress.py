@@ -43,8 +43,10 @@ def epoch_line(values: dict[str, Any], epochs: int) -> str:
 def end_line(row: Row) -> str:
     """How a run ended, in one line."""
     if row["status"] == "ok":
-        name = "loss" if row["test_accuracy"] is None else "accuracy"
-        return f"ok  run {row['run_id']}  test {name} {row['test_' + name]:.4f}"
+        trial = row["kind"] == "trial"
+        kind, split, word = ("trial", "val", "validation") if trial else ("run", "test", "test")
+        name = "loss" if row[f"{split}_accuracy"] is None else "accuracy"
+        return f"ok  {kind} {row['run_id']}  {word} {name} {row[f'{split}_{name}']:.4f}"
     return f"{row['status']}  {row['error_type']}: {row['error_message']}"
 
 

@@ -25,10 +25,11 @@ from harness.cli.options import (
     write_output,
 )
 from harness.deadlines import parse_phases
-from harness.errors import RowsKept, UsageError
+from harness.errors import RowsKept, UsageError, counted
 from harness.recipe import OPTIMIZERS, PRECISIONS, SCHEDULES, Recipe
 from harness.rows import Row
-from harness.suites import Suite, load_suite, make_seeds, parse_grid
+from harness.space import parse_tune
+from harness.suites import Suite, load_suite, make_budget, make_seeds, parse_grid
 
 if TYPE_CHECKING:
     from harness.api import Options
@@ -79,12 +80,13 @@ RECIPE = tuple(vars(Recipe()))
     type=float,
     metavar="F",
     help="Fraction of the training data held out; 0 evaluates the test set every "
-    "epoch.  [default: 0]",
+    "epoch.  [default: 0, with --tune 0.1]",
 )
 @click.option(
     "--select",
     type=click.Choice(["last", "best"]),
-    help="The epoch that counts; best is chosen on validation.  [default: last]",
+    help="The epoch that counts; best is chosen on validation.  [default: last, with "
+    "--tune best]",
 )
 @click.option(
     "--limit", type=int, metavar="N", help="Only the first N examples of both splits."
@@ -105,6 +107,19 @@ RECIPE = tuple(vars(Recipe()))
     multiple=True,
     metavar="KEY=V1,V2",
     help="Several values of a hyper-parameter. Repeatable.",
+)
+@click.option(
+    "--tune",
+    multiple=True,
+    metavar="KEY[=RANGE]",
+    help="A hyper-parameter whose value is chosen for each cell on validation, as in "
+    "learning_rate=1e-4:1e-2:log or model.dropout=0,0.1,0.3. Repeatable.",
+)
+@click.option(
+    "--budget",
+    type=int,
+    metavar="N",
+    help="Trials for each cell that --tune compares.  [default: 8]",
 )
 @click.option(
     "--metric",
@@ -195,7 +210,8 @@ def run_command(suite: str | None, **options: Any) -> int:
         _print_rows(error.rows, options)
         raise
     _print_rows(rows, options)
-    return 0 if options["allow_failures"] or all(r["status"] == "ok" for r in rows) else 3
+    fine = all(row["status"] == "ok" or row["kind"] == "trial" for row in rows)
+    return 0 if options["allow_failures"] or fine else 3
 
 
 def _terminated(number: int, frame: object) -> None:
@@ -221,6 +237,9 @@ def make_suite(path: str | None, options: Mapping[str, Any]) -> Suite:
     both = sorted(set(recipe) & set(grid))
     if both:
         raise UsageError(f"{both[0]} is given as a flag and in --grid; use one of them")
+    given = {**recipe, **grid}
+    tune = parse_tune(options["tune"]) or {k: v for k, v in base.tune.items() if k not in given}
+    budget = base.budget if tune and options["budget"] is None else options["budget"]
     seeds = base.seeds
     if options["seeds"] is not None or options["seed"] is not None:
         seeds = make_seeds(seeds=options["seeds"], seed=options["seed"])
@@ -232,21 +251,32 @@ def make_suite(path: str | None, options: Mapping[str, Any]) -> Suite:
         observers=options["observers"] or base.observers,
         plugins=(*base.plugins, *options["plugins"]),
         seeds=seeds,
-        # a flag takes the place of the suite's grid in that hyper-parameter, and the reverse
-        recipe={k: v for k, v in {**base.recipe, **recipe}.items() if k not in grid},
-        grid={k: v for k, v in {**base.grid, **grid}.items() if k not in recipe},
+        # in its hyper-parameter a flag, --grid or --tune takes the place of all the suite has
+        recipe=_without({**base.recipe, **recipe}, grid, tune),
+        grid=_without({**base.grid, **grid}, recipe, tune),
+        tune=tune,
+        budget=make_budget(budget, tune, given=given),
     )
+
+
+def _without(values: Mapping[str, Any], *others: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in values.items() if not any(k in other for other in others)}
 
 
 def _print_plan(
     asked: Suite, known: Registry, options: Mapping[str, Any], how: Options
 ) -> None:
-    from harness.cli.plan import describe, to_text
+    from harness.cli.plan import describe, describe_cells, to_text
     from harness.machine import key_parts
     from harness.plan import expand
+    from harness.tuning import tuned_cells
 
-    runs = expand(asked, known, key_parts=key_parts())
-    records = describe(runs, store_url(options["store"]), how)
+    url = store_url(options["store"])
+    if asked.tune:
+        cells = tuned_cells(asked, known, key_parts=key_parts(), note=_note)
+        records = describe_cells(cells, url, how)
+    else:
+        records = describe(expand(asked, known, key_parts=key_parts()), url, how)
     if options["format_"] == "json":
         text = json.dumps(records, indent=2)
     else:
@@ -254,10 +284,19 @@ def _print_plan(
     write_output(text, options["output"])
 
 
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
+
+
 def _explain_failures(rows: list[Row]) -> None:
-    """One line on standard error for each run that is not ok."""
+    """One line on standard error for each run that is not ok, and one for all such trials."""
+    trials = [row for row in rows if row["kind"] == "trial"]
+    lost = [row["status"] for row in trials if row["status"] != "ok"]
+    if lost:
+        told = ", ".join(f"{lost.count(status)} {status}" for status in dict.fromkeys(lost))
+        _note(f"of {counted(len(trials), 'trial')} {len(lost)} not ok ({told})")
     for row in rows:
-        if row["status"] != "ok":
+        if row["status"] != "ok" and row["kind"] != "trial":
             name = f"{row['model']}:{row['variant']}" if row["variant"] else row["model"]
             print(
                 f"{row['status']}: {row['dataset']} x {name}, seed {row['seed']}, "
