@@ -143,7 +143,10 @@ def _begin(
     """A training at its start, or where its last checkpoint was written."""
     training = _Training(prepared, recipe, emit, prepared.state, checkpoints)
     # the same program on the same data goes on to the bit; another one starts anew
-    training.told = {"hlo_hash": prepared.hlo_hash, "data_fingerprint": fingerprint}
+    training.told = {
+        "hlo_hash": prepared.hlo_hash, "data_fingerprint": fingerprint,
+        "learning_rate": repr(recipe.learning_rate),  # a value of the state, not of the program
+    }  # fmt: skip
     if checkpoints is None:
         return training
     found = checkpoints.read({"state": prepared.state, "best": prepared.state})

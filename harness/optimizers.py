@@ -1,9 +1,17 @@
-"""Optimizers and learning-rate schedules by their optax names."""
+"""Optimizers and learning-rate schedules by their optax names.
+
+The learning rate is a value in the optimizer's state, no constant of the program: runs that
+differ in nothing else share one compiled program, so a sweep over it compiles once.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import optax
 
 from harness.errors import ContractError, UsageError
@@ -36,6 +44,13 @@ SCHEDULES: dict[str, Callable[[float, int], optax.Schedule]] = {
 }
 
 
+class RateState(NamedTuple):
+    """The (peak) learning rate float32 [], and the state of what it drives."""
+
+    rate: jax.Array
+    inner: Any
+
+
 def make_optimizer(
     recipe: Recipe, *, steps: int, factory: Factory | None = None
 ) -> optax.GradientTransformation:
@@ -49,14 +64,42 @@ def make_optimizer(
 
     Raises:
       UsageError: the name is not optax's, and there is no factory.
-      ContractError: the factory returned something else.
+      ContractError: the factory returned something else. While the optimizer is traced also
+        where the factory looks at its learning rate.
     """
-    make = factory or _of_optax(recipe.optimizer)
-    rate: optax.ScalarOrSchedule = recipe.learning_rate
+    build = functools.partial(
+        _built, recipe, steps=steps, make=factory or _of_optax(recipe.optimizer)
+    )
+    build(recipe.learning_rate)  # what is wrong with it is said before anything is traced
+
+    def init(params: Any) -> RateState:
+        rate = jnp.asarray(recipe.learning_rate, jnp.float32)
+        return RateState(rate, build(rate).init(params))
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, RateState]:
+        moved, inner = build(state.rate).update(updates, state.inner, params)
+        return moved, RateState(state.rate, inner)
+
+    return optax.GradientTransformation(init, update)
+
+
+def _built(
+    recipe: Recipe, rate: float | jax.Array, *, steps: int, make: Factory
+) -> optax.GradientTransformation:
+    """The optimizer at a learning rate, which may be traced."""
+    driven: Any = rate
     # a constant rate is passed as a number: a schedule would add a counter to the state
     if recipe.schedule != "constant":
-        rate = SCHEDULES[recipe.schedule](recipe.learning_rate, steps)
-    made = make(rate)
+        # optax's schedules compare their values; all of them are multiples of the rate
+        unit = SCHEDULES[recipe.schedule](1.0, steps)
+        driven = lambda count: rate * unit(count)  # noqa: E731
+    try:
+        made = make(driven)
+    except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError):
+        raise ContractError(
+            f"optimizer {recipe.optimizer!r} looks at its learning rate, which is traced; "
+            "leave comparing and converting to jax.numpy"
+        ) from None
     if not isinstance(made, optax.GradientTransformation):
         raise ContractError(
             f"optimizer {recipe.optimizer!r} returned {type(made).__name__}; expected an "
