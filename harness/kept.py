@@ -27,11 +27,11 @@ def load_history(store: str) -> pd.DataFrame:
       store: its URL, such as `"sqlite:///harness.db"`.
 
     Returns:
-      A frame with the columns `run_id`, `dataset`, `model` (both as selections that tell the
-      runs apart, as in `"transformer:tutorial"`), `seed`, `epoch` from 1, `train_loss`,
-      `test_loss`, `test_accuracy`, `val_loss`, `val_accuracy`, `train_s` and `eval_s`. What was
-      not measured in an epoch is NaN: with held-out data the test set is read once, at the
-      epoch that counts. Runs without a whole epoch have no line.
+      A frame with the columns `run_id`, `kind` ("run" or "trial"), `dataset`, `model` (both as
+      selections that tell the runs apart, as in `"transformer:tutorial"`), `seed`, `epoch` from
+      1, `train_loss`, `test_loss`, `test_accuracy`, `val_loss`, `val_accuracy`, `train_s` and
+      `eval_s`. What was not measured in an epoch is NaN: with held-out data the test set is read
+      once, at the epoch that counts. Runs without a whole epoch have no line.
 
     Raises:
       StoreError: there is no such store, or it cannot be read.
@@ -50,6 +50,7 @@ def load_history(store: str) -> pd.DataFrame:
     lines = [
         {
             "run_id": row["run_id"],
+            "kind": row["kind"],
             "dataset": dataset,
             "model": model,
             "seed": row["seed"],
@@ -58,7 +59,10 @@ def load_history(store: str) -> pd.DataFrame:
         for row, dataset, model, several in zip(rows, datasets, models, epochs, strict=True)
         for one in several
     ]
-    whole, text = dict.fromkeys(("seed", "epoch"), "int64"), ("run_id", "dataset", "model")
+    whole, text = (
+        dict.fromkeys(("seed", "epoch"), "int64"),
+        ("run_id", "kind", "dataset", "model"),
+    )
     measured = dict.fromkeys(EPOCH_COLUMNS[1:], "float64")
     frame = pd.DataFrame(lines, columns=[*text, "seed", *EPOCH_COLUMNS])
     return frame.astype({**dict.fromkeys(text, "string"), **whole, **measured})

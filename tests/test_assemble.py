@@ -16,6 +16,20 @@ def test_splits_follow_the_recipe():
     assert make_splits(token_data(), Recipe()).validation is None
 
 
+def test_every_model_has_the_same_split_and_the_same_order_of_data():
+    data, recipe = token_data(), Recipe(batch_size=16, validation=0.2)
+    found = []
+    for width in (2, 4):
+        model = build_model(Bag, data.spec, {"width": width}, seed=0)
+        found.append(prepare(model, data, recipe, seed=3, emit=Heard()))
+    one, other = found
+    assert one.trainer.order == other.trainer.order
+    for split, same in ((one.trainer, other.trainer), (one.evaluate, other.evaluate)):
+        np.testing.assert_array_equal(split.examples.index, same.examples.index)
+    for chunk, alike in zip(one.trainer.chunks(), other.trainer.chunks(), strict=True):
+        np.testing.assert_array_equal(chunk.payload, alike.payload)
+
+
 def test_costs_and_compile_time_are_said_before_a_step_is_taken():
     data, heard = token_data(), Heard()
     model = build_model(Bag, data.spec, {"width": 4}, seed=0)

@@ -23,7 +23,7 @@ def test_a_history_has_a_line_for_each_run_and_epoch(tmp_path: Path):
         held_out = make_epochs([0.25], [1.0], split="val")
         store.add(Result(row=make_row("gru", run_id="d"), epochs=held_out))
     frame = harness.load_history(url)
-    assert list(frame.columns) == ["run_id", "dataset", "model", "seed", *EPOCH_COLUMNS]
+    assert list(frame.columns) == ["run_id", "kind", "dataset", "model", "seed", *EPOCH_COLUMNS]
     assert list(frame["run_id"]) == ["a", "a", "b", "b", "d"]
     assert set(frame["dataset"]) == {"digits"}
     wide = ["mlp:deep[width=8]"] * 2 + ["mlp:deep[width=16]"] * 2

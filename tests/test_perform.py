@@ -12,6 +12,7 @@ import pytest
 
 import harness
 from harness import api, index, perform, runner
+from harness.errors import StoreError
 from harness.registry import Registry
 from harness.store import Store, open_store
 from harness.suites import Suite
@@ -30,7 +31,7 @@ class Tuned:
     def __init__(self, url: str) -> None:
         self.url = url
         self.notes: list[str] = []
-        self.rows = self.perform()
+        self.rows = self.perform(save=True)
 
     def perform(self, suite: Suite = SUITE, known: Registry | None = None, **options: Any):
         notes = self.notes
@@ -101,6 +102,9 @@ def test_no_trial_has_read_the_test_set_or_kept_anything_of_it(done: Tuned):
         kept = {n for r in store.results() if r.row["kind"] == "run" for n in r.arrays}
     assert "train_loss" in names and "test_predicted" in kept
     assert not [name for name in names if name.startswith("test_")]
+    # nor are parameters kept that nobody is going to ask
+    assert names < kept and trials["saved_bytes"].isna().all()
+    assert done.rows.loc[done.rows["kind"] == "run", "saved_bytes"].notna().all()
 
 
 def test_a_tuned_run_is_the_run_that_its_values_make(done: Tuned):
@@ -114,7 +118,7 @@ def test_a_tuned_run_is_the_run_that_its_values_make(done: Tuned):
 
 
 def test_resume_reuses_all_of_it_and_a_new_seed_the_trials(done: Tuned):
-    again = done.perform(resume=True)
+    again = done.perform(resume=True, save=True)
     assert list(again["run_id"]) == list(done.rows["run_id"])
     suite = perform.replace(SUITE, models=("majority",), seeds=(0, 1))
     more = done.perform(suite, resume=True)
@@ -145,3 +149,13 @@ def test_what_python_is_given_is_tuned(monkeypatch: pytest.MonkeyPatch):
     ]  # fmt: skip
     with pytest.raises(harness.UsageError, match="learning_rate is tuned and has a value"):
         harness.run("digits", "mlp", tune="learning_rate", learning_rate=0.1)
+
+
+def test_a_store_that_fails_meanwhile_has_nothing_and_costs_no_run():
+    class Failing:
+        def states(self, runs: Any) -> Any:
+            raise StoreError("store x: the disk is gone")
+
+    notes: list[str] = []
+    assert perform._stored(Failing(), notes.append, []) == {}  # type: ignore[arg-type]
+    assert notes == ["store x: the disk is gone; what it has stored is measured again"]
