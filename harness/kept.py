@@ -30,8 +30,8 @@ def load_history(store: str) -> pd.DataFrame:
       A frame with the columns `run_id`, `kind` ("run" or "trial"), `dataset`, `model` (both as
       selections that tell the runs apart, as in `"transformer:tutorial"`), `seed`, `epoch` from
       1, `train_loss`, `test_loss`, `test_accuracy`, `val_loss`, `val_accuracy`, `train_s` and
-      `eval_s`. What was not measured in an epoch is NaN: with held-out data the test set is read
-      once, at the epoch that counts. Runs without a whole epoch have no line.
+      `eval_s`. What was not measured in an epoch is NaN: with held-out data the test set is
+      read once, at the epoch that counts. Runs without a whole epoch have no line.
 
     Raises:
       StoreError: there is no such store, or it cannot be read.
