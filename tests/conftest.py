@@ -12,7 +12,7 @@ from file_server import Served, file_server
 from postgres import Server, running_server
 
 from harness import hookspecs, index, plugins, registry
-from harness.entries import Source
+from harness.entries import Entry, Failure, Source
 from harness.worker import compilation_cache
 
 # a slow machine is no fault of a property
@@ -98,6 +98,17 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/rows.db"
     return request.getfixturevalue("postgres").new_database()
+
+
+@pytest.fixture
+def described_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plugins are described in this process: for tests that are not about the child."""
+
+    def describe(sources: list[Source]) -> dict[Source, list[Entry] | Failure]:
+        manager = plugins.new_manager()
+        return {source: plugins.load(manager, source) for source in sources}
+
+    monkeypatch.setattr(index, "describe", describe)
 
 
 @pytest.fixture(scope="module")
