@@ -78,7 +78,7 @@ def test_a_comment_changes_nothing_and_an_equal_tree_needs_no_timing(
 
 
 def test_lost_donation_and_a_new_transfer_in_the_engine_are_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asked_once: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     repository = make_repository(tmp_path / "zoo", harness=True)
     monkeypatch.chdir(repository)
