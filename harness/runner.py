@@ -225,7 +225,11 @@ def in_process(registry: Registry, *, settings: Mapping[str, Any]) -> Executor:
         from harness.execute import execute as execute_here
 
         log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "w") as stderr, redirect_stderr(stderr):
+        # what a plugin raises may hold text that no encoding has
+        with (
+            open(log, "w", encoding="utf-8", errors="backslashreplace") as stderr,
+            redirect_stderr(stderr),
+        ):
             execute_here(run, registry, heard, settings=Settings(**settings))
         return None
 

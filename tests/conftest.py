@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from file_server import Served, file_server
 from postgres import Server, running_server
 
 from harness import hookspecs, index, plugins, registry
-from harness.entries import Source
+from harness.entries import Entry, Failure, Source
 from harness.worker import compilation_cache
 
 # a slow machine is no fault of a property
@@ -22,16 +25,36 @@ hypothesis.settings.load_profile("harness")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # compiling is most of the tests' time, and none of them measures speed
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# one for all processes that share the tests: the first makes it, the others inherit its name
+KEPT = "HARNESS_TESTS_CACHE"
+if KEPT not in os.environ:
+    os.environ[KEPT] = tempfile.mkdtemp(prefix="harness-tests-")
+    atexit.register(shutil.rmtree, os.environ[KEPT], ignore_errors=True)
+# what two tests compile compiles once, in this process too
+os.environ["HARNESS_CACHE_DIR"] = os.environ[KEPT]
+os.environ.update(compilation_cache())
+
+# files that take longest, longest first: one that began last would keep a single process busy
+LONG = (
+    "test_gate_deterministic", "test_isolation", "test_cli_gate", "test_docs", "test_crash",
+    "test_workers", "test_engine", "test_checks_perform", "test_gate_pairs",
+    "test_checks_builtins", "test_examples", "test_cli", "test_checks_catalogue",
+    "test_model_transformer", "test_cli_new", "test_site", "test_gate_workers", "test_spool",
+    "test_testing", "test_api", "test_optimized",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first; all others stay in their order."""
+    assert all((Path(__file__).parent / f"{name}.py").exists() for name in LONG), LONG
+    place = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
 
 
 @pytest.fixture(scope="session")
-def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_cache() -> Path:
     """One cache folder for the whole test run, so that programs compile once."""
-    base = tmp_path_factory.getbasetemp()
-    # processes that share the tests also share the cache
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
-    folder.mkdir(exist_ok=True)
-    return folder
+    return Path(os.environ[KEPT])
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +121,17 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/rows.db"
     return request.getfixturevalue("postgres").new_database()
+
+
+@pytest.fixture
+def described_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plugins are described in this process: for tests that are not about the child."""
+
+    def describe(sources: list[Source]) -> dict[Source, list[Entry] | Failure]:
+        manager = plugins.new_manager()
+        return {source: plugins.load(manager, source) for source in sources}
+
+    monkeypatch.setattr(index, "describe", describe)
 
 
 @pytest.fixture(scope="module")

@@ -30,18 +30,24 @@ class NotebookModel(nnx.Module):
 
 
 def test_run_returns_one_row_a_run_and_prints_nothing(capfd: pytest.CaptureFixture[str]):
-    frame = harness.run("digits", ["majority", "mean_pool[width=4,8]"], seeds=2, **QUICK)
+    models = ["majority", "mean_pool[width=4,8]"]
+    frame = harness.run("digits", models, seeds=2, in_process=True, **QUICK)
     assert list(frame.columns) == list(NAMES)
     assert list(frame["model"]) == ["majority"] * 2 + ["mean_pool"] * 4
     assert list(frame["seed"]) == [0, 1] * 3
     assert set(frame["status"]) == {"ok"}
-    assert set(frame["executor"]) == {"process"}
+    assert set(frame["executor"]) == {"in-process"}
+    assert capfd.readouterr() == ("", "")
+    frame = harness.run("digits", "majority", **QUICK)
+    assert list(frame["executor"]) == ["process"] and list(frame["status"]) == ["ok"]
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_list_of_values_makes_a_grid_and_the_store_keeps_the_rows(tmp_path: Path):
     url = f"sqlite:///{tmp_path}/rows.db"
-    frame = harness.run("digits", "majority", learning_rate=[1e-3, 1e-2], store=url, **QUICK)
+    frame = harness.run(
+        "digits", "majority", learning_rate=[1e-3, 1e-2], store=url, in_process=True, **QUICK
+    )
     assert list(frame["learning_rate"]) == [1e-3, 1e-2]
     assert list(harness.load(url)["run_id"]) == list(frame["run_id"])
 
@@ -75,7 +81,7 @@ def test_resume_reuses_ok_rows_only(tmp_path: Path):
     known = index.open_registry()
 
     def ids(*, resume: bool) -> list[str]:
-        options = api.Options(resume=resume)
+        options = api.Options(resume=resume, in_process=True)
         rows = api.perform(
             suite, known, options=options, store=url, listener=api.runner.Silent()
         )
@@ -110,7 +116,7 @@ def test_a_row_measured_on_other_data_stands_for_nothing(tmp_path: Path):
     known = index.open_registry([plugin])
     recipe = {"epochs": 1, "batch_size": 32}
     suite = suites.Suite(datasets=("mine",), models=("majority",), recipe=recipe)
-    options = api.Options(resume=True)
+    options = api.Options(resume=True, in_process=True)
     ids = []
     for data in ("1", "1", "2"):
         number.write_text(data)
@@ -188,8 +194,9 @@ def test_rerun_failed_performs_what_failed_and_nothing_else(tmp_path: Path):
 
     def perform(seeds: tuple[int, ...], **options: Any) -> list[tuple[str, int, str]]:
         rows = api.perform(
-            replace(suite, seeds=seeds), known, options=api.Options(**options), store=url,
-            listener=api.runner.Silent(),
+            replace(suite, seeds=seeds), known,
+            options=api.Options(in_process=True, **options),
+            store=url, listener=api.runner.Silent(),
         )  # fmt: skip
         return [(r["status"], r["seed"], r["run_id"]) for r in rows]
 

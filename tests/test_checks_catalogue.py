@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import faulty_plugins
-import jax
 import pytest
 from faulty_plugins import APART, FAULTY, Faulty
 
@@ -20,22 +18,6 @@ from harness.checks.targets import Target
 from harness.choices import Choice
 from harness.entries import Entry
 from harness.sources import file_source
-
-
-@pytest.fixture(scope="module", autouse=True)
-def programs_kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Most of them differ in one line: what two of them have in common compiles once."""
-    settings = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("programs")),
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    before = {name: getattr(jax.config, name) for name in settings}
-    for name, value in settings.items():
-        jax.config.update(name, value)
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
 
 
 def loaded(faulty: Faulty, folder: Path) -> Entry:

@@ -14,7 +14,7 @@ from harness.errors import ContractError, DataError, Unavailable, Unsupported
 
 
 @pytest.fixture
-def asked(tmp_path: Path) -> dict[str, Any]:
+def asked(tmp_path: Path, described_here: None) -> dict[str, Any]:
     """The question about two checks of a good data set."""
     path = DATASETS[0].write(tmp_path)
     (target, *_), _ = targets.find([str(path)], index.open_registry([path]), dataset="digits")

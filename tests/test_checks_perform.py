@@ -15,6 +15,9 @@ from harness.checks.targets import Target
 
 Performed = dict[str, list[Outcome]]
 
+# the child that checks is what this is about, and not the one that describes
+pytestmark = pytest.mark.usefixtures("described_here")
+
 
 def target_of(path: Path, **options: str) -> Target:
     found, failures = targets.find(

@@ -17,6 +17,8 @@ from harness.cli.run import make_suite, run_command
 
 PLUGIN = str(Path(__file__).parent / "plugins_for_tests.py")
 QUICK = ("--epochs", "1", "--limit", "200", "--batch-size", "64")
+# for what does not depend on where a run is performed: no worker has to start
+HERE = (*QUICK, "--in-process")
 
 
 class Said(NamedTuple):
@@ -47,7 +49,7 @@ def call(
 
 def test_a_run_prints_its_table_and_keeps_its_rows(call: Call, tmp_path: Path):
     said = call(
-        "run", "-d", "digits", "-m", "majority", "-m", "mean_pool", *QUICK, "--seeds", "2"
+        "run", "-d", "digits", "-m", "majority", "-m", "mean_pool", *HERE, "--seeds", "2"
     )
     assert said.code == 0
     assert [line.split()[1] for line in said.out.splitlines() if line.startswith("digits")] == [
@@ -95,7 +97,7 @@ def test_strict_plugins_end_the_command(call: Call, tmp_path: Path, monkeypatch)
 
 
 def test_a_run_that_is_not_ok_exits_with_3_unless_allowed(call: Call):
-    words = ("run", "-d", "digits", "-m", "odd[how=value]", "--plugin", PLUGIN, *QUICK)
+    words = ("run", "-d", "digits", "-m", "odd[how=value]", "--plugin", PLUGIN, *HERE)
     said = call(*words)
     assert said.code == 3
     assert "failed: bad value" in said.out
@@ -121,7 +123,9 @@ def test_a_suite_file_runs_and_flags_take_its_keys_place(call: Call, tmp_path: P
         'datasets = ["digits"]\nmodels = ["majority"]\nepochs = 2\nlimit = 200\n'
         "[grid]\nlearning_rate = [1e-3, 1e-2]\n"
     )
-    rows = json.loads(call("run", "suite.toml", "--epochs", "1", "--format", "json").out)
+    rows = json.loads(
+        call("run", "suite.toml", "--epochs", "1", "--in-process", "--format", "json").out
+    )
     assert [(r["epochs"], r["learning_rate"], r["suite"]) for r in rows] == [
         (1, 1e-3, "suite"), (1, 1e-2, "suite"),
     ]  # fmt: skip
@@ -245,8 +249,8 @@ def test_light_commands_import_nothing_heavy(words: list[str], call: Call):
 
 
 def test_parts_and_precision_are_options_of_a_run(call: Call):
-    model = "transformer[num_blocks=4,dropout=0,embed_dim=16,ff_dim=16]"
-    words = ("run", "-d", "digits", "-m", model, *QUICK)
+    model = "transformer[num_blocks=1,dropout=0,embed_dim=16,ff_dim=16]"
+    words = ("run", "-d", "digits", "-m", model, *HERE)
     for options in ((), ("--accumulate", "4"), ("--precision", "bfloat16")):
         assert call(*words, *options).code == 0
     rows = json.loads(call("table", "--format", "json").out)

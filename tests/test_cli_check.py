@@ -10,6 +10,8 @@ from faulty_plugins import DATASETS
 
 from harness.cli import main
 
+# the child that checks is what this is about, and not the one that describes
+pytestmark = pytest.mark.usefixtures("described_here")
 BY_NAME = {faulty.name: faulty for faulty in DATASETS}
 
 

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner, Result
+from gate_answers import Answers
 from gate_repository import edit, git, make_repository
 
 from harness.cli import cli, gate
@@ -23,9 +24,17 @@ Call = Callable[..., Result]
 SMALL = ("--deterministic", "--limit", "200", "--batch-size", "32")
 
 
+@pytest.fixture(scope="module")
+def answers() -> Answers:
+    return Answers()
+
+
 @pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+def call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: Answers, described_here: None
+) -> Call:
     """Runs the command in a plugin author's repository, whose working tree is the head."""
+    answers.replay(monkeypatch)
     monkeypatch.chdir(make_repository(tmp_path / "zoo"))
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
     url = f"sqlite:///{tmp_path}/rows.db"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+from gate_answers import Answers
 from gate_repository import git
 from pages import ROOT, blocks, pages, run_page
 
@@ -40,7 +41,11 @@ RECORDS = "benchmarks/results/"
 
 
 @pytest.mark.parametrize("page", sorted(RUN))
-def test_what_a_page_tells_its_reader_to_do_works(page: str, tmp_path: Path, real_imdb: bool):
+def test_what_a_page_tells_its_reader_to_do_works(
+    page: str, tmp_path: Path, real_imdb: bool, described_here: None,
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    Answers().replay(monkeypatch)  # the base of a gate is asked once
     folder = tmp_path / "reader"
     folder.mkdir()
     if page == "README.md":

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gate_answers import Answers
 from gate_repository import edit, make_repository, make_worse
 
 from harness.errors import UsageError
@@ -15,6 +16,23 @@ from harness.gate.signals import CellSignals
 from harness.gate.verdict import Verdict
 
 RECIPE = {"limit": 200, "batch_size": 32}
+
+
+@pytest.fixture(scope="module")
+def answers() -> Answers:
+    return Answers()
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a plugin author's repository, which is the working directory."""
+    monkeypatch.chdir(make_repository(tmp_path / "zoo"))
+    return tmp_path / "zoo"
+
+
+@pytest.fixture
+def asked_once(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers.replay(monkeypatch)
 
 
 def look(repository: Path, *models: str) -> dict[str, CellOutcome]:
@@ -39,11 +57,7 @@ def words(outcome: CellOutcome) -> str:
     return "\n".join(finding.words for finding in outcome.findings)
 
 
-def test_each_way_to_get_worse_is_found_and_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    repository = make_repository(tmp_path / "zoo")
-    monkeypatch.chdir(repository)
+def test_each_way_to_get_worse_is_found_and_named(repository: Path):
     make_worse(repository)
     found = look(repository, "plain", "wider", "called", "doubled", "again")
     assert found["plain"].findings == [] and not found["plain"].unchanged
@@ -55,10 +69,8 @@ def test_each_way_to_get_worse_is_found_and_named(
 
 
 def test_a_comment_changes_nothing_and_an_equal_tree_needs_no_timing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    repository: Path, asked_once: None
 ):
-    repository = make_repository(tmp_path / "zoo")
-    monkeypatch.chdir(repository)
     assert look(repository, "plain")["plain"].unchanged
     edit(repository / "zoo.py", "import harness\n", "import harness  # the engine\n")
     found = look(repository, "plain")["plain"]
@@ -66,7 +78,7 @@ def test_a_comment_changes_nothing_and_an_equal_tree_needs_no_timing(
 
 
 def test_lost_donation_and_a_new_transfer_in_the_engine_are_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asked_once: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     repository = make_repository(tmp_path / "zoo", harness=True)
     monkeypatch.chdir(repository)
@@ -81,33 +93,28 @@ def test_lost_donation_and_a_new_transfer_in_the_engine_are_found(
     assert any("implicit host-to-device transfers in the same steps" in one for one in failed)
 
 
-def test_a_head_that_cannot_be_imported_fails_and_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    repository = make_repository(tmp_path / "zoo")
-    monkeypatch.chdir(repository)
+def test_a_head_that_cannot_be_imported_fails_and_says_why(repository: Path, asked_once: None):
     edit(repository / "zoo.py", "import harness\n", "import harness, no_such_package\n")
     assert "no_such_package" in reason(look(repository, "plain")["plain"])
 
 
 def test_sizes_that_cannot_be_are_the_fault_of_who_asks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    repository: Path, asked_once: None, monkeypatch: pytest.MonkeyPatch
 ):
-    repository = make_repository(tmp_path / "zoo")
-    monkeypatch.chdir(repository)
     monkeypatch.setitem(RECIPE, "batch_size", 201)
     with pytest.raises(UsageError, match="plain: --batch-size 201 is more than the 200"):
         look(repository, "plain")
 
 
-def test_a_side_that_dies_or_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    repository = make_repository(tmp_path / "zoo")
-    monkeypatch.chdir(repository)
+def test_a_side_that_dies_is_told(repository: Path, asked_once: None):
     edit(repository / "zoo.py", "def __init__(self, data, *, rngs):\n",
          "def __init__(self, data, *, rngs):\n        import os; os._exit(3)\n")  # fmt: skip
     assert "the process that compiles died (exit 3)" in reason(
         look(repository, "plain")["plain"]
     )
+
+
+def test_a_side_that_hangs_is_told(repository: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(deterministic, "PATIENCE_S", 0.1)
     (hung,) = look(repository, "plain").values()
     assert verdict.without_clock(hung, {}).verdict is Verdict.INVALID

@@ -18,7 +18,7 @@ def store(shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HARNESS_CACHE_DIR", str(shared_cache))
         patch.setenv("HARNESS_PLUGINS", "")
-        harness.run("digits", "majority", epochs=1, limit=200, store=url)
+        harness.run("digits", "majority", epochs=1, limit=200, store=url, in_process=True)
     with open_store(url) as opened:
         yield opened
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import bad_plugins
 import numpy as np
 import pytest
-from bad_plugins import BAD
+from bad_plugins import BAD, RAISING
 
 from harness.logs import HEAD_BYTES, TAIL_BYTES
 from harness.rows import Row
@@ -28,42 +31,62 @@ def run(folder: Path, store: Path, *words: str) -> subprocess.CompletedProcess[s
     )  # fmt: skip
 
 
+class Suite(NamedTuple):
+    """A command over bad plugins between two good ones: exit code, rows by model, store."""
+
+    code: int
+    rows: dict[str, Row]
+    store: Store
+
+
+LIMITS = {"construct": 8, "compile": 25, "train": 15}
+WORKERS, ONE_PROCESS, ALONE = "workers", "one process", "alone"
+
+
+def words_for(kind: str, folder: Path) -> list[str]:
+    """The good ones, and between them the bad ones of a suite."""
+    bad = [one for one in BAD if kind == suite_of(one)]
+    words = [w for path in bad_plugins.write(folder, bad) for w in ("--plugin", str(path))]
+    words += [w for name in (GOOD[0], *(b.name for b in bad), GOOD[1]) for w in ("-m", name)]
+    if kind == WORKERS:
+        words += [w for name, s in LIMITS.items() for w in ("--phase-timeout", f"{name}={s}")]
+    return [*words, "--in-process"] if kind == ONE_PROCESS else words
+
+
+def suite_of(bad: bad_plugins.Bad) -> str:
+    """Those that only raise run in one process, all others in a worker each."""
+    return ONE_PROCESS if bad.name in RAISING else WORKERS
+
+
 @pytest.fixture(scope="module")
-def suite(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path):
-    """The exit code, the rows by model, and the store of all of them in one suite."""
-    folder = tmp_path_factory.mktemp("bad")
-    words = [w for path in bad_plugins.write(folder) for w in ("--plugin", str(path))]
-    names = [GOOD[0], *(bad.name for bad in BAD), GOOD[1]]
-    words += [w for name in names for w in ("-m", name)]
-    with pytest.MonkeyPatch.context() as patch:
+def suites(
+    tmp_path_factory: pytest.TempPathFactory, shared_cache: Path
+) -> Iterator[dict[str, Suite]]:
+    """What both ways to run the bad ones left, and the good ones alone."""
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         patch.setenv("HARNESS_CACHE_DIR", str(shared_cache))
         patch.setenv("HARNESS_PLUGINS", "")
-        done = run(
-            folder,
-            folder / "rows.db",
-            *words,
-            "--phase-timeout",
-            "construct=8",
-            "--phase-timeout",
-            "compile=25",
-            "--phase-timeout",
-            "train=15",
-        )
-    assert done.stdout, done.stderr
-    rows = json.loads(done.stdout)
-    assert [row["model"] for row in rows] == names
-    with open_store(f"sqlite:///{folder}/rows.db") as store:
-        yield done.returncode, {row["model"]: row for row in rows}, store
+        found = {}
+        for kind in (WORKERS, ONE_PROCESS, ALONE):
+            folder = tmp_path_factory.mktemp("suite")
+            done = run(folder, folder / "rows.db", *words_for(kind, folder))
+            assert done.stdout, done.stderr
+            rows = {row["model"]: row for row in json.loads(done.stdout)}
+            store = stack.enter_context(open_store(f"sqlite:///{folder}/rows.db"))
+            found[kind] = Suite(done.returncode, rows, store)
+        yield found
 
 
 def test_there_are_enough_of_them():
     assert len(BAD) >= 30 and len({bad.name for bad in BAD}) == len(BAD)
+    assert {bad.name for bad in BAD} >= RAISING
 
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
-def test_a_bad_plugin_leaves_one_row_that_says_how(suite, bad: bad_plugins.Bad):
-    _, rows, _ = suite
-    row = rows[bad.name]
+def test_a_bad_plugin_leaves_one_row_that_says_how(
+    suites: dict[str, Suite], bad: bad_plugins.Bad
+):
+    row = suites[suite_of(bad)].rows[bad.name]
     said = {k: row[k] for k in ("status", "phase", "error_type", "error_message")}
     assert (row["status"], row["phase"]) == (bad.status, bad.phase), said
     assert row["error_type"] == bad.error_type, said
@@ -72,38 +95,41 @@ def test_a_bad_plugin_leaves_one_row_that_says_how(suite, bad: bad_plugins.Bad):
     assert Path(row["log_path"]).stat().st_size < HEAD_BYTES + 2 * TAIL_BYTES
 
 
-def test_the_store_has_one_row_each_and_the_command_says_that_some_failed(suite):
-    code, rows, store = suite
-    assert code == 3
-    assert sorted(row["run_id"] for row in store.rows()) == sorted(
-        row["run_id"] for row in rows.values()
+@pytest.mark.parametrize("kind", [WORKERS, ONE_PROCESS])
+def test_the_store_has_one_row_each_and_the_command_says_that_some_failed(
+    suites: dict[str, Suite], kind: str
+):
+    suite = suites[kind]
+    names = [GOOD[0], *(bad.name for bad in BAD if suite_of(bad) == kind), GOOD[1]]
+    assert suite.code == 3 and list(suite.rows) == names
+    assert sorted(row["run_id"] for row in suite.store.rows()) == sorted(
+        row["run_id"] for row in suite.rows.values()
     )
-    assert store.lost() == []
+    assert suite.store.lost() == []
 
 
-def test_what_was_measured_before_a_fault_is_kept(suite):
-    _, rows, _ = suite
+def test_what_was_measured_before_a_fault_is_kept(suites: dict[str, Suite]):
+    rows = suites[WORKERS].rows
     assert rows["construct_segv"]["data_s"] > 0
     assert rows["step_error"]["compile_s"] > 0
     assert rows["step_hangs"]["compile_s"] > 0 and rows["step_hangs"]["data_s"] > 0
     assert rows["eval_error"]["train_s"] > 0 and rows["eval_error"]["step_ms_p50"] > 0
 
 
-def test_a_flood_leaves_its_beginning_and_its_end(suite):
-    _, rows, _ = suite
-    log = Path(rows["flood"]["log_path"]).read_bytes()
+def test_a_flood_leaves_its_beginning_and_its_end(suites: dict[str, Suite]):
+    log = Path(suites[WORKERS].rows["flood"]["log_path"]).read_bytes()
     assert b"bytes are left out here" in log
     assert HEAD_BYTES < len(log) < HEAD_BYTES + 2 * TAIL_BYTES
 
 
-def test_the_good_ones_are_what_they_are_without_the_bad_ones(suite, tmp_path: Path):
-    _, rows, store = suite
-    words = [w for name in GOOD for w in ("-m", name)]
-    done = run(tmp_path, tmp_path / "rows.db", *words)
-    assert done.returncode == 0, done.stderr
-    with open_store(f"sqlite:///{tmp_path}/rows.db") as alone:
-        for row in json.loads(done.stdout):
-            same_bits(rows[row["model"]], store, row, alone)
+@pytest.mark.parametrize("kind", [WORKERS, ONE_PROCESS])
+def test_the_good_ones_are_what_they_are_without_the_bad_ones(
+    suites: dict[str, Suite], kind: str
+):
+    suite, alone = suites[kind], suites[ALONE]
+    assert alone.code == 0 and list(alone.rows) == list(GOOD)
+    for name in GOOD:
+        same_bits(suite.rows[name], suite.store, alone.rows[name], alone.store)
 
 
 def same_bits(row: Row, store: Store, other: Row, elsewhere: Store) -> None:
@@ -146,16 +172,31 @@ BAD_DATA = {
 }
 
 
-def test_a_bad_data_set_costs_its_own_runs(tmp_path: Path):
-    words = ["--phase-timeout", "data=8", "-m", "majority"]
-    for name, (body, *_) in BAD_DATA.items():
-        (tmp_path / f"{name}.py").write_text(DATA.format(body=body, name=name))
+# these need a process to end, or show that one passes on what is raised in it
+IN_WORKERS = ("raises", "exits", "dies", "hangs")
+
+
+@pytest.mark.parametrize(
+    ("names", "how"),
+    [
+        (IN_WORKERS, ("--phase-timeout", "data=8")),
+        (tuple(name for name in BAD_DATA if name not in IN_WORKERS), ("--in-process",)),
+    ],
+    ids=["workers", "one process"],
+)
+def test_a_bad_data_set_costs_its_own_runs(
+    names: tuple[str, ...], how: tuple[str, ...], tmp_path: Path
+):
+    words = [*how, "-m", "majority"]
+    for name in names:
+        (tmp_path / f"{name}.py").write_text(DATA.format(body=BAD_DATA[name][0], name=name))
         words += ["--plugin", f"{name}.py", "-d", name]
     done = run(tmp_path, tmp_path / "rows.db", *words)
     rows = {row["dataset"]: row for row in json.loads(done.stdout)}
     assert done.returncode == 3 and rows.pop("digits")["status"] == "ok"
-    for name, (_, status, phase, message) in BAD_DATA.items():
-        row = rows[name]
+    assert set(rows) == set(names)
+    for name, row in rows.items():
+        _, status, phase, message = BAD_DATA[name]
         assert (row["status"], row["phase"]) == (status, phase), row["error_message"]
         assert message in row["error_message"]
 
@@ -166,7 +207,7 @@ def test_a_plugin_that_no_longer_loads_costs_its_entries_alone(tmp_path: Path):
     good = bad_plugins.Bad("resnet", "ok").source()
     plugin.write_text(good)
     words = ["--plugin", "zoo.py", "-m", "resnet", "-m", "majority"]
-    assert run(tmp_path, tmp_path / "rows.db", *words).returncode == 0
+    assert run(tmp_path, tmp_path / "rows.db", *words, "--in-process").returncode == 0
     plugin.write_text(f"{good}\nraise RuntimeError('edited')\n")
     done = run(tmp_path, tmp_path / "rows.db", *words)
     rows = json.loads(done.stdout)

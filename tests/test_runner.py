@@ -21,7 +21,7 @@ PROGRAM = """
 import signal
 from harness.cli import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
-main(["run", "-d", "digits", "-m", "transformer", "--epochs", "5000", "--seeds", "2",
+main(["run", "-d", "digits", "-m", "mean_pool", "--epochs", "5000", "--seeds", "2",
       "--format", "json"])
 """
 

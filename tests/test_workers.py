@@ -200,7 +200,7 @@ def wait_until(holds: Callable[[], object], *, seconds: float, otherwise: str) -
 
 
 def test_a_worker_ends_when_its_driver_is_killed(tmp_path: Path):
-    with driver(tmp_path, "-m", "transformer", "--epochs", "5000") as process:
+    with driver(tmp_path, "-m", "mean_pool", "--epochs", "5000") as process:
         assert process.stderr is not None
         for line in process.stderr:
             if "epoch 2/" in line:

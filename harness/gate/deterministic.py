@@ -78,19 +78,21 @@ def look(
     asked = _Asked(question, note)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         try:
-            told = list(pool.map(asked.ask, (base, base, head)))
+            # the base's second process finds in the index what the first one put there
+            one, new, again = pool.map(asked.ask, (base, head, base))
         except BaseException:
             asked.end()  # an interrupt comes to this thread alone
             raise
-    for base_cell, _, head_cell in zip(*told, strict=True):
+    told = list(zip(one, again, new, strict=True))
+    for base_cell, _, head_cell in told:
         if base_cell.refused and head_cell.refused:
             raise UsageError(f"{head_cell.cell}: {head_cell.refused}")
-    unserved = {h.cell: h.unserved for b, _, h in zip(*told, strict=True) if _no_cell(b, h)}
+    unserved = {h.cell: h.unserved for b, _, h in told if _no_cell(b, h)}
     for cell, why in unserved.items():
         note(f"{cell} is left out: the model {why}")
     if len(unserved) == len(question.cells):
         raise UsageError(f"no cell to compare; {', '.join(unserved)}: see the notes")
-    return [outcome(*cell) for cell in zip(*told, strict=True) if cell[2].cell not in unserved]
+    return [outcome(*cell) for cell in told if cell[2].cell not in unserved]
 
 
 def _no_cell(base: CellSignals, head: CellSignals) -> bool:
