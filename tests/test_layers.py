@@ -27,7 +27,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "orders", "tasks", "feed", "metrics", "optimizers", "timing", "cost", "program",
         "assemble", "measures", "ledger", "checkpoints", "saved", "engine",
     ),
-    "keep": ("database", "store", "transfer", "spool", "table", "report"),
+    "keep": ("database", "store", "transfer", "spool", "comparison", "table", "report"),
     "drive": (
         "allocator", "contention", "machine", "observers", "execute", "fingerprints", "worker",
         "deadlines", "workers", "runner", "resume", "cache", "api", "inspection", "kept",
@@ -45,7 +45,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "plan": set(),
     "compute": {"jax", "flax", "optax", "grain", "numpy", "orbax"},
-    "keep": {"sqlalchemy", "pandas", "matplotlib", "numpy", "tabulate", "pyarrow", "filelock"},
+    "keep": {
+        "sqlalchemy", "pandas", "matplotlib", "numpy", "scipy", "tabulate", "pyarrow",
+        "filelock",
+    },
     "drive": {
         "jax", "flax", "optax", "numpy", "pluggy", "scipy", "pandas", "pyarrow", "tabulate",
         "click", "tqdm", "filelock", "pytest", "packaging",
