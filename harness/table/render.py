@@ -23,7 +23,12 @@ from harness.table.latex import booktabs
 
 STYLES = {"text": "simple", "markdown": "pipe"}
 FORMATS = (*STYLES, "latex")
-HEADINGS = {"param_count": "params", "examples_per_s": "examples/s"}
+HEADINGS = {
+    "param_count": "params", "examples_per_s": "examples/s", "difference": "accuracy A - B",
+    "error_ratio": "error A/B", "step_ratio": "step A/B", "params_ratio": "params A/B",
+    "train_ratio": "train A/B", "accuracy_a": "accuracy A", "accuracy_b": "accuracy B",
+    "step_ms_p50_a": "step ms A", "step_ms_p50_b": "step ms B",
+}  # fmt: skip
 MISSING = "-"
 LONGEST = 72  # characters of a reason in a line
 
@@ -174,7 +179,8 @@ def _difference(name: str) -> Show:
         # adding zero turns a rounded -0.0 into 0.0
         text = f"{round(value, 4) + 0.0:+.4f}"
         if f"{name}_low" in line:
-            text += _interval(line, name, sign="+") + _significant(line.get(f"{name}_p"))
+            p = line.get(f"{name}_p", line.get("p"))
+            text += _interval(line, name, sign="+") + _significant(p)
         else:
             text += _spread(line.get(f"{name}_sd"))
         number = line.get(f"{name}_n", line.get("n"))
@@ -246,6 +252,8 @@ JOINED = (
     "vs_parent_n", "vs_parent_low", "vs_parent_high", "vs_parent_p", "vs_next", "vs_next_low",
     "vs_next_high", "vs_next_p", "accuracy_low", "accuracy_high", "accuracy_over", "tied",
     "best", "reached_target", *MARKS,
+    "difference_low", "difference_high", "param_count_a", "param_count_b", "train_s_a",
+    "train_s_b",
 )  # fmt: skip
 # not shown beside intervals, and only beside them
 TIGHT = ("step_ms_p90", "examples_per_s")
@@ -265,6 +273,15 @@ SHOWN: dict[str, Show] = {
     "time_to_target_s": _time_to_target,
     "vs_parent": _difference("vs_parent"),
     "vs_next": _difference("vs_next"),
+    "difference": _difference("difference"),
+    **dict.fromkeys(
+        ("error_ratio", "step_ratio", "params_ratio", "train_ratio"), _three_digits
+    ),
+    "accuracy_a": lambda value, _: f"{value:.4f}",
+    "accuracy_b": lambda value, _: f"{value:.4f}",
+    "step_ms_p50_a": _three_digits,
+    "step_ms_p50_b": _three_digits,
+    "p": _p_value,
     "vs_parent_p": _p_value,
     "vs_next_p": _p_value,
     "status": _reason,
