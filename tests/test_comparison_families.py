@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from harness.comparison import best, difference, family, holm, ranks
 from harness.comparison import families as module
+from harness.comparison.families import Answers
 
 EXAMPLES = 400
 
@@ -62,9 +65,24 @@ def test_only_common_seeds_are_paired_and_other_examples_never():
     assert found[0, 1].seeds == 1
 
 
+def accuracies(lines: Mapping[int, Answers]) -> dict[int, float]:
+    return {key: float(np.mean(list(told.values()))) for key, told in lines.items()}
+
+
+def test_a_line_that_hardly_anything_is_known_of_does_not_overtake():
+    """Its seeds disagree so much that nothing is better than it for certain."""
+    rng = np.random.default_rng(0)
+    wild = {s: rng.random(EXAMPLES) < p for s, p in enumerate((0.1, 0.5, 0.95))}
+    lines = {0: answers(0.95), 1: answers(0.7), 2: wild}
+    found = family(lines)
+    assert found[0, 1].significant and not found[0, 2].significant
+    assert accuracies(lines)[2] < accuracies(lines)[1]
+    assert ranks(accuracies(lines), found) == {0: 1, 1: 1, 2: 1}
+
+
 def test_lines_that_are_not_told_apart_share_a_rank():
     lines = {0: answers(0.6), 1: answers(0.95), 2: answers(0.61), 3: answers(0.3)}
     found = family(lines)
-    assert ranks(list(lines), found) == {0: 2, 1: 1, 2: 2, 3: 4}
+    assert ranks(accuracies(lines), found) == {0: 2, 1: 1, 2: 2, 3: 4}
     assert best(list(lines), found) == 1
     assert best([0, 2], found) is None and best([1], found) is None

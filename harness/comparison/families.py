@@ -117,13 +117,23 @@ def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return adjusted
 
 
-def ranks(keys: Sequence[int], pairs: Mapping[tuple[int, int], Pair]) -> dict[int, int]:
-    """1 and the number of lines that are significantly better; so ties share a rank."""
-    return {
-        key: 1 + sum(pairs[key, other].significant and pairs[key, other].estimate < 0
-                     for other in keys if (key, other) in pairs)
-        for key in keys
-    }  # fmt: skip
+def ranks(
+    accuracy: Mapping[int, float], pairs: Mapping[tuple[int, int], Pair]
+) -> dict[int, int]:  # fmt: skip
+    """1 and the number of lines that are significantly better; so ties share a rank.
+
+    A line of which little is known may have fewer such lines than a more accurate one of which
+    more is known. Then both have the better rank, so that ranks never contradict accuracies.
+    """
+    above = dict.fromkeys(accuracy, 1)
+    for pair in pairs.values():
+        above[pair.first] += pair.significant and pair.estimate < 0
+    found: dict[int, int] = {}
+    least = len(above)
+    for key in sorted(accuracy, key=lambda key: accuracy[key]):
+        least = min(least, above[key])
+        found[key] = least
+    return {key: found[key] for key in accuracy}
 
 
 def best(keys: Sequence[int], pairs: Mapping[tuple[int, int], Pair]) -> int | None:

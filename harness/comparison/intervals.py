@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from harness.comparison.variance import errors_of
 
@@ -80,7 +80,8 @@ def seeds_interval(values: NDArray[np.float64]) -> Interval:
     mean = float(values.mean()) if len(values) else float("nan")
     if len(values) < 2:
         return Interval(estimate=mean, low=float("nan"), high=float("nan"), over="")
-    error = stats.t.isf(ALPHA / 2, len(values) - 1) * stats.sem(values)
+    quantile = -special.stdtrit(len(values) - 1, ALPHA / 2)  # as stats.t.isf, and faster
+    error = float(quantile * values.std(ddof=1) / np.sqrt(len(values)))
     return Interval(estimate=mean, low=mean - error, high=mean + error, over=SEEDS)
 
 

@@ -7,6 +7,7 @@ of `harness.comparison.families`; another one has what its seeds can say, and no
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
@@ -67,12 +68,11 @@ def known(
         answers = answers_of(runs, evidence)
         pairs = family(answers)
         lines |= {cell: {} for cell in cells}
-        for cell in cells:
-            some: pd.DataFrame = runs.loc[runs["cell"] == cell]
-            lines[cell] |= _interval(answers.get(cell), some["test_accuracy"].tolist())
+        for cell, some in _by_cell(runs).items():
+            lines[cell] |= _interval(answers.get(cell), [run[2] for run in some])
             if target_accuracy is not None:
-                lines[cell] |= _reached(some["run_id"].tolist(), evidence, target_accuracy)
-        _rank(lines, list(answers), pairs)
+                lines[cell] |= _reached([run[1] for run in some], evidence, target_accuracy)
+        _rank(lines, answers, pairs)
         _neighbours(lines, answers, pairs)
         _compare_with_parents(lines, runs, parent_of, pairs)
         _mark_fronts(lines, measured.loc[cells], same_place=_same(runs))
@@ -93,14 +93,19 @@ def all_pairs(ok: pd.DataFrame, evidence: Evidence) -> list[Pair]:
 def answers_of(runs: pd.DataFrame, evidence: Evidence) -> dict[int, Answers]:
     """The answers of each line all of whose runs have some, by cell and seed."""
     found: dict[int, Answers] = {}
-    for cell, some in runs.groupby("cell", sort=False):
-        told = {
-            int(seed): evidence.right[run]
-            for seed, run in zip(some["seed"], some["run_id"], strict=True)
-            if run in evidence.right
-        }
+    for cell, some in _by_cell(runs).items():
+        told = {seed: evidence.right[run] for seed, run, _ in some if run in evidence.right}
         if len(told) == len(some) and len({len(right) for right in told.values()}) == 1:
-            found[int(str(cell))] = told
+            found[cell] = told
+    return found
+
+
+def _by_cell(runs: pd.DataFrame) -> dict[int, list[tuple[int, str, float]]]:
+    """Seed, id and accuracy of each run, by cell."""
+    found: dict[int, list[tuple[int, str, float]]] = defaultdict(list)
+    columns = runs[["cell", "seed", "run_id", "test_accuracy"]]
+    for cell, seed, run, accuracy in columns.itertuples(index=False, name=None):
+        found[cell].append((seed, run, accuracy))
     return found
 
 
@@ -136,10 +141,12 @@ def _reached(runs: list[str], evidence: Evidence, target: float) -> Line:
     }
 
 
-def _rank(lines: dict[int, Line], cells: list[int], pairs: Mapping[Any, Pair]) -> None:
-    if len(cells) < 2:
+def _rank(
+    lines: dict[int, Line], answers: Mapping[int, Answers], pairs: Mapping[Any, Pair]
+) -> None:  # fmt: skip
+    if len(answers) < 2:
         return
-    placed, first = ranks(cells, pairs), best(cells, pairs)
+    placed, first = ranks(_accuracies(answers), pairs), best(list(answers), pairs)
     taken = list(placed.values())
     for cell, rank in placed.items():
         lines[cell] |= {"rank": rank, "tied": taken.count(rank) > 1, "best": cell == first}
@@ -149,12 +156,16 @@ def _neighbours(
     lines: dict[int, Line], answers: Mapping[int, Answers], pairs: Mapping[Any, Pair]
 ) -> None:
     """Each line's difference from the one with the next lower accuracy."""
-    accuracy = {cell: np.mean(list(told.values())) for cell, told in answers.items()}
+    accuracy = _accuracies(answers)
     ordered = sorted(accuracy, key=lambda cell: -accuracy[cell])
     for cell, other in zip(ordered, ordered[1:], strict=False):
         if (cell, other) in pairs:
             pair = pairs[cell, other]
             lines[cell] |= {"vs_next": pair.estimate} | _told("vs_next", pair)
+
+
+def _accuracies(answers: Mapping[int, Answers]) -> dict[int, float]:
+    return {cell: float(np.mean(list(told.values()))) for cell, told in answers.items()}
 
 
 def _compare_with_parents(
