@@ -207,14 +207,32 @@ class Store:
         Raises:
           StoreError: the stored bytes are not those of an array of numbers.
         """
-        import numpy as np
-
         query = sa.select(ARRAYS.c.npy).where(ARRAYS.c.run_id == run_id, ARRAYS.c.name == name)
         found = self._fetch(query)
-        if not found:
-            return None
+        return self._array(run_id, name, found[0]["npy"]) if found else None
+
+    def arrays(self, name: str, run_ids: Iterable[str]) -> dict[str, np.ndarray]:
+        """The array of one name of many runs, by run, without those that have none.
+
+        Raises:
+          StoreError: the stored bytes are not those of an array of numbers.
+        """
+        listed = list(run_ids)
+        found: dict[str, np.ndarray] = {}
+        for start in range(0, len(listed), KEYS_AT_ONCE):
+            some = ARRAYS.c.run_id.in_(listed[start : start + KEYS_AT_ONCE])
+            query = sa.select(ARRAYS.c.run_id, ARRAYS.c.npy).where(ARRAYS.c.name == name, some)
+            found |= {
+                line["run_id"]: self._array(line["run_id"], name, line["npy"])
+                for line in self._fetch(query)
+            }
+        return found
+
+    def _array(self, run_id: str, name: str, npy: bytes) -> np.ndarray:
+        import numpy as np
+
         try:
-            return np.load(io.BytesIO(found[0]["npy"]), allow_pickle=False)
+            return np.load(io.BytesIO(npy), allow_pickle=False)
         except (ValueError, EOFError, OSError) as error:
             raise StoreError(
                 f"store {self.name}: array {name!r} of run {run_id} is damaged "

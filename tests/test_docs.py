@@ -21,7 +21,17 @@ from harness.rows import COLUMNS
 
 # pages whose blocks are run, and what must be among their commands
 RUN = {
-    "README.md": {"run", "list", "table", "report", "inspect", "gate", "store", "data"},
+    "README.md": {
+        "run",
+        "list",
+        "table",
+        "compare",
+        "report",
+        "inspect",
+        "gate",
+        "store",
+        "data",
+    },
     "datasets/README.md": {"run", "check"},
     "docs/checks.md": {"check"},
     "docs/hooks.md": set(),

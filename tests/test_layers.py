@@ -30,7 +30,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "orders", "tasks", "feed", "metrics", "optimizers", "timing", "cost", "program",
         "assemble", "measures", "ledger", "checkpoints", "saved", "engine",
     ),
-    "keep": ("database", "store", "transfer", "spool", "table", "report"),
+    "keep": ("database", "store", "transfer", "spool", "comparison", "table", "report"),
     "drive": (
         "allocator", "contention", "machine", "observers", "execute", "fingerprints", "worker",
         "deadlines", "workers", "runner", "resume", "tuned", "perform", "cache", "api",
@@ -49,7 +49,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "plan": {"numpy", "scipy"},  # to sample a space of several keys
     "compute": {"jax", "flax", "optax", "grain", "numpy", "orbax"},
-    "keep": {"sqlalchemy", "pandas", "matplotlib", "numpy", "tabulate", "pyarrow", "filelock"},
+    "keep": {
+        "sqlalchemy", "pandas", "matplotlib", "numpy", "scipy", "tabulate", "pyarrow",
+        "filelock",
+    },
     "drive": {
         "jax", "flax", "optax", "numpy", "pluggy", "scipy", "pandas", "pyarrow", "tabulate",
         "click", "tqdm", "filelock", "pytest", "packaging",

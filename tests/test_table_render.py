@@ -179,7 +179,7 @@ def test_records_keep_every_repeat_of_a_run():
 
 
 def test_an_unknown_format_is_refused_with_those_there_are():
-    with pytest.raises(UsageError, match="'json': expected text or markdown"):
+    with pytest.raises(UsageError, match="'json': expected text, markdown or latex"):
         to_text(pd.DataFrame(), "json")
     with pytest.raises(UsageError, match="'text': expected csv or json"):
         records(frame_of([]), "text")

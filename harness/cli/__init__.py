@@ -13,6 +13,7 @@ import click
 
 import harness
 from harness.cli.check import check_command
+from harness.cli.compare import compare_command
 from harness.cli.data import data
 from harness.cli.gate import gate_command
 from harness.cli.inspect import inspect_command
@@ -27,8 +28,8 @@ from harness.cli.table import table_command
 from harness.errors import HarnessError, Unsupported, did_you_mean
 
 COMMANDS = (
-    run_command, list_command, plugins_command, table_command, inspect_command, predict_command,
-    report, check_command, new, gate_command, data, store,
+    run_command, list_command, plugins_command, table_command, compare_command,
+    inspect_command, predict_command, report, check_command, new, gate_command, data, store,
 )  # fmt: skip
 
 

@@ -17,6 +17,8 @@ from harness.registry import Registry
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.store import Store
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -78,16 +80,43 @@ def report_failures(known: Registry) -> None:
         )
 
 
+def target_option() -> Decorator:
+    return click.option(
+        "--target-accuracy",
+        type=click.FloatRange(min=0, max=1),
+        metavar="A",
+        help="A column with the seconds of training until an epoch reached accuracy A.",
+    )
+
+
 def table_text(
     frame: pd.DataFrame,
     format_: str,
     *,
+    store: Store | None = None,
     by: Sequence[str] | None = None,
     sort: str | None = None,
+    target_accuracy: float | None = None,
+    columns: Sequence[str] | None = None,
 ) -> str:
-    """Rows as a table of cells with its caption, or as one record for each run."""
-    from harness.table import caption, records, tabulate, to_text
+    """Rows as a table of cells with its caption, or as one record for each run.
+
+    Args:
+      store: what has the answers and epochs of the rows; without it no intervals.
+    """
+    from harness.comparison import read_evidence
+    from harness.table import caption, counted, records, tabulate, to_text
 
     if format_ in ("csv", "json"):
         return records(frame, format_)
-    return f"{to_text(tabulate(frame, by=by, sort=sort), format_)}\n\n{caption(frame)}"
+    evidence = None
+    if store is not None and by is None:
+        with_epochs = target_accuracy is not None
+        evidence = read_evidence(store, counted(frame), epochs=with_epochs)
+    lines = tabulate(
+        frame, by=by, sort=sort, evidence=evidence, target_accuracy=target_accuracy
+    )  # fmt: skip
+    text, below = to_text(lines, format_, columns=columns), caption(frame, lines)
+    if format_ == "latex":  # comments, for whoever writes the real caption
+        return "\n".join([*(f"% {line}" for line in below.splitlines()), text])
+    return f"{text}\n\n{below}"

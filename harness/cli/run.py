@@ -22,6 +22,7 @@ from harness.cli.options import (
     store_option,
     store_url,
     table_text,
+    target_option,
     write_output,
 )
 from harness.deadlines import parse_phases
@@ -173,7 +174,8 @@ RECIPE = tuple(vars(Recipe()))
 @click.option("--allow-failures", is_flag=True, help="Exit with 0 even if a run is not ok.")
 @click.option("--dry-run", is_flag=True, help="Print the plan, and what the store has of it.")
 @click.option("--explain", is_flag=True, help="The same with every reason and the runs' keys.")
-@format_option("text", "markdown", "csv", "json")
+@target_option()
+@format_option("text", "markdown", "latex", "csv", "json")
 @output_option()
 def run_command(suite: str | None, **options: Any) -> int:
     """Train every model on every data set and print a table.
@@ -209,7 +211,7 @@ def run_command(suite: str | None, **options: Any) -> int:
     except RowsKept as error:
         _print_rows(error.rows, options)
         raise
-    _print_rows(rows, options)
+    _print_rows(rows, options, url)
     fine = all(row["status"] == "ok" or row["kind"] == "trial" for row in rows)
     return 0 if options["allow_failures"] or fine else 3
 
@@ -218,10 +220,17 @@ def _terminated(number: int, frame: object) -> None:
     raise KeyboardInterrupt("SIGTERM")
 
 
-def _print_rows(rows: list[Row], options: Mapping[str, Any]) -> None:
-    from harness.store import frame_of  # late: a usage error need not wait for pandas
+def _print_rows(rows: list[Row], options: Mapping[str, Any], url: str | None = None) -> None:
+    """The table; without a store, whose answers give intervals, a table of the rows alone."""
+    from harness.store import frame_of, open_store  # late: a usage error need not wait for it
 
-    write_output(table_text(frame_of(rows), options["format_"]), options["output"])
+    frame, format_, target = frame_of(rows), options["format_"], options["target_accuracy"]
+    if url is None:
+        text = table_text(frame, format_)
+    else:
+        with open_store(url) as opened:
+            text = table_text(frame, format_, store=opened, target_accuracy=target)
+    write_output(text, options["output"])
     _explain_failures(rows)
 
 

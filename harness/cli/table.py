@@ -12,6 +12,7 @@ from harness.cli.options import (
     store_option,
     store_url,
     table_text,
+    target_option,
     write_output,
 )
 from harness.errors import UsageError, counted
@@ -29,31 +30,52 @@ from harness.errors import UsageError, counted
     "'accuracy > 0.8'. Repeatable.",
 )
 @click.option("--sort", metavar="COLUMN[:desc]", help="Sort the lines by a column.")
-@format_option("text", "markdown", "csv", "json")
+@click.option(
+    "--columns",
+    "shown",
+    metavar="COLUMN,...",
+    help="Show these columns of the lines, as in model,rank,vs_next,vs_next_p.",
+)
+@target_option()
+@format_option("text", "markdown", "latex", "csv", "json")
 @output_option()
 def table_command(
     store: str | None,
     by: str | None,
     conditions: tuple[str, ...],
     sort: str | None,
+    shown: str | None,
+    target_accuracy: float | None,
     format_: str,
     output: str | None,
 ) -> None:
     """Tabulate the rows of a store."""  # fmt: skip
     from harness.store import open_store
 
-    if format_ in ("csv", "json") and (by or sort):
-        raise UsageError(f"--by and --sort shape the table; --format {format_} gives every row")
+    if format_ in ("csv", "json") and (by or sort or shown or target_accuracy is not None):
+        raise UsageError(
+            "--by, --sort, --columns and --target-accuracy shape the table; "
+            f"--format {format_} gives every row"
+        )
+    if by and target_accuracy is not None:
+        raise UsageError("--target-accuracy is a column of cells; leave --by out")
     with open_store(store_url(store), must_exist=True) as opened:
         from harness.table import where  # late: an absent store need not wait for pandas
 
         frame = where(opened.frame(), conditions)
         lost = opened.lost()
+        text = table_text(
+            frame, format_, store=opened, by=_names(by), sort=sort, columns=_names(shown),
+            target_accuracy=target_accuracy,
+        )  # fmt: skip
     if lost:
         print(
             f"note: {counted(len(lost), 'run')} planned since {lost[0]['planned_at']} without "
             "a row; what is not going on, `harness run --resume` performs",
             file=sys.stderr,
         )
-    columns = [c.strip() for c in by.split(",")] if by else None
-    write_output(table_text(frame, format_, by=columns, sort=sort), output)
+    write_output(text, output)
+
+
+def _names(text: str | None) -> list[str] | None:
+    return [name.strip() for name in text.split(",")] if text else None

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from harness.recipe import Recipe
+from harness.table.marks import explained, spreads_shown
 from harness.table.tuned import without_trials
 
 # what a reader has to know of a row's place, and how it is called
@@ -23,10 +24,14 @@ PLACE = {
 SHOWN = 2
 
 
-def caption(frame: pd.DataFrame) -> str:
-    """One or two lines on the rows of a table, "" where none was measured.
+def caption(frame: pd.DataFrame, lines: pd.DataFrame | None = None) -> str:
+    """What stands below the lines of a table, "" where nothing was measured.
 
     Where rows come from different machines or versions, all of them are named.
+
+    Args:
+      frame: the rows.
+      lines: what `tabulate` made of them; with intervals and ranks these are explained too.
     """
     frame = without_trials(frame)
     ok = frame.loc[frame["status"] == "ok"]
@@ -34,10 +39,13 @@ def caption(frame: pd.DataFrame) -> str:
         return ""
     parts = [f"{word} {_all(ok[column])}" for column, word in PLACE.items() if _all(ok[column])]
     count = f"{len(ok)} run{'' if len(ok) == 1 else 's'}"
-    lines = [f"{count}; {', '.join(parts)}; {_days(ok['started_at'])}"]
-    lines += [f"recipe: {recipe}"] if (recipe := _recipe(ok)) else []
+    told = [f"{count}; {', '.join(parts)}; {_days(ok['started_at'])}"]
+    told += [f"recipe: {recipe}"] if (recipe := _recipe(ok)) else []
+    if lines is not None:
+        told += explained(lines)
     notes = []
-    if bool((ok.groupby("model")["seed"].nunique() > 1).any()):
+    several = bool((ok.groupby("model")["seed"].nunique() > 1).any())
+    if several and (lines is None or spreads_shown(lines)):
         notes.append("± is the standard deviation over seeds")
     if bool((ok["compile_cache"] == "hit").fillna(False).any()):
         notes.append("compile s leaves out programs that came from the cache")
@@ -49,7 +57,7 @@ def caption(frame: pd.DataFrame) -> str:
     again = ok.loc[ok["recompiles"].fillna(0) > 0]
     if len(again):
         notes.append(f"† {len(again)} compiled again while training{_some(again)}")
-    return "\n".join([*lines, "; ".join(notes)]).strip()
+    return "\n".join([*told, "; ".join(notes)]).strip()
 
 
 def _recipe(ok: pd.DataFrame) -> str:

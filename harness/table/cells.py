@@ -11,9 +11,11 @@ from typing import Any
 
 import pandas as pd
 
+from harness.comparison import Evidence
 from harness.errors import UsageError
 from harness.rows import COLUMNS, NAMES, STATUSES
-from harness.table.conditions import ALIASES, column_named
+from harness.table.conditions import ALIASES, REVERSED, column_named
+from harness.table.known import ADDED, all_pairs, in_order, known
 from harness.table.labels import RECIPE, labels, parameters, with_parameters
 from harness.table.parents import Cell, differences, parents
 from harness.table.tuned import as_asked, chosen_parameters, without_trials
@@ -37,22 +39,31 @@ MEASURES = {
     "step_ms_p50": ("step_ms_p50", "median"),
     "step_ms_p90": ("step_ms_p90", "median"),
     "examples_per_s": ("examples_per_s", "median"),
+    "train_s": ("train_s", "median"),
     "compiled_again": ("recompiles", "sum"),
     "shared": ("shared", "sum"),
 }
 # of these a line has a column only if it is not zero everywhere
 RARE = ("compiled_again", "shared")
-REVERSED = {column: alias for alias, column in ALIASES.items()}
+# and of these only if there is something in it
+OPTIONAL = ("rank", "tied", "best", "pareto", "vs_next", "vs_next_low", "vs_next_high",
+            "vs_next_p")  # fmt: skip
 # names that a line has, or that stand for something else in a condition
 TAKEN = {
-    *NAMES, *MEASURES, *ALIASES, "n", "status", "vs_parent", "vs_parent_sd", "vs_parent_n",
-    "key", "cell",
+    *NAMES, *MEASURES, *ALIASES, *ADDED, "n", "status", "vs_parent", "vs_parent_sd",
+    "vs_parent_n", "key", "cell",
 }  # fmt: skip
+PAIR = ["first", "second", "estimate", "low", "high", "p", "p_holm", "seeds"]
 ORDER = ["n", "accuracy", "accuracy_sd", "loss", "param_count", *list(MEASURES)[3:]]
 
 
 def tabulate(
-    frame: pd.DataFrame, *, by: Sequence[str] | None = None, sort: str | None = None
+    frame: pd.DataFrame,
+    *,
+    by: Sequence[str] | None = None,
+    sort: str | None = None,
+    evidence: Evidence | None = None,
+    target_accuracy: float | None = None,
 ) -> pd.DataFrame:
     """One line a cell, or one a group of runs that agree in the columns `by`.
 
@@ -68,8 +79,8 @@ def tabulate(
     vary (or else the columns `by`); hyper-parameters that are not the same in all rows;
     `n` ok runs; `accuracy`, `loss` means, and `accuracy_sd` the sample standard deviation
     (missing for one run); `param_count`; `compile_s` (of runs that did compile),
-    `step_ms_p50`, `step_ms_p90` and `examples_per_s` medians; each metric that was asked for,
-    its mean and, as `<metric>_sd`, its spread; `compiled_again` programs that
+    `step_ms_p50`, `step_ms_p90`, `examples_per_s` and `train_s` medians; each metric that was
+    asked for, its mean and, as `<metric>_sd`, its spread; `compiled_again` programs that
     were compiled once more in the middle of training, and `shared` the runs beside which
     another one went on, so that their times are not comparable; `vs_parent` the mean
     difference in accuracy from the parent on `vs_parent_n` common seeds, with its sample
@@ -80,20 +91,56 @@ def tabulate(
       frame: rows in the order of the store, as `Store.frame` gives them.
       by: columns of the rows to group by instead of cells; aliases are allowed.
       sort: "column" or "column:desc" of the resulting lines; missing values go last.
+      evidence: of the runs that count, from `read_evidence`. With it the lines have the
+        columns that `harness.table.known` adds: intervals, ranks, differences, fronts.
+        Lines of `by` have none of them.
+      target_accuracy: with evidence that has epochs, how long training took to reach it.
 
     Raises:
       UsageError: `by` or `sort` names an unknown column; the nearest are listed.
     """
-    frame = without_trials(frame)
-    named = frame.assign(key=frame["run_key"].fillna(frame["run_id"]))
-    runs = _best(named, ["key", "data_fingerprint"])
-    lines = _groups(runs, by) if by else _cells(runs)
+    if by:
+        lines = _groups(_unrepeated(frame), by)
+    else:
+        lines = _cells(counted(frame), evidence, target_accuracy)
     return _sorted(lines, sort) if sort else lines
 
 
-def _cells(runs: pd.DataFrame) -> pd.DataFrame:
+def counted(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that the lines of `tabulate` are made of, with a column `cell`.
+
+    `cell` is the index of a row's line, as long as `tabulate` does not sort.
+    """
+    runs = _unrepeated(frame)
     cell = as_asked(runs).groupby([*DATASET, *MODEL, *RECIPE, "tuning"], **EACH).ngroup()
-    runs = _newest(runs.assign(cell=cell))
+    newest = _newest(runs.assign(cell=cell))
+    return newest.assign(cell=newest.groupby("cell", sort=False).ngroup())
+
+
+def _unrepeated(frame: pd.DataFrame) -> pd.DataFrame:
+    frame = without_trials(frame)
+    named = frame.assign(key=frame["run_key"].fillna(frame["run_id"]))
+    return _best(named, ["key", "data_fingerprint"])
+
+
+def pairs(frame: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:
+    """Every pair of lines of one data set: the family from which the lines' p-values are.
+
+    Returns:
+      A line a pair: `first` and `second`, indices of lines in the order of `tabulate` without
+      `sort`; `difference` in accuracy, the first minus the second, with its 95 % interval
+      `low` and `high`; `p` of that pair alone and `p_holm`, adjusted for all pairs of the data
+      set; `seeds` in common.
+    """
+    runs = counted(frame)
+    found = all_pairs(runs.loc[runs["status"] == "ok"], evidence)
+    told = pd.DataFrame([vars(pair) for pair in found], columns=PAIR)
+    return told.rename(columns={"estimate": "difference"})
+
+
+def _cells(
+    runs: pd.DataFrame, evidence: Evidence | None, target_accuracy: float | None
+) -> pd.DataFrame:
     differing = [name for name in RECIPE if len(runs[name].unique()) > 1]
     first = runs.drop_duplicates("cell").set_index("cell")
     told = first.loc[:, differing]
@@ -101,8 +148,13 @@ def _cells(runs: pd.DataFrame) -> pd.DataFrame:
     asked = as_asked(first)
     told.insert(1, "model", _model_labels(asked))
     ok = runs.loc[runs["status"] == "ok"]
-    change = differences(ok, parents(_described(asked)))
-    return _joined(told, _measured(runs), change, _statuses(runs))
+    parent_of = parents(_described(asked))
+    measured, change = _measured(runs), differences(ok, parent_of)
+    if evidence is None:
+        return _joined(told, measured, change, _statuses(runs))
+    more = known(ok, measured, parent_of, evidence, target_accuracy=target_accuracy)
+    lines = _joined(told, measured, more, change, _statuses(runs))
+    return lines.loc[:, in_order([str(name) for name in lines.columns])]
 
 
 def _groups(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -212,12 +264,13 @@ def _joined(told: pd.DataFrame, *parts: pd.DataFrame) -> pd.DataFrame:
     """The lines in order, without columns that would say nothing."""
     lines = pd.concat([told, *(part.reindex(told.index) for part in parts)], axis=1)
     if "vs_parent" in lines and bool(lines["vs_parent"].isna().all()):
-        lines = lines.drop(columns=["vs_parent", "vs_parent_sd", "vs_parent_n"])
+        lines = lines.drop(columns=[n for n in lines if str(n).startswith("vs_parent")])
     # regression has no accuracy
     judged = "accuracy" in lines and bool(lines["loss"].notna().any())
     if judged and bool(lines["accuracy"].isna().all()):
         lines = lines.drop(columns=["accuracy", "accuracy_sd"])
     silent = [n for n in RARE if n in lines and not bool((lines[n].fillna(0) > 0).any())]
+    silent += [n for n in OPTIONAL if n in lines and bool(lines[n].isna().all())]
     lines = lines.drop(columns=silent)
     if "status" not in told and bool((lines["status"] == "ok").all()):
         lines = lines.drop(columns="status")

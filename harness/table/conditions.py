@@ -16,6 +16,7 @@ import pandas as pd
 from harness.errors import UsageError, did_you_mean, first_line
 
 ALIASES = {"accuracy": "test_accuracy", "loss": "test_loss", "params": "param_count"}
+REVERSED = {column: alias for alias, column in ALIASES.items()}
 WORDS = {"true": True, "false": False}
 FORM = 'write a comparison such as "accuracy > 0.8" or "model == \'mlp\' and epochs >= 5"'
 ALLOWED = (

@@ -14,42 +14,63 @@ from typing import Any
 
 import pandas as pd
 
+from harness.comparison.intervals import ALPHA, EXAMPLES, SEEDS
 from harness.errors import UsageError
 from harness.rows import COLUMNS, NAMES, Type
+from harness.table.conditions import REVERSED, column_named
 from harness.table.labels import parameters
+from harness.table.latex import booktabs
 
 STYLES = {"text": "simple", "markdown": "pipe"}
-HEADINGS = {"param_count": "params", "examples_per_s": "examples/s"}
+FORMATS = (*STYLES, "latex")
+HEADINGS = {
+    "param_count": "params", "examples_per_s": "examples/s", "difference": "accuracy A - B",
+    "error_ratio": "error A/B", "step_ratio": "step A/B", "params_ratio": "params A/B",
+    "train_ratio": "train A/B", "accuracy_a": "accuracy A", "accuracy_b": "accuracy B",
+    "step_ms_p50_a": "step ms A", "step_ms_p50_b": "step ms B",
+}  # fmt: skip
 MISSING = "-"
 LONGEST = 72  # characters of a reason in a line
 
 
-def to_text(lines: pd.DataFrame, format: str) -> str:
+def to_text(
+    lines: pd.DataFrame, format: str, *, columns: Sequence[str] | None = None
+) -> str:  # fmt: skip
     """Lines of `tabulate` as aligned text, without a newline at the end.
 
-    A spread stands behind its mean, as in `0.8664 ± 0.0031`; "-" stands for a missing
-    number, and a difference on fewer seeds than the line has names their number.
+    An interval stands behind its mean, as in `0.8664 [0.861, 0.872]`, or a spread where no
+    interval is known, as in `0.8664 ± 0.0031`; "-" stands for a missing number, and a
+    difference on fewer seeds than the line has names their number. Where there are intervals,
+    `step_ms_p90` and `examples_per_s` make room for them.
 
     Args:
-      format: "text" or "markdown".
+      format: "text", "markdown" or "latex", which emphasizes the accuracy of a line that
+        is significantly better than every other one, and no other.
+      columns: those that are shown, instead of the usual ones.
 
     Raises:
-      UsageError: another format.
+      UsageError: another format, or no such column; the nearest are listed.
     """
     import tabulate
 
-    if format not in STYLES:
-        raise UsageError(f"format {format!r}: expected {' or '.join(STYLES)} for a table")
+    if format not in FORMATS:
+        raise UsageError(f"format {format!r}: expected text, markdown or latex for a table")
     names = [str(name) for name in lines.columns]
-    shown = [name for name in names if not _joined(name, names)]
-    cells = [
-        [_tidy(_shown(name, line), format) for name in shown]
-        for line in lines.to_dict(orient="records")
-    ]
+    if columns is None:
+        shown = [name for name in names if not _joined(name, names)]
+    else:
+        shown = [column_named(REVERSED.get(n, n), names, what="columns") for n in columns]
+    headings = [HEADINGS.get(name, name.replace("_", " ")) for name in shown]
+    told = lines.to_dict(orient="records")
+    cells = [[_tidy(_shown(name, line), format) for name in shown] for line in told]
     sides = ["left" if _is_text(lines.dtypes[name]) else "right" for name in shown]
+    if format == "latex":
+        first = [i for i, line in enumerate(told) if line.get("best") is True]
+        bold = {(i, shown.index("accuracy")) for i in first if "accuracy" in shown}
+        return booktabs(headings, cells, sides, bold=bold)
     return tabulate.tabulate(
         cells,
-        headers=[HEADINGS.get(name, name.replace("_", " ")) for name in shown],
+        headers=headings,
         tablefmt=STYLES[format],
         colalign=sides if cells else None,
         disable_numparse=True,
@@ -131,7 +152,8 @@ def _shown(name: str, line: Mapping[Any, Any]) -> str:
 def _joined(name: str, names: Sequence[str]) -> bool:
     """Whether a column is written behind another one, as a spread is behind its mean."""
     is_spread = name.endswith("_sd") and name.removesuffix("_sd") in names
-    return name in JOINED or is_spread
+    unwanted = TIGHT if "accuracy_low" in names else ROOMY
+    return name in (*JOINED, *unwanted) or is_spread
 
 
 def _value(value: Any) -> str:
@@ -139,14 +161,55 @@ def _value(value: Any) -> str:
 
 
 def _accuracy(value: float, line: Mapping[Any, Any]) -> str:
-    return f"{value:.4f}{_spread(line.get('accuracy_sd'))}"
+    if "accuracy_low" not in line:
+        return f"{value:.4f}{_spread(line.get('accuracy_sd'))}"
+    over = line["accuracy_over"]
+    mark = "" if pd.isna(over) else OVER.get(over, "")
+    return f"{value:.4f}{_interval(line, 'accuracy')}{mark}"
 
 
-def _difference(value: float, line: Mapping[Any, Any]) -> str:
-    # adding zero turns a rounded -0.0 into 0.0
-    text = f"{round(value, 4) + 0.0:+.4f}{_spread(line.get('vs_parent_sd'))}"
-    pairs = line["vs_parent_n"]
-    return text if pairs == line["n"] else f"{text} (n={pairs})"
+def _rank(value: int, line: Mapping[Any, Any]) -> str:
+    return f"{value}=" if line.get("tied") is True else str(value)
+
+
+def _difference(name: str) -> Show:
+    """A difference with its interval, or else its spread."""
+
+    def show(value: float, line: Mapping[Any, Any]) -> str:
+        # adding zero turns a rounded -0.0 into 0.0
+        text = f"{round(value, 4) + 0.0:+.4f}"
+        if f"{name}_low" in line:
+            p = line.get(f"{name}_p", line.get("p"))
+            text += _interval(line, name, sign="+") + _significant(p)
+        else:
+            text += _spread(line.get(f"{name}_sd"))
+        number = line.get(f"{name}_n", line.get("n"))
+        return text if number == line.get("n") else f"{text} (n={number})"
+
+    return show
+
+
+def _interval(line: Mapping[Any, Any], name: str, *, sign: str = "") -> str:
+    low, high = line[f"{name}_low"], line[f"{name}_high"]
+    return "" if pd.isna(low) else f" [{_end(low, sign)}, {_end(high, sign)}]"
+
+
+def _end(value: float, sign: str) -> str:
+    return f"{round(value, 3) + 0.0:{sign}.3f}"
+
+
+def _significant(p: Any) -> str:
+    return " *" if not pd.isna(p) and p <= ALPHA else ""
+
+
+def _p_value(value: float, _: Mapping[Any, Any]) -> str:
+    return "<0.0001" if value < 1e-4 else f"{value:.4f}"
+
+
+def _time_to_target(value: float, line: Mapping[Any, Any]) -> str:
+    reached, runs = line["reached_target"], line["n"]
+    few = "" if reached == runs else f" ({reached} of {runs})"
+    return _three_digits(value, line) + few + _marks({**line, "compiled_again": 0})
 
 
 def _spread(value: Any) -> str:
@@ -165,7 +228,7 @@ def _time(value: float, line: Mapping[Any, Any]) -> str:
     return _three_digits(value, line) + _marks(line)
 
 
-def _compile_time(value: float, line: Mapping[Any, Any]) -> str:
+def _without_recompiles(value: float, line: Mapping[Any, Any]) -> str:
     # what was compiled again later is no part of it
     return _three_digits(value, line) + _marks({**line, "compiled_again": 0})
 
@@ -182,17 +245,44 @@ def _reason(value: str, _: Mapping[Any, Any]) -> str:
 
 # marks behind times; `caption` says what they mean
 MARKS = {"shared": "‡", "compiled_again": "†"}
-# beside the spreads, columns that are written behind another one
-JOINED = ("vs_parent_n", *MARKS)
-SHOWN: dict[str, Callable[[Any, Mapping[Any, Any]], str]] = {
+# behind an interval, if it is over less than seeds and examples
+OVER = {EXAMPLES: "§", SEEDS: "¶"}
+# beside the spreads, columns that are written behind another one or not at all
+JOINED = (
+    "vs_parent_n", "vs_parent_low", "vs_parent_high", "vs_parent_p", "vs_next", "vs_next_low",
+    "vs_next_high", "vs_next_p", "accuracy_low", "accuracy_high", "accuracy_over", "tied",
+    "best", "reached_target", *MARKS,
+    "difference_low", "difference_high", "param_count_a", "param_count_b", "train_s_a",
+    "train_s_b",
+)  # fmt: skip
+# not shown beside intervals, and only beside them
+TIGHT = ("step_ms_p90", "examples_per_s")
+ROOMY = ("train_s",)
+Show = Callable[[Any, Mapping[Any, Any]], str]
+SHOWN: dict[str, Show] = {
+    "rank": _rank,
     "accuracy": _accuracy,
     "loss": lambda value, _: f"{value:.4f}",
     "param_count": lambda value, _: f"{value:,}",
     "tune_trials": lambda value, _: str(value) if value else "untuned",
-    "compile_s": _compile_time,
+    "compile_s": _without_recompiles,
     "step_ms_p50": _time,
     "step_ms_p90": _time,
     "examples_per_s": lambda value, line: f"{value:,.0f}{_marks(line)}",
-    "vs_parent": _difference,
+    "train_s": _without_recompiles,
+    "time_to_target_s": _time_to_target,
+    "vs_parent": _difference("vs_parent"),
+    "vs_next": _difference("vs_next"),
+    "difference": _difference("difference"),
+    **dict.fromkeys(
+        ("error_ratio", "step_ratio", "params_ratio", "train_ratio"), _three_digits
+    ),
+    "accuracy_a": lambda value, _: f"{value:.4f}",
+    "accuracy_b": lambda value, _: f"{value:.4f}",
+    "step_ms_p50_a": _three_digits,
+    "step_ms_p50_b": _three_digits,
+    "p": _p_value,
+    "vs_parent_p": _p_value,
+    "vs_next_p": _p_value,
     "status": _reason,
 }

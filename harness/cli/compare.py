@@ -1,0 +1,84 @@
+"""`harness compare`: two models, commits or stores, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import (
+    format_option,
+    output_option,
+    store_option,
+    store_url,
+    write_output,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.store import Store
+    from harness.table.sides import Side
+
+
+@click.command("compare")
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@click.option(
+    "-d", "--dataset", metavar="SELECTION", help="Compare on this data set only, as in imdb."
+)
+@click.option(
+    "--where",
+    "conditions",
+    multiple=True,
+    metavar="CONDITION",
+    help="Keep rows for which a condition on columns holds, as in 'epochs == 10'. Repeatable.",
+)
+@store_option()
+@format_option("text", "markdown", "latex", "csv", "json")
+@output_option()
+def compare_command(
+    first: str,
+    second: str,
+    dataset: str | None,
+    conditions: tuple[str, ...],
+    store: str | None,
+    format_: str,
+    output: str | None,
+) -> None:
+    """Compare A with B: how much, and how sure.
+
+    A and B are two models as selections (transformer:no_position, mean_pool[width=16]), two
+    commits (the beginning of their hashes) or two stores (URLs or files). Differences are A
+    minus B, ratios A over B.
+    """
+    from harness.table.beside import beside, beside_text
+
+    url = store_url(store)
+    one, two = (
+        _side(word, url, dataset=dataset, conditions=conditions) for word in (first, second)
+    )
+    write_output(beside_text(beside(one, two), format_, names=(first, second)), output)
+
+
+def _side(word: str, url: str, *, dataset: str | None, conditions: tuple[str, ...]) -> Side:
+    from harness.comparison import read_evidence
+    from harness.store import open_store
+    from harness.table import counted
+    from harness.table.sides import Side, rows_of
+
+    own = word if "://" in word else f"sqlite:///{word}" if Path(word).is_file() else None
+    with open_store(own or url, must_exist=True) as opened:
+        frame = _kept(opened, dataset, conditions)
+        kind, rows = ("store", frame) if own else rows_of(word, frame)
+        evidence = read_evidence(opened, counted(rows))
+    return Side(name=word, kind=kind, frame=rows, evidence=evidence)
+
+
+def _kept(opened: Store, dataset: str | None, conditions: tuple[str, ...]) -> pd.DataFrame:
+    from harness.table import where
+    from harness.table.sides import DATASET, chosen
+
+    frame = where(opened.frame(), conditions)
+    return chosen(dataset, frame, DATASET, what="data set") if dataset else frame

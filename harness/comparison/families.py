@@ -1,0 +1,145 @@
+"""All pairs of the lines of one data set: one family, so that no reader finds luck by looking.
+
+A table invites comparisons of any two of its lines, whether it prints them or not. So
+the p-values of all pairs are adjusted together (Holm 1979), and differences from a parent, from
+the next line and the ranks are taken from this one family: with probability 0.95 not one of
+all differences that are called significant is none.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.comparison.intervals import ALPHA, differences_of
+
+# the runs of a line: by seed, which test examples [n] were right
+Answers = Mapping[int, NDArray[np.bool_]]
+AT_ONCE = 2_000_000  # scores of pairs that are held in memory together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two lines of a family: the accuracy of the first minus that of the second.
+
+    Attributes:
+      first, second: the lines' keys.
+      estimate, low, high: the difference and its 95 % interval, not adjusted.
+      p: of "no difference", of this pair alone.
+      p_holm: the same, adjusted for all pairs of the family.
+      seeds: common seeds; with one, this is about two trained models.
+    """
+
+    first: int
+    second: int
+    estimate: float
+    low: float
+    high: float
+    p: float
+    seeds: int
+    p_holm: float = float("nan")
+
+    @property
+    def significant(self) -> bool:
+        return self.p_holm <= ALPHA
+
+    def turned(self) -> Pair:
+        """The second minus the first."""
+        return replace(
+            self, first=self.second, second=self.first, estimate=-self.estimate,
+            low=-self.high, high=-self.low,
+        )  # fmt: skip
+
+
+def family(lines: Mapping[int, Answers]) -> dict[tuple[int, int], Pair]:
+    """Every ordered pair of lines with a common seed and the same test examples.
+
+    Args:
+      lines: the answers of each line of one data set, by its key.
+    """
+    alike: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
+    for first, second in combinations(lines, 2):
+        seeds = common(lines[first], lines[second])
+        if seeds:
+            examples = len(lines[first][seeds[0]])
+            alike[len(seeds), examples].append((first, second))
+    found: list[Pair] = []
+    for (seeds, examples), keys in alike.items():
+        many = max(1, AT_ONCE // (seeds * examples))
+        for start in range(0, len(keys), many):
+            found += _pairs(lines, keys[start : start + many])
+    adjusted = holm(np.array([pair.p for pair in found]))
+    told = [replace(pair, p_holm=float(p)) for pair, p in zip(found, adjusted, strict=True)]
+    return {(p.first, p.second): p for pair in told for p in (pair, pair.turned())}
+
+
+def common(first: Answers, second: Answers) -> list[int]:
+    """Seeds of both, in order; none if the test examples are not the same number."""
+    seeds = sorted(first.keys() & second.keys())
+    return seeds if all(len(first[s]) == len(second[s]) for s in seeds) else []
+
+
+def _pairs(
+    lines: Mapping[int, Answers], keys: Sequence[tuple[int, int]]
+) -> Iterator[Pair]:  # fmt: skip
+    scores = np.stack([_scores(lines[first], lines[second]) for first, second in keys])
+    means = scores.mean(axis=(-2, -1))
+    for i, (low, high, p) in enumerate(zip(*differences_of(scores), strict=True)):
+        first, second = keys[i]
+        yield Pair(
+            first=first, second=second, estimate=float(means[i]), low=float(low),
+            high=float(high), p=float(p), seeds=scores.shape[-2],
+        )  # fmt: skip
+
+
+def _scores(first: Answers, second: Answers) -> NDArray[np.int8]:
+    """Where only the first is right 1, where only the second is -1: int8 [s, n]."""
+    seeds = common(first, second)
+    left, right = (np.stack([side[s] for s in seeds]) for side in (first, second))
+    return left.astype(np.int8) - right.astype(np.int8)
+
+
+def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Adjusted p-values: at most 0.05 where Holm's procedure at 0.05 rejects.
+
+    >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p, kind="stable")
+    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(steps, 1.0)
+    return adjusted
+
+
+def ranks(
+    accuracy: Mapping[int, float], pairs: Mapping[tuple[int, int], Pair]
+) -> dict[int, int]:  # fmt: skip
+    """1 and the number of lines that are significantly better; so ties share a rank.
+
+    A line of which little is known may have fewer such lines than a more accurate one of which
+    more is known. Then both have the better rank, so that ranks never contradict accuracies.
+    """
+    above = dict.fromkeys(accuracy, 1)
+    for pair in pairs.values():
+        above[pair.first] += pair.significant and pair.estimate < 0
+    found: dict[int, int] = {}
+    least = len(above)
+    for key in sorted(accuracy, key=lambda key: accuracy[key]):
+        least = min(least, above[key])
+        found[key] = least
+    return {key: found[key] for key in accuracy}
+
+
+def best(keys: Sequence[int], pairs: Mapping[tuple[int, int], Pair]) -> int | None:
+    """The line that is significantly better than every other one, if there is one."""
+    for key in keys:
+        others = [pairs.get((key, other)) for other in keys if other != key]
+        if others and all(p and p.significant and p.estimate > 0 for p in others):
+            return key
+    return None

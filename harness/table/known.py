@@ -1,0 +1,209 @@
+"""What is known of the lines of a table, and what is not: the columns that evidence adds.
+
+Lines are compared within one data set: the same examples, the same limit. A line whose runs
+all have stored answers has an interval over seeds and test examples, and is one of the family
+of `harness.comparison.families`; another one has what its seeds can say, and no rank.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.comparison import (
+    Evidence,
+    Interval,
+    Pair,
+    best,
+    family,
+    front,
+    mean_interval,
+    ranks,
+    seeds_interval,
+    time_to_target,
+)
+from harness.comparison.families import Answers
+
+DATA = ["dataset", "dataset_variant", "dataset_params", "data_fingerprint", "limit"]
+# where times must have been measured to be compared
+PLACE = ["host", "cpu_model", "device_kind", "device_count", "mesh", "allocator"]
+# a letter for each front, and the column of its cost
+FRONTS = {"S": "step_ms_p50", "P": "param_count", "T": "train_s"}
+TYPES: dict[str, Any] = {
+    "accuracy_low": "float64", "accuracy_high": "float64", "accuracy_over": "string",
+    "rank": "Int64", "tied": "boolean", "best": "boolean", "time_to_target_s": "float64",
+    "reached_target": "Int64", "pareto": "string", "vs_parent_low": "float64",
+    "vs_parent_high": "float64", "vs_parent_p": "float64", "vs_next": "float64",
+    "vs_next_low": "float64", "vs_next_high": "float64", "vs_next_p": "float64",
+}  # fmt: skip
+ADDED = tuple(TYPES)
+Line = dict[str, Any]
+
+
+def known(
+    ok: pd.DataFrame,
+    measured: pd.DataFrame,
+    parent_of: Mapping[int, int],
+    evidence: Evidence,
+    *,
+    target_accuracy: float | None = None,
+) -> pd.DataFrame:
+    """The columns of `TYPES` by cell.
+
+    Args:
+      ok: the `ok` runs that count, with a column `cell`.
+      measured: by cell `accuracy`, `shared` and the costs of `FRONTS`.
+      parent_of: the cell of each variant's parent.
+      evidence: on these runs.
+      target_accuracy: without it there are no `time_to_target_s` and `reached_target`.
+    """
+    lines: dict[int, Line] = {}
+    for _, runs in ok.groupby(DATA, dropna=False, sort=False):
+        cells = runs["cell"].unique().tolist()
+        answers = answers_of(runs, evidence)
+        pairs = family(answers)
+        lines |= {cell: {} for cell in cells}
+        for cell, some in _by_cell(runs).items():
+            lines[cell] |= _interval(answers.get(cell), [run[2] for run in some])
+            if target_accuracy is not None:
+                lines[cell] |= _reached([run[1] for run in some], evidence, target_accuracy)
+        _rank(lines, answers, pairs)
+        _neighbours(lines, answers, pairs)
+        _compare_with_parents(lines, runs, parent_of, pairs)
+        _mark_fronts(lines, measured.loc[cells], same_place=_same(runs))
+    names = [n for n in TYPES if target_accuracy is not None or "target" not in n]
+    found = pd.DataFrame.from_dict(lines, orient="index", columns=names)
+    return found.astype({name: TYPES[name] for name in names})
+
+
+def all_pairs(ok: pd.DataFrame, evidence: Evidence) -> list[Pair]:
+    """Each pair of lines once, family after family."""
+    return [
+        pair for _, runs in ok.groupby(DATA, dropna=False, sort=False)
+        for (first, second), pair in family(answers_of(runs, evidence)).items()
+        if first < second
+    ]  # fmt: skip
+
+
+def answers_of(runs: pd.DataFrame, evidence: Evidence) -> dict[int, Answers]:
+    """The answers of each line all of whose runs have some, by cell and seed."""
+    found: dict[int, Answers] = {}
+    for cell, some in _by_cell(runs).items():
+        told = {seed: evidence.right[run] for seed, run, _ in some if run in evidence.right}
+        if len(told) == len(some) and len({len(right) for right in told.values()}) == 1:
+            found[cell] = told
+    return found
+
+
+def _by_cell(runs: pd.DataFrame) -> dict[int, list[tuple[int, str, float]]]:
+    """Seed, id and accuracy of each run, by cell."""
+    found: dict[int, list[tuple[int, str, float]]] = defaultdict(list)
+    columns = runs[["cell", "seed", "run_id", "test_accuracy"]]
+    for cell, seed, run, accuracy in columns.itertuples(index=False, name=None):
+        found[cell].append((seed, run, accuracy))
+    return found
+
+
+def in_order(names: Sequence[str]) -> list[str]:
+    """The columns of a line as a reader takes them; without an accuracy all is said."""
+    if "accuracy" not in names:
+        return [name for name in names if name not in ADDED]
+    before, behind = (
+        ("rank", "tied", "best"),
+        ("accuracy_low", "accuracy_high", "accuracy_over"),
+    )
+    rest = [name for name in names if name not in {*before, *behind}]
+    at = rest.index("accuracy")
+    moved = [[n for n in some if n in names] for some in (before, behind)]
+    return [*rest[:at], *moved[0], "accuracy", *moved[1], *rest[at + 1 :]]
+
+
+def _interval(answers: Answers | None, accuracies: list[float]) -> Line:
+    if answers is None:
+        told: Interval = seeds_interval(np.array(accuracies, dtype=float))
+    else:
+        told = mean_interval(np.stack(list(answers.values())))
+    over = told.over or None
+    return {"accuracy_low": told.low, "accuracy_high": told.high, "accuracy_over": over}
+
+
+def _reached(runs: list[str], evidence: Evidence, target: float) -> Line:
+    times = [time_to_target(evidence.epochs.get(run, ()), target) for run in runs]
+    reached = [seconds for seconds in times if seconds is not None]
+    return {
+        "time_to_target_s": median(reached) if reached else None,
+        "reached_target": len(reached),
+    }
+
+
+def _rank(
+    lines: dict[int, Line], answers: Mapping[int, Answers], pairs: Mapping[Any, Pair]
+) -> None:  # fmt: skip
+    if len(answers) < 2:
+        return
+    placed, first = ranks(_accuracies(answers), pairs), best(list(answers), pairs)
+    taken = list(placed.values())
+    for cell, rank in placed.items():
+        lines[cell] |= {"rank": rank, "tied": taken.count(rank) > 1, "best": cell == first}
+
+
+def _neighbours(
+    lines: dict[int, Line], answers: Mapping[int, Answers], pairs: Mapping[Any, Pair]
+) -> None:
+    """Each line's difference from the one with the next lower accuracy."""
+    accuracy = _accuracies(answers)
+    ordered = sorted(accuracy, key=lambda cell: -accuracy[cell])
+    for cell, other in zip(ordered, ordered[1:], strict=False):
+        if (cell, other) in pairs:
+            pair = pairs[cell, other]
+            lines[cell] |= {"vs_next": pair.estimate} | _told("vs_next", pair)
+
+
+def _accuracies(answers: Mapping[int, Answers]) -> dict[int, float]:
+    return {cell: float(np.mean(list(told.values()))) for cell, told in answers.items()}
+
+
+def _compare_with_parents(
+    lines: dict[int, Line],
+    runs: pd.DataFrame,
+    parent_of: Mapping[int, int],
+    pairs: Mapping[Any, Pair],
+) -> None:
+    accuracy = runs.set_index(["cell", "seed"])["test_accuracy"]
+    for child, parent in parent_of.items():
+        if (child, parent) in pairs:
+            lines[child] |= _told("vs_parent", pairs[child, parent])
+        elif child in lines and parent in lines:
+            over_seeds = (accuracy.loc[child] - accuracy.loc[parent]).to_numpy(dtype=float)
+            told = seeds_interval(over_seeds)
+            lines[child] |= {"vs_parent_low": told.low, "vs_parent_high": told.high}
+
+
+def _told(name: str, pair: Pair) -> Line:
+    return {f"{name}_low": pair.low, f"{name}_high": pair.high, f"{name}_p": pair.p_holm}
+
+
+def _mark_fronts(lines: dict[int, Line], measured: pd.DataFrame, *, same_place: bool) -> None:
+    """The letters of the fronts on which each line is; one line alone is on none."""
+    if len(measured) < 2:
+        return
+    alone = measured["shared"].fillna(0).eq(0) & same_place
+    letters = dict.fromkeys(lines, "")
+    for letter, name in FRONTS.items():
+        cost = measured[name].astype("float64")
+        cost = cost if name == "param_count" else cost.where(alone)
+        on = front(measured["accuracy"].to_numpy(), cost.to_numpy())
+        for cell, is_on in zip(measured.index, on, strict=True):
+            letters[cell] += letter if is_on else ""
+    for cell in measured.index:
+        lines[cell]["pareto"] = letters[cell]
+
+
+def _same(runs: pd.DataFrame) -> bool:
+    """Whether all times are of one machine."""
+    return len(runs[PLACE].drop_duplicates()) == 1

@@ -1,0 +1,102 @@
+"""The two sides of a comparison: which rows a word stands for.
+
+A word is a model as a selection, or the beginning of a commit; a store is found by the
+command. What is not compared stays together with each side: data set, recipe, and with
+commits and stores the model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from harness import grammar
+from harness.comparison import Evidence
+from harness.errors import UsageError
+from harness.table.labels import parameters, selection
+
+COMMIT = re.compile(r"[0-9a-f]{4,40}")
+MODEL = ("model", "variant", "model_params")
+DATASET = ("dataset", "dataset_variant", "dataset_params")
+Kind = Literal["model", "commit", "store"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One side.
+
+    Attributes:
+      name: as the user wrote it.
+      kind: what it is.
+      frame: its rows.
+      evidence: on those of them that count.
+    """
+
+    name: str
+    kind: Kind
+    frame: pd.DataFrame
+    evidence: Evidence
+
+
+def rows_of(word: str, frame: pd.DataFrame) -> tuple[Kind, pd.DataFrame]:
+    """The rows of a model or else of a commit.
+
+    Raises:
+      UsageError: there are none; lists the models and commits that there are.
+    """
+    if _begins_with_model(word, frame):
+        return "model", chosen(word, frame, MODEL, what="model")
+    if COMMIT.fullmatch(word):
+        rows = frame.loc[frame["commit"].str.startswith(word).fillna(False).astype(bool)]
+        commits = sorted(set(rows["commit"]))
+        if len(commits) > 1:
+            listed = ", ".join(commit[: len(word) + 4] for commit in commits)
+            raise UsageError(f"{len(commits)} commits start with {word!r}: {listed}")
+        if commits:
+            return "commit", rows
+    commits = [str(commit)[:8] for commit in frame["commit"].dropna().unique()]
+    raise UsageError(
+        f"{word!r} is no model, commit or store; models: {_listed(frame, MODEL)}; commits: "
+        f"{', '.join(commits) or 'none'}"
+    )
+
+
+def chosen(
+    text: str, frame: pd.DataFrame, columns: Sequence[str], *, what: str
+) -> pd.DataFrame:  # fmt: skip
+    """The rows whose entry a selection stands for; parameters that it leaves out may be any.
+
+    Args:
+      columns: of the entry's name, variant and parameters.
+
+    Raises:
+      UsageError: there are none; lists those that there are.
+    """
+    asked = grammar.parse(text)
+    name, variant, params = columns
+    kept = frame.loc[(frame[name] == asked.name) & (frame[variant].fillna("") == asked.variant)]
+    held = [_holds(asked, text) for text in kept[params]]
+    found = kept.loc[held]
+    if found.empty:
+        raise UsageError(f"no rows of {what} {text!r}; there are: {_listed(frame, columns)}")
+    return found
+
+
+def _begins_with_model(word: str, frame: pd.DataFrame) -> bool:
+    name = re.split(r"[:\[]", word, maxsplit=1)[0]
+    return name in set(frame["model"]) or name != word
+
+
+def _holds(asked: grammar.Selection, text: str | None) -> bool:
+    params = parameters(text)
+    return all(key in params and params[key] in values for key, values in asked.params)
+
+
+def _listed(frame: pd.DataFrame, columns: Sequence[str]) -> str:
+    entries = frame[[columns[0], columns[1]]].fillna("").drop_duplicates()
+    names = [selection(name, variant, {}) for name, variant in entries.itertuples(index=False)]
+    return ", ".join(sorted(names)) or "none, `harness run` adds rows"

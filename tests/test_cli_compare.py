@@ -1,0 +1,83 @@
+"""`harness compare` on a store of made-up results, in this process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from answered import answered_rows
+from stored import npy
+
+from harness.cli import main
+from harness.rows import Result
+from harness.store import open_store
+
+
+def fill(path: Path, **accuracies: float) -> str:
+    with open_store(f"sqlite:///{path}") as store:
+        for model, accuracy in accuracies.items():
+            for row, right in answered_rows(model, accuracy, commit="0a1b2c3d").values():
+                arrays = {"test_predicted": npy(right, "uint8"),
+                          "test_label": npy(right | True, "uint8")}  # fmt: skip
+                store.add(Result(row=row, arrays=arrays))
+    return f"sqlite:///{path}"
+
+
+def said(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    out, err = capfd.readouterr()
+    assert isinstance(left.value.code, int)
+    return left.value.code, out, err
+
+
+def test_models_and_stores_are_compared_in_every_format(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+):
+    url = fill(tmp_path / "one.db", good=0.9, poor=0.5)
+    code, out, _ = said(capfd, "compare", "good", "poor", "--store", url, "--format", "json")
+    [line] = json.loads(out)
+    assert code == 0 and line["difference"] == pytest.approx(0.4) and line["p"] < 0.05
+    fill(tmp_path / "two.db", good=0.8, poor=0.5)
+    for format_, expected in (
+        ("text", "accuracy A - B"), ("markdown", "|:---"), ("latex", r"\toprule"),
+        ("csv", "digits,good,3,"), ("json", '"difference"'),
+    ):  # fmt: skip
+        words = [str(tmp_path / "one.db"), f"sqlite:///{tmp_path}/two.db", "--format", format_]
+        code, out, err = said(capfd, "compare", *words)
+        assert (code, err) == (0, "") and expected in out, format_
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["good", "nope"], "'nope' is no model, commit or store; models: good, poor"),
+        (["good", "0a1b"], "compare two models, two commits or two stores"),
+        (["good", "poor", "-d", "imdb"], "no rows of data set 'imdb'; there are: digits"),
+        (["good", "poor", "--where", "x > 1"], "no column 'x'"),
+        (["good", "sqlite:///absent.db"], "absent.db"),
+    ],
+)
+def test_an_error_is_one_line(
+    words: list[str], expected: str, capfd: pytest.CaptureFixture[str], tmp_path: Path
+):
+    url = fill(tmp_path / "one.db", good=0.9, poor=0.5)
+    code, out, err = said(capfd, "compare", *words, "--store", url)
+    assert (code, out) == (2, "") and expected in err and err.count("\n") == 1
+
+
+def test_a_table_has_intervals_and_what_is_asked_for(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+):
+    url = fill(tmp_path / "one.db", good=0.9, poor=0.5)
+    code, out, _ = said(capfd, "table", "--store", url, "--columns", "model,rank,vs_next_p")
+    assert code == 0 and out.split()[:5] == ["model", "rank", "vs", "next", "p"]
+    code, out, _ = said(capfd, "table", "--store", url, "--format", "latex")
+    assert out.startswith("% 6 runs") and r"\textbf{0.8975 [" in out
+    code, out, err = said(capfd, "table", "--store", url, "--columns", "rnk")
+    assert code == 2 and "columns: no column 'rnk'; did you mean 'rank'" in err
+    code, out, err = said(
+        capfd, "table", "--store", url, "--by", "model", "--target-accuracy", "0.5"
+    )
+    assert code == 2 and "leave --by out" in err

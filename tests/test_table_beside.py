@@ -1,0 +1,107 @@
+"""Two sides, side by side."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from answered import answered_rows, stored
+from stored import make_row
+
+from harness.comparison import Evidence, difference
+from harness.errors import UsageError
+from harness.store import frame_of
+from harness.table.beside import beside, beside_text
+from harness.table.sides import Kind, Side
+
+COSTS = {"step_ms_p50": 2.0, "param_count": 50, "train_s": 8.0}
+
+
+def side(*several: Any, name: str = "x", kind: Kind = "model") -> Side:
+    frame, evidence = stored(*several)
+    return Side(name=name, kind=kind, frame=frame, evidence=evidence)
+
+
+def test_effects_are_the_first_side_against_the_second():
+    one = side(answered_rows("a", 0.9, **COSTS))
+    two = side(answered_rows("b", 0.6, **{**COSTS, "step_ms_p50": 1.0, "param_count": 100}))
+    [line] = beside(one, two).to_dict("records")
+    first, second = (list(s.evidence.right.values()) for s in (one, two))
+    told = difference(np.stack(first), np.stack(second))
+    assert line["seeds"] == 3 and line["difference"] == pytest.approx(told.estimate)
+    assert (line["difference_low"], line["difference_high"], line["p"]) == pytest.approx(
+        (told.low, told.high, told.p)
+    )
+    assert (line["step_ratio"], line["params_ratio"], line["train_ratio"]) == (2.0, 0.5, 1.0)
+    accuracy = line["accuracy_a"], line["accuracy_b"]
+    assert line["error_ratio"] == pytest.approx((1 - accuracy[0]) / (1 - accuracy[1]))
+    assert "note" not in line
+    text = beside_text(beside(one, two), "text", names=("a", "b"))
+    assert "accuracy A - B" in text and "A is a, B is b" in text and " * " in text
+    assert json.loads(beside_text(beside(one, two), "json", names=("a", "b")))[0]["seeds"] == 3
+
+
+def test_models_meet_in_each_data_set_and_recipe_that_both_have():
+    one = side(answered_rows("a", 0.9), answered_rows("a", 0.8, epochs=3),
+               answered_rows("a", 0.7, dataset="imdb"))  # fmt: skip
+    two = side(answered_rows("b", 0.6), answered_rows("b", 0.5, epochs=3))
+    lines = beside(one, two)
+    assert lines["dataset"].tolist() == ["digits", "digits"]
+    assert lines["epochs"].tolist() == [10, 3]
+    assert lines["difference"].tolist() == pytest.approx([0.3, 0.3])
+
+
+def test_commits_meet_in_each_model_and_their_p_values_are_one_family():
+    one = side(answered_rows("a", 0.9), answered_rows("b", 0.5), name="0a1b", kind="commit")
+    two = side(answered_rows("b", 0.4), answered_rows("a", 0.8), name="2c3d", kind="commit")
+    lines = beside(one, two)
+    assert lines["model"].tolist() == ["a", "b"]
+    assert lines["difference"].tolist() == pytest.approx([0.1, 0.1])
+    alone = beside(side(answered_rows("a", 0.9)), side(answered_rows("a", 0.8)))
+    assert lines["p"].min() > alone["p"].iloc[0]
+
+
+def test_times_of_two_machines_are_not_divided():
+    one = side(answered_rows("a", 0.9, host="x", **COSTS))
+    for values, why in (
+        ({"host": "y"}, "times of two machines"),
+        ({"host": "x", "timing_comparable": False}, "times not comparable"),
+    ):
+        two = side(answered_rows("b", 0.9, **values, **COSTS))
+        [line] = beside(one, two).to_dict("records")
+        assert pd.isna(line["step_ratio"]) and pd.isna(line["train_ratio"])
+        assert line["params_ratio"] == 1.0 and why in line["note"]
+
+
+def test_what_cannot_be_paired_says_why():
+    one = side(answered_rows("a", 0.9, data_fingerprint="1"))
+    other = side(answered_rows("b", 0.9, data_fingerprint="2"))
+    [line] = beside(one, other).to_dict("records")
+    assert pd.isna(line["difference"]) and line["note"].startswith("other data")
+    seeds = side(answered_rows("b", 0.9, seeds=[7], data_fingerprint="1"))
+    assert beside(one, seeds)["note"].tolist() == ["no common seed"]
+    single = side(answered_rows("b", 0.9, seeds=[1], data_fingerprint="1"))
+    assert "these two trained models" in beside(one, single)["note"].iloc[0]
+    rows = [make_row("b", seed=s, accuracy=0.5, data_fingerprint="1") for s in range(2)]
+    bare = Side(name="b", kind="model", frame=frame_of(rows), evidence=Evidence())
+    [line] = beside(one, bare).to_dict("records")
+    assert line["note"].startswith("over seeds only") and pd.isna(line["p"])
+    assert line["difference_low"] < line["difference"] < line["difference_high"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (side(answered_rows("a", 0.9)), side(answered_rows("a", 0.9), kind="commit"), "two m"),
+        (side(answered_rows("a", 0.9)), side(answered_rows("b", 0.9, dataset="imdb")),
+         "nothing to compare: x has digits a .*; x has imdb b .*same data set and recipe"),
+        (side(*(answered_rows("a", 0.9, params={"w": w}) for w in (1, 2))),
+         side(answered_rows("b", 0.9)), r"stands for 2 cells of digits: a\[w=1\], a\[w=2\]"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_compared_is_one_line(first: Side, second: Side, expected: str):
+    with pytest.raises(UsageError, match=expected):
+        beside(first, second)

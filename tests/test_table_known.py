@@ -1,0 +1,183 @@
+"""The columns that evidence adds to lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from answered import answered_rows, stored
+from stored import failed_row, make_epochs, make_row
+
+from harness.comparison import Evidence, difference, mean_interval
+from harness.store import frame_of
+from harness.table import counted, pairs, tabulate, to_text
+from harness.table.known import ADDED
+
+
+def lines_of(frame: pd.DataFrame, evidence: Evidence, **options: Any) -> pd.DataFrame:
+    return tabulate(frame, evidence=evidence, **options).set_index("model", drop=False)
+
+
+def test_lines_that_are_told_apart_have_ranks_and_others_share_them():
+    frame, evidence = stored(
+        answered_rows("good", 0.95), answered_rows("fair", 0.60), answered_rows("same", 0.61)
+    )
+    lines = lines_of(frame, evidence)
+    assert lines["rank"].to_dict() == {"good": 1, "fair": 2, "same": 2}
+    assert lines["tied"].to_dict() == {"good": False, "fair": True, "same": True}
+    assert lines["best"].to_dict() == {"good": True, "fair": False, "same": False}
+    assert lines.loc["good", "vs_next"] == pytest.approx(0.34)
+    assert lines.loc["good", "vs_next_p"] <= 0.05 < lines.loc["same", "vs_next_p"]
+    assert pd.isna(lines.loc["fair", "vs_next"])
+    text = to_text(lines, "text")
+    assert [line.split()[3] for line in text.splitlines()[2:]] == ["1", "2=", "2="]
+
+
+def test_an_accuracy_has_the_interval_of_its_answers():
+    runs = answered_rows("good", 0.9)
+    frame, evidence = stored(runs)
+    line = lines_of(frame, evidence).iloc[0]
+    told = mean_interval(np.stack([right for _, right in runs.values()]))
+    assert (line["accuracy_low"], line["accuracy_high"]) == (told.low, told.high)
+    assert line["accuracy"] == pytest.approx(told.estimate)
+    assert f"{told.estimate:.4f} [{told.low:.3f}, {told.high:.3f}] " in to_text(
+        tabulate(frame, evidence=evidence), "text"
+    )
+
+
+def test_what_an_interval_is_over_is_told_and_marked():
+    bare = [make_row("old", seed=s, accuracy=0.5 + s / 100) for s in range(2)]
+    frame, evidence = stored(
+        answered_rows("several", 0.9),
+        answered_rows("one", 0.9, seeds=[0]),
+    )
+    rows = [*frame.to_dict("records"), *bare, make_row("alone")]
+    lines = lines_of(frame_of([{k: _none(v) for k, v in r.items()} for r in rows]), evidence)
+    over = {k: _none(v) for k, v in lines["accuracy_over"].to_dict().items()}
+    assert over == {
+        "several": "seeds and examples", "one": "examples", "old": "seeds", "alone": None,
+    }  # fmt: skip
+    assert lines["rank"].notna().tolist() == [True, True, False, False]
+    text = to_text(lines, "text").splitlines()
+    assert "]§" in text[3] and "]¶" in text[4] and "[" not in text[5] and "§" not in text[2]
+
+
+def _none(value: Any) -> Any:
+    return None if pd.isna(value) else value
+
+
+def test_a_line_some_of_whose_answers_are_missing_is_not_ranked():
+    runs = answered_rows("part", 0.9)
+    frame, evidence = stored(runs, answered_rows("a", 0.5), answered_rows("b", 0.6))
+    without = dict(list(evidence.right.items())[1:])
+    lines = lines_of(frame, Evidence(right=without))
+    assert lines["rank"].isna().to_dict() == {"part": True, "a": False, "b": False}
+    assert lines.loc["part", "accuracy_over"] == "seeds"
+
+
+def test_a_variant_differs_from_its_parent_by_the_p_of_the_whole_family():
+    frame, evidence = stored(
+        answered_rows("mlp", 0.9),
+        answered_rows("mlp", 0.8, variant="thin", params={"width": 1}),
+        answered_rows("rnn", 0.82),
+    )
+    lines = lines_of(frame, evidence)
+    child = lines.loc["mlp:thin"]
+    right = list(evidence.right.values())
+    alone = difference(np.stack(right[3:6]), np.stack(right[:3]))
+    assert child["vs_parent"] == pytest.approx(alone.estimate)
+    assert (child["vs_parent_low"], child["vs_parent_high"]) == pytest.approx(
+        (alone.low, alone.high)
+    )
+    family = pairs(frame, evidence).set_index(["first", "second"])
+    assert len(family) == 3
+    # the smallest of three
+    assert child["vs_parent_p"] == family.loc[(0, 1), "p_holm"] == pytest.approx(3 * alone.p)
+    assert family.loc[(0, 1), "difference"] == pytest.approx(-alone.estimate)
+    text = to_text(tabulate(frame, evidence=evidence), "text").splitlines()[3]
+    assert text.endswith(f"-0.1000 [{alone.low:+.3f}, {alone.high:+.3f}] *")
+
+
+def test_without_answers_the_difference_has_students_interval_and_no_p():
+    rows = [
+        make_row("mlp", variant, seed, params={"width": w}, accuracy=0.5 + seed / 100 + w / 10)
+        for variant, w in (("", 1), ("wide", 2))
+        for seed in range(3)
+    ]
+    child = lines_of(frame_of(rows), Evidence()).loc["mlp:wide"]
+    assert child["vs_parent_low"] == pytest.approx(0.1)
+    assert pd.isna(child["vs_parent_p"])
+
+
+def test_lines_are_compared_within_their_data_set_and_limit_only():
+    frame, evidence = stored(
+        answered_rows("a", 0.9),
+        answered_rows("a", 0.5, dataset="imdb"),
+        answered_rows("a", 0.3, limit=400),
+        answered_rows("a", 0.1, data_fingerprint="other", dataset="other"),
+    )
+    assert pairs(frame, evidence).empty
+    lines = lines_of(frame, evidence)
+    assert not {"rank", "tied", "best", "pareto", "vs_next"} & set(lines)
+
+
+def test_fronts_are_marked_by_their_letters():
+    costs = {"cheap": (1.0, 100, 5.0), "slow": (9.0, 90, 9.0), "best": (3.0, 300, 4.0)}
+    accuracy = {"cheap": 0.7, "slow": 0.6, "best": 0.9}
+    frame, evidence = stored(*(
+        answered_rows(name, accuracy[name], step_ms_p50=step, param_count=size, train_s=train)
+        for name, (step, size, train) in costs.items()
+    ))  # fmt: skip
+    assert lines_of(frame, evidence)["pareto"].to_dict() == {
+        "cheap": "SP", "slow": "P", "best": "SPT",
+    }  # fmt: skip
+
+
+def test_times_of_two_machines_or_beside_another_run_make_no_front():
+    costs = {"step_ms_p50": 1.0, "param_count": 1, "train_s": 1.0}
+    frame, evidence = stored(
+        answered_rows("a", 0.9, host="x", **costs), answered_rows("b", 0.5, host="y", **costs)
+    )
+    assert lines_of(frame, evidence)["pareto"].to_dict() == {"a": "P", "b": ""}
+    frame, evidence = stored(
+        answered_rows("a", 0.9, timing_comparable=False, **costs),
+        answered_rows("b", 0.5, **costs),
+    )
+    assert lines_of(frame, evidence)["pareto"].to_dict() == {"a": "P", "b": "ST"}
+
+
+def test_the_time_to_an_accuracy_is_the_median_of_the_runs_that_reached_it():
+    rows = [make_row(seed=s) for s in range(3)] + [make_row("never")]
+    told = [[0.5, 0.9], [0.9, 0.2], [0.1, 0.2], [0.1, 0.1]]
+    epochs = {
+        row["run_id"]: [e | {"train_s": 2.0} for e in make_epochs([1, 1], accuracies)]
+        for row, accuracies in zip(rows, told, strict=True)
+    }
+    lines = lines_of(frame_of(rows), Evidence(epochs=epochs), target_accuracy=0.85)
+    assert lines.loc["mlp", ["time_to_target_s", "reached_target"]].tolist() == [3.0, 2]
+    assert pd.isna(lines.loc["never", "time_to_target_s"])
+    text = to_text(lines, "text").splitlines()
+    assert "time to target s" in text[0] and "3.00 (2 of 3)" in text[2]
+
+
+def test_regression_failures_and_groups_have_none_of_it():
+    row = make_row(accuracy=None, test_loss=1.5, task="regression")
+    assert not set(ADDED) & set(tabulate(frame_of([row]), evidence=Evidence()))
+    assert len(tabulate(frame_of([failed_row()]), evidence=Evidence())) == 1
+    assert tabulate(frame_of([]), evidence=Evidence()).empty
+    frame, evidence = stored(answered_rows("a", 0.9), answered_rows("b", 0.5))
+    assert not set(ADDED) & set(tabulate(frame, by=["model"], evidence=evidence))
+
+
+def test_the_cell_of_a_counted_row_is_the_index_of_its_line():
+    """The newest code of the first cell comes last."""
+    rows = [
+        make_row("a", model_plugin="1"), make_row("b"), make_row("a", model_plugin="2"),
+    ]  # fmt: skip
+    frame = frame_of(rows)
+    found = counted(frame)
+    lines = tabulate(frame)
+    assert [lines["model"][cell] for cell in found["cell"]] == found["model"].tolist()
+    assert found["run_id"].tolist() == [rows[1]["run_id"], rows[2]["run_id"]]
