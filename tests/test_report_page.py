@@ -60,8 +60,12 @@ class Page(HTMLParser):
         return " ".join(self.words)
 
 
+def html_of(store: Store, **asked: Any) -> str:
+    return to_html(read_document(store, Asked(rows=store.rows(), **asked)))
+
+
 def page_of(store: Store, **asked: Any) -> Page:
-    return Page(to_html(read_document(store, Asked(rows=store.rows(), **asked))))
+    return Page(html_of(store, **asked))
 
 
 def answered(row: Row, wrong: Sequence[int] = ()) -> Result:
@@ -173,6 +177,8 @@ def test_gates_are_told(store: Store):
                      "ratio_high": None}])  # fmt: skip
     page = page_of(store)
     assert "gates" in page.ids and "1.250" in page.text and "changed" in page.text
+    (drawn,) = re.findall(r"<svg[^>]*gates-title.*?</svg>", html_of(store), re.DOTALL)
+    assert all("currentColor" in text for text in re.findall(r"<text style=\"[^\"]*", drawn))
     assert "gates" not in page_of(store, runs=["abc"]).ids
 
 

@@ -24,7 +24,7 @@ from harness.report.forest import Scale, scale
 from harness.report.gates import gate_ratios_figure
 from harness.report.history import read_histories
 from harness.report.lines import Line, datasets, read_lines, tabulated
-from harness.report.look import Look, Panel, alone, inline
+from harness.report.look import Look, Panel, alone, drawing, inline
 from harness.report.origin import places, run_commands, table_commands
 from harness.report.statuses import Run, read_runs
 from harness.report.step_times import StepTimes, read_step_times, step_times_panel
@@ -230,5 +230,7 @@ def _draw(panel: Panel, key: str) -> Drawn:
 
 def _gates(timed: Sequence[Mapping[str, Any]]) -> Drawn:
     title, told = "Step-time ratios of gates", "The numbers are in the table below."
-    svg = inline(gate_ratios_figure(timed), key="gates", title=title, description=told)
+    with drawing():
+        figure = gate_ratios_figure(timed)
+    svg = inline(figure, key="gates", title=title, description=told)
     return Drawn(svg=Markup(svg), title=title, description=told)
