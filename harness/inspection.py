@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +72,23 @@ def examples_of(
     ]
 
 
+def data_of(
+    row: Row, *, plugins: Sequence[str | Path] = ()
+) -> tuple[tuple[str, ...], Callable[[Sequence[int]], dict[int, str]]]:
+    """The names of the classes of a run's data set, and a function that decodes test examples.
+
+    Raises:
+      UsageError: the data set is no longer the one of the run, or is not known.
+      DataError: its files are absent.
+    """
+    dataset = _dataset_of(row, plugins)
+
+    def texts(indices: Sequence[int]) -> dict[int, str]:
+        return {index: _text(dataset, _at(dataset, index)[0]) for index in indices}
+
+    return tuple(dataset.spec.class_names), texts
+
+
 def _dataset_of(row: Row, plugins: Sequence[str | Path]) -> Dataset:
     entry = load_entry("dataset", choose("dataset", row["dataset"], open_registry(plugins)))
     dataset: Dataset = entry.build()(**json.loads(row["dataset_params"]))
@@ -87,15 +104,22 @@ def _dataset_of(row: Row, plugins: Sequence[str | Path]) -> Dataset:
 def _example(
     dataset: Dataset, index: int, predicted: np.ndarray, probability: float | None
 ) -> Example:
+    x, y = _at(dataset, index)
+    said, actual = (_words(answer, dataset.spec) for answer in (predicted, y))
+    return Example(index, _text(dataset, x), said, actual, probability)
+
+
+def _at(dataset: Dataset, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """A test example and its label."""
     test = dataset.test
     if isinstance(test, Mapping):
-        x, y = test["x"][index], test["y"][index]
-    else:
-        item = test[index]
-        x, y = item["x"], item["y"]
-    text = dataset.decode(x) if dataset.decode is not None else _values(x)
-    said, actual = (_words(answer, dataset.spec) for answer in (predicted, y))
-    return Example(index, text, said, actual, probability)
+        return test["x"][index], test["y"][index]
+    item = test[index]
+    return item["x"], item["y"]
+
+
+def _text(dataset: Dataset, x: np.ndarray) -> str:
+    return dataset.decode(x) if dataset.decode is not None else _values(x)
 
 
 def _words(answer: np.ndarray, spec: DataSpec) -> str:

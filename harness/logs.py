@@ -91,6 +91,11 @@ def _pump(reading: int, log: _Log) -> None:
 
 def last_line(path: Path) -> str:
     """The last line of a log that is not empty."""
+    return last_lines(path, 1).splitlines()[-1].strip()
+
+
+def last_lines(path: Path, count: int) -> str:
+    """The end of a log, or in one line why there is none to show."""
     try:
         with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -98,4 +103,4 @@ def last_line(path: Path) -> str:
             lines = file.read().decode(errors="replace").strip().splitlines()
     except OSError as error:
         return f"its log cannot be read ({error.strerror})"
-    return lines[-1].strip() if lines else "it said nothing"
+    return "\n".join(lines[-count:]) if lines else "it said nothing"

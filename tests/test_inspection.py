@@ -47,6 +47,16 @@ def test_predictions_on_data_that_has_changed_since_are_not_shown(store: Store):
         inspection.examples_of(store, row, [0])
 
 
+def test_a_report_gets_the_names_of_classes_and_the_texts_it_asks_for(store: Store):
+    row = store.rows()[0]
+    names, texts = inspection.data_of(row)
+    shown = inspection.examples_of(store, row, [3, 0])
+    assert names == tuple("0123456789")
+    assert texts([3, 0]) == {one.index: one.text for one in shown}
+    with pytest.raises(harness.UsageError, match="belong to the older data"):
+        inspection.data_of({**row, "data_fingerprint": "older"})
+
+
 def test_a_run_without_predictions_says_so(store: Store):
     row = {**store.rows()[0], "run_id": "none", "status": "failed"}
     with pytest.raises(harness.UsageError, match="is failed and holds no predictions"):

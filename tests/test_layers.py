@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "compute": {"jax", "flax", "optax", "grain", "numpy", "orbax"},
     "keep": {
         "sqlalchemy", "pandas", "matplotlib", "numpy", "scipy", "tabulate", "pyarrow",
-        "filelock",
+        "filelock", "jinja2", "markupsafe",
     },
     "drive": {
         "jax", "flax", "optax", "numpy", "pluggy", "scipy", "pandas", "pyarrow", "tabulate",

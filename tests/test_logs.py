@@ -60,3 +60,10 @@ def test_the_last_line_is_the_last_that_is_not_empty(tmp_path: Path):
     path.write_bytes(b"")
     assert logs.last_line(path) == "it said nothing"
     assert "cannot be read" in logs.last_line(tmp_path / "absent")
+
+
+def test_the_last_lines_are_as_many_as_there_are(tmp_path: Path):
+    path = tmp_path / "log"
+    path.write_text("one\n two\n\nthree\n\n")
+    assert logs.last_lines(path, 3) == " two\n\nthree"
+    assert logs.last_lines(path, 9) == "one\n two\n\nthree"

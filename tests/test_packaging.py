@@ -40,7 +40,10 @@ def test_the_wheel_holds_the_four_packages_and_no_folder_of_another_name(wheel: 
     assert {t for t in tops if not t.endswith(".dist-info")} == {
         "harness", "harness_models", "harness_datasets", "harness_plugins",
     }  # fmt: skip
-    for needed in ("harness/py.typed", "harness/default_suite.toml", "harness_models/py.typed"):
+    for needed in (
+        "harness/py.typed", "harness/default_suite.toml", "harness_models/py.typed",
+        "harness/report/templates/report.html.jinja", "harness/report/templates/report.js",
+    ):  # fmt: skip
         assert needed in names
 
 

@@ -111,6 +111,18 @@ def test_without_answers_the_difference_has_students_interval_and_no_p():
     assert pd.isna(child["vs_parent_p"])
 
 
+def test_variants_of_two_data_sets_without_answers_have_their_own_parents():
+    rows = [
+        make_row(variant=variant, seed=seed, dataset=dataset, accuracy=accuracy + seed / 100)
+        for dataset in ("digits", "imdb")
+        for variant, accuracy in (("", 0.8), ("wide", 0.9))
+        for seed in (0, 1)
+    ]
+    lines = lines_of(frame_of(rows), Evidence())
+    assert lines["vs_parent"].round(6).tolist()[1::2] == [0.1, 0.1]
+    assert lines["vs_parent_low"].notna().tolist() == [False, True] * 2
+
+
 def test_lines_are_compared_within_their_data_set_and_limit_only():
     frame, evidence = stored(
         answered_rows("a", 0.9),

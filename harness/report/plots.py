@@ -8,7 +8,6 @@ of panels.
 
 from __future__ import annotations
 
-import io
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -122,10 +121,3 @@ def describe(axes: Axes, *, title: str, x: str, y: str) -> None:
     axes.set_ylabel(y)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as an image; the same figure gives the same bytes."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", metadata={"Software": None})
-    return file.getvalue()

@@ -1,35 +1,52 @@
-"""The figures that a store has something for, written to a folder."""
+"""What a report has, as files: figures, tables and the page itself."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from matplotlib.figure import Figure
 
 from harness.errors import UsageError
+from harness.report.document import Asked, read_document
 from harness.report.gates import gate_ratios_figure
 from harness.report.history import read_histories
-from harness.report.plots import epoch_metrics_figure, png, train_loss_figure
-from harness.store import Store
+from harness.report.lines import tabulated
+from harness.report.look import picture
+from harness.report.page import to_html
+from harness.report.pictures import line_figures
+from harness.report.plots import epoch_metrics_figure, train_loss_figure
+from harness.store import Store, frame_of
+from harness.table import caption, to_text
+
+TABLES = {"table.md": "markdown", "table.tex": "latex"}
 
 
 @dataclass(frozen=True)
 class Saved:
-    """The pictures written, and a note for each run that could not be drawn."""
+    """The files written, and a note for each run that could not be drawn."""
 
     paths: tuple[Path, ...]
     notes: tuple[str, ...]
 
 
-def save_plots(store: Store, run_ids: Sequence[str] | None, folder: Path) -> Saved:
-    """Writes `train_loss.png` and `test_metrics.png`, each if any run has such curves.
+def save_plots(
+    store: Store,
+    run_ids: Sequence[str] | None,
+    folder: Path,
+    *,
+    format: Literal["png", "svg"] = "png",
+) -> Saved:
+    """Writes `train_loss.png`, `test_metrics.png` and the report's figures.
 
-    Of a whole store also `gate_ratios.png`, if a gate has timed anything.
+    Each is written if any run has something for it: `learning_curves`, `accuracy_step_time`,
+    `step_times`, `confusion`, `calibration`, `tuning`, and of a whole store also
+    `gate_ratios`, if a gate has timed anything.
 
     Args:
-      run_ids: the runs to overlay, whole or the start of one; None means all.
+      run_ids: the runs to draw, whole or the start of one; None means all.
       folder: created if absent.
 
     Raises:
@@ -39,18 +56,60 @@ def save_plots(store: Store, run_ids: Sequence[str] | None, folder: Path) -> Sav
     histories, notes = read_histories(store, run_ids)
     figures: dict[str, Figure] = {}
     if any(history.train_loss.size for history in histories):
-        figures["train_loss.png"] = train_loss_figure(histories)
+        figures["train_loss"] = train_loss_figure(histories)
     if any(history.epochs.size for history in histories):
-        figures["test_metrics.png"] = epoch_metrics_figure(histories)
+        figures["test_metrics"] = epoch_metrics_figure(histories)
+    rows = store.rows() if run_ids is None else [store.find(run_id) for run_id in run_ids]
+    figures |= line_figures(store, rows, histories)
     timed = [] if run_ids is not None else [g for g in store.gates() if g["ratio"]]
     if timed:
-        figures["gate_ratios.png"] = gate_ratios_figure(timed)
+        figures["gate_ratios"] = gate_ratios_figure(timed)
+    files = {f"{name}.{format}": picture(figure, format) for name, figure in figures.items()}
+    return Saved(_written(files, folder, what="plots"), tuple(notes))
+
+
+def save_tables(store: Store, asked: Asked, folder: Path) -> Saved:
+    """Writes the table with its statistics as `table.md` and `table.tex`.
+
+    Args:
+      folder: created if absent.
+
+    Raises:
+      UsageError: the folder cannot be written.
+      StoreError: the store cannot be read.
+    """
+    frame = frame_of(asked.rows)
+    lines = tabulated(store, frame, target_accuracy=asked.target_accuracy)
+    if lines is None:
+        return Saved((), ("there is no run to tabulate",))
+    below = caption(frame, lines)
+    texts = {name: to_text(lines, format) for name, format in TABLES.items()}
+    texts["table.md"] += f"\n\n{below}"
+    files = {name: f"{text.rstrip()}\n".encode() for name, text in texts.items()}
+    return Saved(_written(files, folder, what="tables"), ())
+
+
+def save_report(store: Store, asked: Asked, file: Path) -> Saved:
+    """Writes the report's page; what stood there before is replaced.
+
+    Raises:
+      UsageError: the file cannot be written.
+      StoreError: the store cannot be read.
+    """
+    document = read_document(store, asked)
+    notes = [f"{data.name}: no examples are shown: {data.note}" for data in document.data_sets
+             if data.note]  # fmt: skip
+    page = to_html(document).encode()
+    return Saved(_written({file.name: page}, file.parent, what="the report"), tuple(notes))
+
+
+def _written(files: Mapping[str, bytes], folder: Path, *, what: str) -> tuple[Path, ...]:
     try:
-        for name, figure in figures.items():
+        for name, content in files.items():
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(png(figure))
+            (folder / name).write_bytes(content)
     except OSError as error:
         raise UsageError(
-            f"plots cannot be written to {folder} ({error.strerror}); name another folder"
+            f"{what} cannot be written to {folder} ({error.strerror}); name another folder"
         ) from None
-    return Saved(tuple(folder / name for name in figures), tuple(notes))
+    return tuple(folder / name for name in files)

@@ -175,10 +175,11 @@ def _compare_with_parents(
     pairs: Mapping[Any, Pair],
 ) -> None:
     accuracy = runs.set_index(["cell", "seed"])["test_accuracy"]
+    here = set(runs["cell"])
     for child, parent in parent_of.items():
         if (child, parent) in pairs:
             lines[child] |= _told("vs_parent", pairs[child, parent])
-        elif child in lines and parent in lines:
+        elif {child, parent} <= here:
             over_seeds = (accuracy.loc[child] - accuracy.loc[parent]).to_numpy(dtype=float)
             told = seeds_interval(over_seeds)
             lines[child] |= {"vs_parent_low": told.low, "vs_parent_high": told.high}

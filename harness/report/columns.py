@@ -1,0 +1,250 @@
+"""The columns of a report's table: what each line says in them, and by what they are sorted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.report.lines import Line, chosen
+from harness.table.render import OVER
+
+MISSING = "–"
+FRONTS = {"S": "step time", "P": "parameters", "T": "training time"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What a line says in a column.
+
+    Attributes:
+      text: its number or word.
+      note: what stands smaller below it.
+      marks: letters, each with what it stands for.
+      sort: what it is sorted by; None goes last.
+    """
+
+    text: str
+    note: str = ""
+    marks: tuple[tuple[str, str], ...] = ()
+    sort: float | str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column.
+
+    Attributes:
+      name: letters and `_`, unique in the table.
+      says: what it means, in a sentence.
+      is_number: numbers stand on the right.
+      is_better_high: a first click sorts the largest to the top.
+      cell: of a line; None where the line has nothing to say.
+    """
+
+    name: str
+    heading: str
+    says: str
+    cell: Callable[[Line], Cell | None]
+    is_number: bool = True
+    is_better_high: bool = False
+
+
+def columns_of(lines: Sequence[Line]) -> list[Column]:
+    """The columns in which any of the lines says something, in order."""
+    metrics = list(dict.fromkeys(name for line in lines for name in _metrics(line)))
+    have_accuracy = bool(lines) and all("accuracy" in line.values for line in lines if line.ok)
+    known = [c for c in COLUMNS if not (c.name == "loss" and have_accuracy)]
+    place = [c.name for c in known].index("param_count")
+    known[place:place] = [_metric(name) for name in metrics]
+    if all(line.values.get("status", "ok") == "ok" for line in lines):
+        known = [c for c in known if c.name != "status"]
+    if all(not (row["tune_trials"] or 0) for line in lines for row in line.ok):
+        known = [c for c in known if c.name != "tuned"]  # the caption says so
+    return [c for c in known if any(c.cell(line) is not None for line in lines)]
+
+
+def _metrics(line: Line) -> list[str]:
+    """Names of the metrics that plugins added."""
+    return [
+        name.removesuffix("_sd")
+        for name in line.values
+        if name.endswith("_sd") and name not in ("accuracy_sd", "vs_parent_sd")
+    ]
+
+
+def _metric(name: str) -> Column:
+    return Column(
+        name=name, heading=name.replace("_", " "),
+        says="A metric that was asked for with --metric, the mean over seeds.",
+        cell=lambda line: _number(line, name, decimals), is_better_high=True,
+    )  # fmt: skip
+
+
+def three(value: float) -> str:
+    """Three significant digits, and every digit before the point."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{digits}f}"
+
+
+def decimals(value: float) -> str:
+    return f"{value:.4f}"
+
+
+def signed(value: float, digits: int = 4) -> str:
+    """With a sign, and a minus as wide as a plus."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def p_value(value: float) -> str:
+    return (
+        "p < 0.001"
+        if value < 0.001
+        else f"p = {value:.3f}"
+        if value < 0.1
+        else f"p = {value:.2f}"
+    )
+
+
+def _number(line: Line, name: str, write: Callable[[float], str]) -> Cell | None:
+    value = line.values.get(name)
+    return None if value is None else Cell(text=write(value), sort=float(value))
+
+
+def _interval(line: Line, name: str, write: Callable[[float], str]) -> str:
+    """An interval's ends, with three decimals: more would say nothing."""
+    low, high = (line.values.get(f"{name}_{end}") for end in ("low", "high"))
+    return "" if low is None or high is None else f"[{write(low)}, {write(high)}]"
+
+
+def _rank(line: Line) -> Cell | None:
+    rank = line.values.get("rank")
+    if rank is None:
+        return None
+    return Cell(text=f"{rank}{'=' if line.values.get('tied') else ''}", sort=float(rank))
+
+
+def _accuracy(line: Line) -> Cell | None:
+    value = line.values.get("accuracy")
+    if value is None:
+        return None
+    note = _interval(line, "accuracy", lambda end: f"{end:.3f}")
+    note += OVER.get(line.values.get("accuracy_over", ""), "") if note else ""
+    if not note and "accuracy_sd" in line.values:
+        note = f"± {line.values['accuracy_sd']:.4f}"
+    return Cell(text=decimals(value), note=note, sort=value)
+
+
+def _vs_parent(line: Line) -> Cell | None:
+    value = line.values.get("vs_parent")
+    if value is None:
+        return None
+    told = [_interval(line, "vs_parent", lambda end: signed(end, 3))]
+    if "vs_parent_p" in line.values:
+        told.append(p_value(line.values["vs_parent_p"]))
+    return Cell(text=signed(value), note=", ".join(filter(None, told)), sort=value)
+
+
+def _step_ms(line: Line) -> Cell | None:
+    value = line.values.get("step_ms_p50")
+    if value is None:
+        return None
+    marks = "".join(m for m, name in (("‡", "shared"), ("†", "compiled_again"))
+                    if line.values.get(name, 0) > 0)  # fmt: skip
+    p90 = line.values.get("step_ms_p90")
+    note = "" if p90 is None else f"p90 {three(p90)}"
+    return Cell(text=three(value) + marks, note=note, sort=value)
+
+
+def _target(line: Line) -> Cell | None:
+    reached = line.values.get("reached_target")
+    if reached is None:
+        return None
+    value = line.values.get("time_to_target_s")
+    text = MISSING if value is None else three(value)
+    return Cell(text=text, note=f"{reached} of {len(line.ok)}", sort=value)
+
+
+def _pareto(line: Line) -> Cell | None:
+    letters: str | None = line.values.get("pareto")
+    if not letters:
+        return None
+    marks = tuple((letter, FRONTS.get(letter, letter)) for letter in letters)
+    return Cell(text="", marks=marks, sort=-len(marks))
+
+
+def _tuned(line: Line) -> Cell | None:
+    trials = {row["tune_trials"] for row in line.ok}
+    if not trials:
+        return None
+    count = max(n or 0 for n in trials)
+    told = [
+        f"{k.removeprefix('model.').replace('_', ' ')} {v}" for k, v in chosen(line.ok).items()
+    ]
+    text = f"best of {count}" if count else "untuned"
+    return Cell(text=text, note=", ".join(told), sort=count)
+
+
+def _seeds(line: Line) -> Cell:
+    return Cell(text=str(len(line.ok)), sort=len(line.ok))
+
+
+def _status(line: Line) -> Cell | None:
+    status = line.values.get("status")
+    return None if status is None else Cell(text=str(status), sort=str(status))
+
+
+def _of(name: str, write: Callable[[Any], str]) -> Callable[[Line], Cell | None]:
+    return lambda line: _number(line, name, write)
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column(
+        name="rank", heading="rank", cell=_rank,
+        says="1 + the number of lines of the data set that are significantly better "
+        "(tests between all pairs, Holm-adjusted, at 0.05). Lines with = share their rank.",
+    ),
+    Column(
+        name="accuracy", heading="accuracy", cell=_accuracy, is_better_high=True,
+        says="Mean test accuracy over seeds, with its 95 % interval over seeds and test "
+        "examples.",
+    ),
+    Column(name="loss", heading="loss", cell=_of("loss", decimals),
+           says="Mean test loss over seeds."),
+    Column(
+        name="vs_parent", heading="vs parent", cell=_vs_parent, is_better_high=True,
+        says="Difference in accuracy from the model that the variant changes, on the same "
+        "seeds and test examples, with its 95 % interval and Holm-adjusted p.",
+    ),
+    Column(name="param_count", heading="parameters",
+           cell=_of("param_count", lambda count: f"{count:,}"), says="Trained parameters."),
+    Column(
+        name="step_ms_p50", heading="step ms", cell=_step_ms,
+        says="Median time of a training step without compilation and warm-up; p90 is its 0.9 "
+        "quantile. ‡ another run went on beside it; † programs were compiled again.",
+    ),
+    Column(name="train_s", heading="training s", cell=_of("train_s", three),
+           says="Time of all training steps, the median over seeds."),
+    Column(
+        name="time_to_target_s", heading="s to target", cell=_target,
+        says="Training time until the target accuracy was first reached, the median of the "
+        "seeds that reached it, and how many did.",
+    ),
+    Column(
+        name="pareto", heading="Pareto", cell=_pareto, is_number=False,
+        says="Accuracy fronts that the line is on: S by step time, P by parameters, T by "
+        "training time. No other line is at least as accurate and cheaper.",
+    ),
+    Column(
+        name="tuned", heading="tuning", cell=_tuned, is_number=False,
+        says="How many configurations were tried on validation for this line; an untuned line "
+        "beside a tuned one had less of a chance.",
+    ),
+    Column(name="n", heading="seeds", cell=_seeds, says="Runs that ended well.",
+           is_better_high=True),
+    Column(name="status", heading="status", cell=_status, is_number=False,
+           says="How the runs ended, where one did not end well."),
+)  # fmt: skip

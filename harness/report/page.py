@@ -1,0 +1,166 @@
+"""A report as one HTML file that asks for nothing: style, script and figures are in it.
+
+Texts from a store are not trusted. The template escapes them, and the page's policy lets the
+one script run whose hash it names, and nothing be loaded.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.report.calibration import BINS
+from harness.report.columns import three
+from harness.report.curves import MOST
+from harness.report.disagreements import EXAMPLES
+from harness.report.document import DataSet, Document
+from harness.report.forest import WIDTH, bar
+from harness.report.lines import Line, printable
+from harness.report.look import LOOKS, MARKERS, Look, look
+from harness.report.step_times import QUANTILES
+
+# the marks of the figures as paths in a box of 26 x 12
+MARKS = dict(
+    zip(
+        MARKERS,
+        (
+            "M13 2.5a3.5 3.5 0 1 0 .01 0z", "M9.8 2.8h6.4v6.4h-6.4z", "M13 2l4 7.4H9z",
+            "M13 1.6l4.4 4.4-4.4 4.4L8.6 6z", "M13 10L9 2.6h8z",
+            "M11.6 2h2.8v2.6h2.6v2.8h-2.6V10h-2.8V7.4H9V4.6h2.6z",
+        ),
+        strict=True,
+    )
+)  # fmt: skip
+
+
+def to_html(document: Document) -> str:
+    """The report's page; the same document gives the same text."""
+    script, style = (_text(name) for name in ("report.js", "report.css"))
+    digest = hashlib.sha256(script.encode()).digest()
+    has = _has(document.data_sets)
+    return (
+        _environment()
+        .get_template("report.html.jinja")
+        .render(
+            document=document, title=_title(document), summary=_summary(document),
+            findings=[text for data in document.data_sets for text in _findings(data)],
+            run_counts=_counts(document), sections=_sections(document, has), has=has,
+            script=Markup(script), script_hash=base64.b64encode(digest).decode(),
+            style=Markup(style), bins=BINS, most_examples=EXAMPLES,
+            most_panels=MOST, forest_width=f"{WIDTH:g}",
+            step_quantiles=QUANTILES,
+        )
+    )  # fmt: skip
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("harness.report"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {
+        "bar": bar, "breakable": _breakable, "look": look, "three": three,
+        "variable": _variable,
+        "mark": lambda look: MARKS[look.marker], "dashes": _dashes,
+    }  # fmt: skip
+    return environment
+
+
+def _text(name: str) -> str:
+    return (files("harness.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _variable(look: Look) -> str:
+    return f"var(--c{LOOKS.index(look.colour)})"
+
+
+def _breakable(name: str) -> Markup:
+    """A name that may be broken behind the marks within it."""
+    return Markup("<wbr>").join(re.split(r"(?<=[:,_\[])", name))
+
+
+def _dashes(look: Look) -> str:
+    return "" if isinstance(look.dash, str) else " ".join(f"{1.6 * d:g}" for d in look.dash[1])
+
+
+def _has(data_sets: Sequence[DataSet]) -> dict[str, bool]:
+    return {
+        "curves": any(data.curves for data in data_sets),
+        "tradeoff": any(data.tradeoff for data in data_sets),
+        "steps": any(data.step_times for data in data_sets),
+        "confusion": any(data.confusions for data in data_sets),
+        "calibration": any(data.reliability for data in data_sets),
+        "pairs": any(len(data.answered) > 1 for data in data_sets),
+    }
+
+
+def _sections(document: Document, has: dict[str, bool]) -> list[tuple[str, str]]:
+    """Anchors and names of the sections that there are."""
+    known: list[tuple[str, str, Any]] = [
+        ("table", "Table", True), ("curves", "Curves", has["curves"]),
+        ("tradeoff", "Accuracy and time", has["tradeoff"]),
+        ("steps", "Step times", has["steps"]), ("confusion", "Confusion", has["confusion"]),
+        ("calibration", "Calibration", has["calibration"]),
+        ("examples", "Disagreements", has["pairs"]), ("tuning", "Tuning", document.trials),
+        ("gates", "Gates", document.gates), ("runs", "Runs", True),
+        ("origin", "How it was made", True),
+    ]  # fmt: skip
+    return [(key, name) for key, name, there in known if there]
+
+
+def _title(document: Document) -> str:
+    names = list(dict.fromkeys(data.lines[0].values["dataset"] for data in document.data_sets))
+    if not names:
+        return "Model comparison"
+    if len(names) > 3:
+        return f"Model comparison on {len(names)} data sets"
+    return f"Model comparison on {', '.join(map(printable, names))}"
+
+
+def _summary(document: Document) -> str:
+    lines, runs = len(document.lines), len(document.runs)
+    if not runs:
+        return "This store holds no runs."
+    return (
+        f"{lines} line{'' if lines == 1 else 's'}, each a model with its hyper-parameters, "
+        f"from {runs} run{'' if runs == 1 else 's'}. {_counts(document)}"
+    )
+
+
+def _counts(document: Document) -> str:
+    """How the runs ended."""
+    counts = Counter(run.status for run in document.runs)
+    if set(counts) == {"ok"}:
+        return "All of them ended well."
+    order = sorted(counts, key=lambda status: (status != "ok", status))
+    return ", ".join(f"{counts[status]} {status}" for status in order) + "."
+
+
+def _findings(data: DataSet) -> list[str]:
+    """In a sentence, which line is best and which cannot be told from it."""
+    scored = [line for line in data.lines if "accuracy" in line.values]
+    if not scored:
+        return []
+    best = max(scored, key=lambda line: line.values["accuracy"])
+    told = f"{data.name}: {best.model} has the highest accuracy, {best.values['accuracy']:.4f}"
+    ranked = [line for line in scored if "rank" in line.values]
+    tied = [line for line in ranked if line.is_top and line is not best]
+    if tied:
+        return [f"{told}; not separable from it: {_names(tied)}."]
+    if len(ranked) > 1:
+        return [f"{told}, and every other line is significantly worse."]
+    return [f"{told}."]
+
+
+def _names(lines: Sequence[Line]) -> str:
+    shown = [line.model for line in lines[:6]]
+    more = f" and {len(lines) - 6} more" if len(lines) > 6 else ""
+    return ", ".join(shown) + more

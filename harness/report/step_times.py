@@ -1,0 +1,107 @@
+"""How long steps took: the distribution behind the two quantiles of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
+from harness.report.lines import Line
+from harness.report.look import Panel, look
+from harness.report.plots import plain
+from harness.store import Store
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95)
+SETTLED = 1.2  # as in harness.timing, which the store's readers do not load
+ROW = 22  # CSS pixels of a line
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StepTimes:
+    """The steady steps of a line's runs together.
+
+    Attributes:
+      quantiles: float [q] in milliseconds, those of `QUANTILES`.
+      steps: how many.
+    """
+
+    line: Line
+    quantiles: np.ndarray
+    steps: int
+
+
+def read_step_times(store: Store, lines: Sequence[Line]) -> list[StepTimes]:
+    """The step times of the lines that have any."""
+    found = []
+    for line in lines:
+        runs = [_steady(store, row["run_id"]) for row in line.ok]
+        ms = np.concatenate([np.empty(0), *(run for run in runs if run is not None)])
+        if ms.size:
+            quantiles = np.quantile(ms, QUANTILES)
+            found.append(StepTimes(line=line, quantiles=quantiles, steps=ms.size))
+    return found
+
+
+def _steady(store: Store, run_id: str) -> np.ndarray | None:
+    steps, seconds = (store.array(run_id, name) for name in ("block_steps", "block_s"))
+    if steps is None or seconds is None or not len(steps):
+        return None
+    first = warm_up(steps, seconds)
+    return np.repeat(1e3 * seconds[first:] / steps[first:], steps[first:])
+
+
+def warm_up(steps: np.ndarray, seconds: np.ndarray) -> int:
+    """How many leading blocks are warm-up, by the rule of the column `step_ms_p50`.
+
+    Args:
+      steps: int [blocks], steps of each block.
+      seconds: float [blocks].
+    """
+    if len(steps) < 2:
+        return 0
+    each = seconds / steps
+    level = float(np.median(each[len(each) // 2 :]))
+    first = 1
+    while first < len(each) // 2 and each[first] > SETTLED * level:
+        first += 1
+    return first
+
+
+def step_times_panel(found: Sequence[StepTimes]) -> Panel | None:
+    """The panel of one data set: a row a line, the first on top."""
+    if not found:
+        return None
+    told = "; ".join(
+        f"{one.line.model}: median {one.quantiles[2]:.3g} ms, half of the steps from "
+        f"{one.quantiles[1]:.3g} to {one.quantiles[3]:.3g} ms"
+        for one in found
+    )
+    return Panel(
+        title="Step times", description=f"{told}.", draw=lambda axes: _draw(axes, found),
+        width=640, height=70 + ROW * len(found),
+    )  # fmt: skip
+
+
+def _draw(axes: Axes, found: Sequence[StepTimes]) -> None:
+    for row, one in enumerate(found):
+        how = look(one.line.place)
+        p5, p25, p50, p75, p90, p95 = one.quantiles
+        axes.plot([p5, p95], [row, row], color=how.colour, linewidth=1.0)
+        axes.plot([p25, p75], [row, row], color=how.colour, linewidth=6.0, alpha=0.45,
+                  solid_capstyle="butt")  # fmt: skip
+        axes.plot([p50], [row], color=how.colour, marker=how.marker, markersize=7)
+        axes.plot([p90], [row], color=how.colour, marker="|", markersize=10)
+    axes.set_yticks(range(len(found)), [plain(one.line.model) for one in found])
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("step time (ms)")
+    all_of_them = np.concatenate([one.quantiles for one in found])
+    if all_of_them.max() > 12 * all_of_them.min() > 0:
+        axes.set_xscale("log")
+        axes.set_xlabel("step time (ms, logarithmic)")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter("")

@@ -1,0 +1,97 @@
+"""What a line says in each column."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from stored import failed_row, make_row
+
+from harness.report.columns import Cell, columns_of, p_value, signed, three
+from harness.report.lines import Line
+from harness.rows import Row
+
+
+def line(*rows: Row, **values: Any) -> Line:
+    return Line(
+        number=0, place=0, dataset="d", model="m", settings="", values=values, rows=rows
+    )
+
+
+FULL = line(
+    make_row(tune_trials=8, tune=json.dumps({"chosen": {"learning_rate": 0.003}})),
+    accuracy=0.91234, accuracy_low=0.9, accuracy_high=0.92, rank=1, tied=True,
+    vs_parent=-0.0123, vs_parent_low=-0.02, vs_parent_high=-0.004, vs_parent_p=0.0001,
+    param_count=12345, step_ms_p50=1.2345, step_ms_p90=2.0, shared=1, train_s=123.4,
+    time_to_target_s=60.0, reached_target=1, pareto="ST", macro_f1=0.5, macro_f1_sd=0.1,
+    loss=0.4,
+)  # fmt: skip
+
+
+def told(one: Line, *more: Line) -> dict[str, Cell | None]:
+    return {column.name: column.cell(one) for column in columns_of([one, *more])}
+
+
+def test_a_line_with_everything():
+    cells = told(FULL)
+    assert {name: (cell.text, cell.note) for name, cell in cells.items() if cell} == {
+        "rank": ("1=", ""),
+        "accuracy": ("0.9123", "[0.900, 0.920]"),
+        "vs_parent": ("−0.0123", "[−0.020, −0.004], p < 0.001"),
+        "macro_f1": ("0.5000", ""),
+        "param_count": ("12,345", ""),
+        "step_ms_p50": ("1.23‡", "p90 2.00"),
+        "train_s": ("123", ""),
+        "time_to_target_s": ("60.0", "1 of 1"),
+        "pareto": ("", ""),
+        "tuned": ("best of 8", "learning rate 0.003"),
+        "n": ("1", ""),
+    }  # fmt: skip
+    assert cells["pareto"] is not None
+    assert cells["pareto"].marks == (("S", "step time"), ("T", "training time"))
+    assert cells["accuracy"] is not None and cells["accuracy"].sort == 0.91234
+
+
+def test_columns_that_say_nothing_are_left_out():
+    plain = line(make_row(), accuracy=0.5)
+    assert list(told(plain)) == ["accuracy", "n"]
+    assert list(told(line(failed_row(), status="failed: why"))) == ["n", "status"]
+
+
+def test_untuned_is_said_where_another_line_was_tuned():
+    cells = told(line(make_row(), accuracy=0.5), FULL)
+    assert cells["tuned"] is not None and cells["tuned"].text == "untuned"
+
+
+def test_without_accuracy_the_loss_is_shown():
+    regression = line(make_row(accuracy=None), loss=0.25)
+    assert told(regression)["loss"] == Cell(text="0.2500", sort=0.25)
+    assert "loss" in told(FULL, regression)
+
+
+def test_an_interval_over_less_is_marked_as_in_the_caption():
+    over = {"seeds": "¶", "examples": "§", "seeds and examples": ""}
+    for name, mark in over.items():
+        one = line(make_row(), accuracy=0.5, accuracy_low=0.4, accuracy_high=0.6,
+                   accuracy_over=name)  # fmt: skip
+        cell = told(one)["accuracy"]
+        assert cell is not None and cell.note == f"[0.400, 0.600]{mark}"
+
+
+def test_a_target_that_no_seed_reached_is_missing():
+    cell = told(line(make_row(), accuracy=0.5, reached_target=0))["time_to_target_s"]
+    assert cell == Cell(text="–", note="0 of 1", sort=None)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (0.000123, "0.000123"), (1.5, "1.50"), (1234.5, "1,234"), (999.6, "1,000")],
+)
+def test_three_digits(value: float, text: str):
+    assert three(value) == text
+
+
+def test_signs_and_small_probabilities():
+    assert (signed(-0.00001), signed(0.5), signed(-0.25, 2)) == ("+0.0000", "+0.5000", "−0.25")
+    assert [p_value(p) for p in (0.0001, 0.0123, 0.5)] == ["p < 0.001", "p = 0.012", "p = 0.50"]

@@ -1,0 +1,71 @@
+"""Where a table comes from, and the commands that make it again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from reported import lines_of
+from stored import make_row
+
+import harness.cli
+from harness.report.origin import places, run_commands, table_commands
+
+
+def test_all_machines_and_versions_are_named():
+    rows = [
+        make_row(jax_version="0.9", host="a", dirty=False, started_at="2026-01-02T10:00:00Z"),
+        make_row(jax_version="0.10", host="a", started_at="2026-01-01T10:00:00Z"),
+    ]
+    assert places(rows) == [
+        ("host", "a"), ("JAX", "0.9, 0.10"), ("uncommitted changes", "no"),
+        ("days", "2026-01-01 to 2026-01-02"),
+    ]  # fmt: skip
+    assert places([]) == []
+
+
+def test_a_table_is_made_again_by_the_same_choice_of_runs():
+    store, conditions = "sqlite:///a b.db", ["accuracy > 0.5"]
+    report, table = table_commands(store, conditions, [], 0.8)
+    chosen = "--store 'sqlite:///a b.db' --where 'accuracy > 0.5' --target-accuracy 0.8"
+    assert table == f"harness table {chosen}"
+    assert report.startswith("harness report -o report.html --store")
+    assert len(table_commands(store, [], ["abc"], None)) == 1
+
+
+def test_the_commands_of_the_runs_can_be_read_and_stand_for_all_of_them():
+    given: dict[str, Any] = {"epochs": 4, "learning_rate": 0.00316}
+    lines = lines_of([
+        *(make_row("mean_pool", seed=s, params={"width": 8}, **given) for s in range(3)),
+        make_row("mean_pool", "linear", seed=0, params={"hidden": 0, "width": 8},
+                 variant_params='{"hidden": 0}', **given),
+        make_row("mlp", seed=7, params={}, validation=0.1, selection="best", limit=100),
+    ])  # fmt: skip
+    commands = run_commands(lines)
+    assert commands == [
+        "harness run -d digits -m 'mean_pool[width=8]' --epochs 4 --learning-rate 0.00316 "
+        "--seeds 3",
+        "harness run -d digits -m 'mean_pool:linear[width=8]' --epochs 4 "
+        "--learning-rate 0.00316",
+        "harness run -d digits -m mlp --validation 0.1 --select best --limit 100 --seed 7",
+    ]
+    command = harness.cli.cli.commands["run"]
+    for words in map(shlex.split, commands):
+        command.make_context("run", words[2:])
+
+
+def test_models_and_data_sets_with_the_same_recipe_share_a_command():
+    rows = [make_row(m, dataset=d, params={}) for d in ("digits", "imdb") for m in ("a", "b")]
+    assert run_commands(lines_of(rows)) == ["harness run -d digits -d imdb -m a -m b"]
+
+
+def test_tuned_runs_are_tuned_again():
+    tune = {"space": {"learning_rate": "0.0001:0.01:log", "model.width": "8:64"}, "budget": 8,
+            "chosen": {"learning_rate": 0.003, "model.width": 16}}  # fmt: skip
+    row = make_row(params={"width": 16, "depth": 2}, learning_rate=0.003, tune_trials=8,
+                   tune=json.dumps(tune))  # fmt: skip
+    assert run_commands(lines_of([row])) == [
+        "harness run -d digits -m 'mlp[depth=2]' --tune learning_rate=0.0001:0.01:log "
+        "--tune model.width=8:64 --budget 8"
+    ]

@@ -1,0 +1,239 @@
+"""The page: what is in it for each kind of store, and that nothing in it does harm."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stored import failed_row, make_answered, make_result, make_row
+
+from harness.errors import UsageError
+from harness.report import Asked, Data
+from harness.report.document import read_document
+from harness.report.page import to_html
+from harness.rows import Result, Row
+from harness.store import Store, open_store
+
+NASTY = "<script>alert('x')</script>\"&\N{ROBOT FACE}"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(f"sqlite:///{tmp_path}/rows.db") as opened:
+        yield opened
+
+
+class Page(HTMLParser):
+    """What a page is made of, as a browser would read it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.scripts: list[str] = []
+        self._inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "script":
+            self.scripts.append(data)
+        elif self._inside != "style" and data.strip():
+            self.words.append(data.strip())
+        self._inside = "" if self._inside == "script" else self._inside
+
+    @property
+    def ids(self) -> list[str]:
+        return [attributes["id"] or "" for _, attributes in self.tags if "id" in attributes]
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+
+def html_of(store: Store, **asked: Any) -> str:
+    return to_html(read_document(store, Asked(rows=store.rows(), **asked)))
+
+
+def page_of(store: Store, **asked: Any) -> Page:
+    return Page(html_of(store, **asked))
+
+
+def answered(row: Row, wrong: Sequence[int] = ()) -> Result:
+    label = [i % 2 for i in range(20)]
+    said = [1 - y if i in wrong else y for i, y in enumerate(label)]
+    return make_answered(row, label=label, predicted=said)
+
+
+def two_models(store: Store) -> None:
+    for seed in (0, 1):
+        store.add(answered(make_row("good", seed=seed, step_ms_p50=1.0, param_count=5), [1]))
+        store.add(
+            answered(make_row("bad", seed=seed, step_ms_p50=2.0, param_count=9), [2, 3, 4])
+        )
+
+
+def decode(row: Row) -> Data:
+    assert row["dataset"] == "digits"
+
+    def texts(indices: Sequence[int]) -> Mapping[int, str]:
+        return {index: f"text of {index}" for index in indices}
+
+    return Data(("cat", "dog"), texts)
+
+
+SECTIONS = ["table", "curves", "tradeoff", "steps", "confusion", "calibration", "examples",
+            "runs", "origin"]  # fmt: skip
+
+
+def test_a_store_of_two_models_has_every_section(store: Store):
+    two_models(store)
+    page = page_of(store, load=decode)
+    links = [a["href"] for tag, a in page.tags if tag == "a"]
+    assert links == ["#main", *(f"#{name}" for name in SECTIONS)]
+    assert set(SECTIONS) <= set(page.ids) and len(page.ids) == len(set(page.ids))
+    assert "text of 1" in page.text and "cat" in page.text
+    assert [tag for tag, _ in page.tags].count("h1") == 1
+    assert "good has the highest accuracy, 0.9500" in page.text
+
+
+def test_every_figure_says_what_it_is(store: Store):
+    two_models(store)
+    figures = [a for tag, a in page_of(store).tags if tag == "svg" and a.get("role") == "img"]
+    assert len(figures) >= 6
+    assert all(a["aria-labelledby"] for a in figures)
+
+
+def test_without_examples_nothing_of_the_data_is_there(store: Store):
+    two_models(store)
+    page = page_of(store)
+    assert "text of" not in page.text and "cat" not in page.text
+    assert "This report was made without examples." in page.text
+
+
+def test_data_that_cannot_be_loaded_costs_the_examples_alone(store: Store):
+    def gone(row: Row) -> Data:
+        raise UsageError("the files have gone")
+
+    two_models(store)
+    page = page_of(store, load=gone)
+    assert "No examples are shown: the files have gone" in page.text
+    assert "confusion" in page.ids
+
+
+def regression(store: Store) -> None:
+    row = make_row("ridge", accuracy=None, test_loss=0.25, task="regression")
+    store.add(Result(row=row, epochs=({"epoch": 1, "test_loss": 0.5},)))
+
+
+def failed_only(store: Store) -> None:
+    store.add(Result(row=failed_row("rnn", error_type="ValueError", error_message="no way")))
+
+
+def one_run(store: Store) -> None:
+    store.add(answered(make_row("alone")))
+
+
+def many_data_sets(store: Store) -> None:
+    for number in range(4):
+        store.add(make_result(make_row("mlp", dataset=f"set{number}", limit=10 + number)))
+
+
+@pytest.mark.parametrize(
+    ("fill", "said", "sections"),
+    [
+        (lambda store: None, "This store holds no runs.", ["table", "runs", "origin"]),
+        (failed_only, "ValueError: no way", ["table", "runs", "origin"]),
+        (regression, "0.2500", ["table", "curves", "runs", "origin"]),
+        (one_run, "alone has the highest accuracy", [s for s in SECTIONS if s not in
+                                                     ("tradeoff", "examples")]),
+        (many_data_sets, "Model comparison on 4 data sets", ["table", "curves", "runs",
+                                                             "origin"]),
+    ],
+)  # fmt: skip
+def test_every_kind_of_store_has_a_report(
+    store: Store, fill: Callable[[Store], None], said: str, sections: list[str]
+):
+    fill(store)
+    page = page_of(store)
+    assert said in page.text
+    assert [a["href"] for tag, a in page.tags if tag == "a"][1:] == [f"#{s}" for s in sections]
+
+
+def test_gates_are_told(store: Store):
+    store.add_gate([{"gate_id": "g", "cell": "digits x mlp", "head": "abc", "base": "def",
+                     "verdict": "slower", "ratio": 1.25, "ratio_low": 1.2, "ratio_high": 1.3},
+                    {"gate_id": "g", "cell": "x", "head": None, "base": None,
+                     "verdict": "changed", "ratio": None, "ratio_low": None,
+                     "ratio_high": None}])  # fmt: skip
+    page = page_of(store)
+    assert "gates" in page.ids and "1.250" in page.text and "changed" in page.text
+    (drawn,) = re.findall(r"<svg[^>]*gates-title.*?</svg>", html_of(store), re.DOTALL)
+    assert all("currentColor" in text for text in re.findall(r"<text style=\"[^\"]*", drawn))
+    assert "gates" not in page_of(store, runs=["abc"]).ids
+
+
+def test_what_a_store_says_is_shown_and_never_run(store: Store, shared_cache: Path):
+    log = shared_cache / "logs" / "nasty.log"
+    log.parent.mkdir(exist_ok=True)
+    log.write_bytes(f"{NASTY}</pre>\0\xff".encode("latin-1", "replace"))
+    for model in (NASTY, "other"):
+        store.add(answered(make_row(model, dataset=NASTY, optimizer=NASTY, host=NASTY), [3]))
+    store.add(answered(make_row("third", dataset=NASTY), [4]))
+    store.add(Result(row=failed_row(NASTY, error_message=NASTY, error_type=NASTY,
+                                    log_path=str(log))))  # fmt: skip
+    store.add_gate(
+        [
+            {
+                "gate_id": "g",
+                "cell": NASTY,
+                "verdict": "pass",
+                "ratio": 1.0,
+                "head": NASTY,
+                "ratio_low": 0.9,
+                "ratio_high": 1.1,
+            }
+        ]
+    )
+    document = read_document(
+        store,
+        Asked(rows=store.rows(), conditions=[NASTY],
+              load=lambda row: Data((NASTY, "b"), lambda some: dict.fromkeys(some, NASTY))),
+    )  # fmt: skip
+    text = to_html(document)
+    page = Page(text)
+    assert len(page.scripts) == 1 and text.count("<script") == 1
+    assert not [a for _, a in page.tags if any(name.startswith("on") for name in a)]
+    assert page.text.count("<script>alert(") > 10
+    assert "\0" not in text
+
+
+def test_nothing_is_asked_for_and_only_the_script_that_is_named_may_run(store: Store):
+    two_models(store)
+    text = to_html(read_document(store, Asked(rows=store.rows())))
+    page = Page(text)
+    (policy,) = [a["content"] or "" for tag, a in page.tags if tag == "meta" and "content" in a
+                 and a.get("http-equiv") == "Content-Security-Policy"]  # fmt: skip
+    (script,) = page.scripts
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy
+    assert not {tag for tag, _ in page.tags} & {"img", "link", "iframe", "object", "audio"}
+    assert not re.search(r"(?:src|href)=\"(?!#)", text) and "@import" not in text
+    assert not re.search(r"url\((?!#)", text)
+
+
+def test_the_same_store_gives_the_same_bytes(store: Store):
+    two_models(store)
+    first, second = (
+        to_html(read_document(store, Asked(rows=store.rows(), load=decode))) for _ in range(2)
+    )
+    assert first == second

@@ -1,0 +1,45 @@
+"""Every run and how it ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stored import failed_row, make_row
+
+from harness.report.statuses import LOG_LINES, LOGS, read_runs
+
+
+def test_runs_that_are_not_ok_come_first_with_the_reason():
+    rows = [
+        make_row(run_id="a", started_at="2026-11-26T12:34:56Z"),
+        failed_row("rnn", 1, run_id="b", error_type="ValueError", error_message="no\nway",
+                   phase="construct"),
+        failed_row("rnn", 2, run_id="c", kind="trial"),
+    ]  # fmt: skip
+    runs = read_runs(rows)
+    assert [run.run_id for run in runs] == ["b", "c", "a"]
+    assert runs[0].why == "ValueError: no way (while construct)"
+    assert (runs[1].kind, runs[1].why, runs[1].log) == ("trial", "", "no log was kept")
+    assert (runs[2].log, runs[2].started_at) == ("", "2026-11-26 12:34")
+
+
+def test_the_end_of_a_log_is_shown_and_one_that_is_gone_is_told(shared_cache: Path):
+    log = shared_cache / "logs" / "report.log"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("".join(f"line {i}\n" for i in range(100)))
+    gone = log.with_name("gone.log")
+    first, second = read_runs([failed_row(log_path=str(path)) for path in (log, gone)])
+    assert first.log.splitlines() == [f"line {i}" for i in range(100 - LOG_LINES, 100)]
+    assert second.log == "its log cannot be read (No such file or directory)"
+
+
+def test_a_store_from_elsewhere_cannot_name_any_file(tmp_path: Path):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    (run,) = read_runs([failed_row(log_path=str(secret))])
+    assert run.log == f"its log is not in this machine's cache folder: {secret}"
+
+
+def test_only_so_many_logs_are_read():
+    runs = read_runs([failed_row(run_id=f"r{i}") for i in range(LOGS + 2)])
+    assert [bool(run.log) for run in runs] == [True] * LOGS + [False] * 2
