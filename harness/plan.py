@@ -171,8 +171,9 @@ class Cell:
         parts: dict[str, Any] = {
             "dataset": self.dataset.identity, "model": self.model.identity,
             "recipe": asdict(self.recipe), "seed": seed, "machine": dict(self.machine),
-            "kind": kind,
         }  # fmt: skip
+        if kind == "trial":  # a run's key is what it was before there were trials
+            parts["kind"] = kind
         if self.optimizer is not None:
             parts["optimizer"] = self.optimizer.identity
         if tune is not None:  # what its trials came to is no cause of a run
