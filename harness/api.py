@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,7 @@ def run(
     metrics: Sequence[str] = (),
     observers: Sequence[str] = (),
     save: bool = False,
-    tune: str | Sequence[str] = (),
+    tune: str | Sequence[str] | Mapping[str, str] = (),
     budget: int | None = None,
     **recipe: Scalar | Sequence[Scalar],
 ) -> pd.DataFrame:
@@ -65,8 +65,9 @@ def run(
       save: keep the trained parameters in the store, for `harness.load_model`; where a run
         cannot, its `saved_bytes` is missing.
       tune: hyper-parameters, as in "learning_rate" or "model.dropout=0.0:0.3", whose values are
-        chosen for each cell on validation, by `budget` trials, before its runs.
-      budget: trials for each cell, 8 where something is tuned.
+        chosen for each cell on validation, by `budget` trials, before its runs; or the texts of
+        their ranges by name, as in `{"learning_rate": "1e-4:1e-2:log"}`.
+      budget: trials for each cell, 8 (fewer in a smaller space) where something is tuned.
       recipe: hyper-parameters by the names of the command's flags, as in `epochs=3`; a list
         of values makes a grid.
 
@@ -87,7 +88,7 @@ def run(
     known = with_classes(index.open_registry(plugins), classes)
     chosen = [m.__name__ if inspect.isclass(m) else _text(m) for m in _listed(models)]
     grid = {k: tuple(v) for k, v in recipe.items() if isinstance(v, list | tuple)}
-    tuned = parse_tune(_listed(tune))
+    tuned = parse_tune(_tune_options(tune))
     suite = Suite(
         datasets=tuple(_listed(datasets)),
         models=tuple(chosen),
@@ -115,6 +116,20 @@ def _text(selection: Any) -> str:
             "class itself, which each run constructs"
         )
     return selection
+
+
+def _tune_options(tune: Any) -> list[str]:
+    """What is tuned, as the command's options have it."""
+    options = _listed(tune)
+    if isinstance(tune, Mapping):
+        options = [f"{k}={v}" if isinstance(v, str) and v else v or k for k, v in tune.items()]
+    for option in options:
+        if not isinstance(option, str):
+            raise UsageError(
+                f"tune has {option!r}; expected texts, as in "
+                'tune="learning_rate=1e-4:1e-2:log" or tune={"model.dropout": "0.0:0.3"}'
+            )
+    return options
 
 
 def _listed(values: Any) -> list[Any]:

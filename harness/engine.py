@@ -303,10 +303,7 @@ class _Training:
         seconds = time.perf_counter() - start
         self.ledger.eval_s += seconds
         if not np.isfinite(judged.loss):
-            raise Diverged(
-                f"evaluation loss {judged.loss} after step {self.ledger.steps}; "
-                "try a smaller --learning-rate"
-            )
+            raise Diverged(f"evaluation loss {judged.loss} after step {self.ledger.steps}")
         return judged, seconds
 
     def _show_progress(self, epoch: int) -> None:
@@ -349,10 +346,7 @@ def _first_step_apart(chunk: feed.Chunk, *, is_first: bool) -> list[feed.Chunk]:
 def _check_finite(losses: np.ndarray, first: int) -> None:
     bad = np.flatnonzero(~np.isfinite(losses))
     if len(bad):
-        raise Diverged(
-            f"training loss {losses[bad[0]]} at step {first + int(bad[0])}; "
-            "try a smaller --learning-rate"
-        )
+        raise Diverged(f"training loss {losses[bad[0]]} at step {first + int(bad[0])}")
 
 
 def _compact(name: str, answer: np.ndarray) -> np.ndarray:

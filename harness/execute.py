@@ -15,7 +15,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,8 @@ def execute(
             # the log keeps the whole story, the row one line of it
             traceback.print_exc()
             end = ended(error)
+            if end.status == "diverged":
+                end = replace(end, error_message=f"{end.error_message}{_advice(run)}")
         met = shared()
         tell(Measured({"timing_comparable": None if met is None else not met}))
     tell(Measured({"peak_rss_bytes": machine.peak_rss_bytes()}))
@@ -101,6 +103,15 @@ def execute(
         emit(Measured({"observer_s": observers.seconds}))
     # the last word: whoever listens need not wait for the process to go
     emit(end)
+
+
+def _advice(run: Run) -> str:
+    """What to do about a run that diverged: a rate that is tuned cannot be given as well."""
+    if run.kind == "trial":
+        return ""
+    if run.tune is not None and "learning_rate" in run.tune["space"]:
+        return "; tune smaller values of learning_rate"
+    return "; try a smaller --learning-rate"
 
 
 def _observers(run: Run, registry: Registry, emit: Emit) -> Observers:

@@ -150,7 +150,9 @@ def _perform_cells(
         total=sum(cell.count for cell in cells),
     )  # fmt: skip
     driver = Driver(performance=performance, stored=stored, announce=announce)
-    return [row for cell in cells for row in driver.perform(cell)]
+    rows = [row for cell in cells for row in driver.perform(cell)]
+    performance.close()
+    return rows
 
 
 def _nothing_stored(runs: Sequence[Run]) -> dict[str, Row]:

@@ -64,6 +64,14 @@ class Run:
         return tuple(dict.fromkeys(choice.source for choice in self.choices))
 
     @property
+    def undecided(self) -> tuple[str, ...]:
+        """The tuned keys of a run for which nothing was chosen."""
+        tune = self.tune or {}
+        return (
+            () if self.kind == "trial" or tune.get("chosen") else tuple(tune.get("space", ()))
+        )
+
+    @property
     def label(self) -> str:
         name, tune = f"{self.dataset.label} x {self.model.label}", self.tune or {}
         chosen = "".join(f", {k}={show(v)}" for k, v in (tune.get("chosen") or {}).items())
@@ -88,7 +96,13 @@ class Run:
         return json.dumps(found)
 
     def to_row(self) -> dict[str, Any]:
-        """The columns that are known before the run starts."""
+        """The columns that are known before the run starts.
+
+        Where tuning chose nothing, what it would have set is missing.
+        """
+        undecided = self.undecided
+        recipe = self.recipe.to_row()
+        params = {k: v for k, v in self.model.params.items() if f"model.{k}" not in undecided}
         return {
             "run_id": self.run_id,
             "run_key": self.run_key,
@@ -102,19 +116,21 @@ class Run:
             "variant": self.model.variant,
             # a variant is declared as a change of its entry, so that is its parent
             "parent": self.model.name if self.model.variant else "",
-            "model_params": json.dumps(self.model.params, sort_keys=True),
+            "model_params": json.dumps(params, sort_keys=True),
             "variant_params": json.dumps(self.model.changes, sort_keys=True),
             "seed": self.seed,
             "dataset_plugin": self.dataset.source.label,
             "model_plugin": self.model.source.label,
             "other_plugins": self.other_plugins(),
-            **self.recipe.to_row(),
+            **recipe | dict.fromkeys(set(recipe) & set(undecided)),
             "tune": None if self.tune is None else json.dumps(self.tune),
             # a trial is not tuned itself
             "tune_trials": self.tune["budget"] if self.tune and self.kind == "run" else 0,
         }
 
 
+# what of `tune` says how the trials ended
+CAME_TO = ("epochs", "ok", "at_end", "val_accuracy", "val_loss")
 _TUPLES = ("tasks", "metrics", "observers")
 
 
@@ -171,12 +187,13 @@ class Cell:
         parts: dict[str, Any] = {
             "dataset": self.dataset.identity, "model": self.model.identity,
             "recipe": asdict(self.recipe), "seed": seed, "machine": dict(self.machine),
-            "kind": kind,
         }  # fmt: skip
+        if kind == "trial":  # a run's key is what it was before there were trials
+            parts["kind"] = kind
         if self.optimizer is not None:
             parts["optimizer"] = self.optimizer.identity
         if tune is not None:  # what its trials came to is no cause of a run
-            parts["tune"] = {k: v for k, v in tune.items() if not k.startswith("val_")}
+            parts["tune"] = {k: v for k, v in tune.items() if k not in CAME_TO}
         parts["tasks"] = {
             task.name: task.source.source_hash
             for task in self.tasks

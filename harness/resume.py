@@ -23,7 +23,7 @@ from harness.store import Store
 START_S = 3.0
 CELL = ("dataset", "dataset_params", "model", "variant", "model_params", "optimizer",
         "learning_rate", "schedule", "batch_size", "eval_batch_size", "epochs", "validation",
-        "selection", "limit", "precision", "accumulate", "kind")  # fmt: skip
+        "selection", "limit", "precision", "accumulate")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,10 @@ def _moved(row: Row, now: Now) -> list[str]:
 
 
 def _cell(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in CELL)
+    # rows stored before there were trials have no kind, and nothing tuned
+    kind, tune = row["kind"] or "run", json.loads(row["tune"] or "{}")
+    asked = json.dumps([tune.get("space"), tune.get("budget")], sort_keys=True)
+    return (kind, asked, *(row[name] for name in CELL))
 
 
 def _differences(row: Row, run: Run) -> list[str]:

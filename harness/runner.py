@@ -79,7 +79,9 @@ def run_plan(
         execute=execute, executor_name=executor_name, save=save, listener=listener,
         total=len(plan.runs),
     )  # fmt: skip
-    return [performance.row_of(run, plan.stored) for run in plan.runs]
+    rows = [performance.row_of(run, plan.stored) for run in plan.runs]
+    performance.close()
+    return rows
 
 
 @dataclass(kw_only=True)
@@ -90,6 +92,7 @@ class Performance:
       total: how many runs there are to be, for the listener.
       number: how many there were.
       stopped: how runs end from now on that have not begun, after Ctrl-C.
+      done: how many have a row that says how they ended, or that nothing is left to do of them.
     """
 
     execute: Executor
@@ -99,6 +102,7 @@ class Performance:
     total: int
     number: int = 0
     stopped: Ended | None = None
+    done: int = 0
     place: Mapping[str, Any] = field(default_factory=machine.place)
 
     def row_of(self, run: Run, stored: Mapping[str, Row]) -> Row:
@@ -106,6 +110,7 @@ class Performance:
         if run.run_key not in stored:
             return self.perform(run)
         self.number += 1
+        self.done += 1
         return stored[run.run_key]
 
     def perform(self, run: Run) -> Row:
@@ -117,13 +122,16 @@ class Performance:
                 run, collector, self.execute, self.listener, self.number, self.total
             )
             self.stopped = self.stopped or stopped
-        else:
-            collector.ended = self.stopped
-        return self._leave(run, collector.result())
+            result = collector.result()
+            self.done += result.row["status"] != "interrupted"
+            return self._leave(run, result)
+        collector.ended = self.stopped
+        return self._leave(run, collector.result(), silent=True)
 
     def refuse(self, run: Run, ended: Ended, **columns: Any) -> Row:
         """The row of a run that cannot be performed, with other columns that are known."""
         self.number += 1
+        self.done += 1
         collector = self._collector(run)
         collector.add(Measured(columns))
         collector.ended = ended
@@ -137,9 +145,21 @@ class Performance:
     def _collector(self, run: Run) -> Collector:
         return Collector(_planned(run, self.place, self.executor_name), phase="planned")
 
-    def _leave(self, run: Run, result: Result) -> Row:
+    def leave_out(self, number: int) -> None:
+        """So many runs turned out not to be needed."""
+        self.number += number
+        self.done += number
+
+    def close(self) -> None:
+        """Says in one line what Ctrl-C left undone: no run tells that it did not begin."""
+        if self.stopped is not None:
+            self.listener.note(
+                f"stopped; {self.done} done, {self.total - self.done} not; --resume goes on"
+            )
+
+    def _leave(self, run: Run, result: Result, *, silent: bool = False) -> Row:
         told = partial(_told, self.listener.ended, run, result.row)
-        for then in (partial(self.save, result), told):
+        for then in (partial(self.save, result), *(() if silent else (told,))):
             try:
                 then()
             except KeyboardInterrupt as stop:  # what is being saved is kept

@@ -71,6 +71,14 @@ class Axis:
     def _ends(self) -> tuple[Any, Any]:
         return self.values[0], self.values[-1]
 
+    def is_at_end(self, value: Scalar, tried: Sequence[Scalar]) -> bool:
+        """Whether a value of a range has no neighbour on one side, and there could be one."""
+        if self.scale == "listed" or len(set(tried)) < 3:
+            return False
+        bounds = (self.parameter.minimum, self.parameter.maximum)
+        ends = (min(tried), max(tried))  # type: ignore[type-var]
+        return value in ends and value not in bounds
+
     def at(self, position: float) -> Scalar:
         """The value at a position from 0 to 1."""
         low, high = self._ends
@@ -211,9 +219,15 @@ def check_size(axes: Sequence[Axis], count: int) -> None:
     Raises:
       UsageError: says how many there are.
     """
-    size = math.prod(axis.size for axis in axes)
+    size = space_size(axes)
     if size < count:
+        names = " and ".join(axis.key for axis in axes)
         raise UsageError(
-            f"a budget of {count} trials, but {' and '.join(axis.key for axis in axes)} "
-            f"have only {size:g} different values; lower --budget, or widen the range"
+            f"a budget of {count} trials, but there are only {size:g} different values of "
+            f"{names}; lower --budget, or widen the range"
         )
+
+
+def space_size(axes: Iterable[Axis]) -> float:
+    """How many points a space has."""
+    return math.prod(axis.size for axis in axes)

@@ -32,7 +32,8 @@ class Suite:
       recipe: hyper-parameters by name, one value each.
       grid: hyper-parameters by name, several values each.
       tune: what is tuned for each cell, by key: the text of its range.
-      budget: trials for each cell; None where nothing is tuned.
+      budget: trials for each cell; None is 8 or all points of a smaller space, where
+        something is tuned.
     """
 
     name: str = ""
@@ -163,7 +164,7 @@ def parse_grid(options: Iterable[str]) -> dict[str, tuple[Scalar, ...]]:
 
 
 def make_budget(budget: Any, tune: Mapping[str, str], *, given: Iterable[str]) -> int | None:
-    """The trials for each cell: what was given, or else 8 where something is tuned.
+    """The trials for each cell: what was given, else None, which `harness.tuning` decides.
 
     Args:
       given: hyper-parameters that have a value or a grid, and so cannot be tuned.
@@ -178,7 +179,7 @@ def make_budget(budget: Any, tune: Mapping[str, str], *, given: Iterable[str]) -
         if not key.startswith(MODEL):
             recipe_axis(key, tune[key])
     if budget is None:
-        return DEFAULT_BUDGET if tune else None
+        return None
     if not tune:
         raise UsageError("a budget without a key to tune; add --tune learning_rate")
     if not isinstance(budget, int) or not 2 <= budget <= MAX_BUDGET or budget is True:

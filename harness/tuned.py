@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from harness.events import Ended
 from harness.halving import Chosen, Hopeless, Trials, is_pointless, next_step
+from harness.parameters import show
 from harness.plan import Run
 from harness.rows import Row
 from harness.runner import Performance
@@ -42,15 +43,16 @@ class Driver:
         """The rows of a cell: its trials, then its runs.
 
         After Ctrl-C stored rows still stand for theirs; the runs behind a trial that is missing
-        keep the values of the recipe and say that they were stopped.
+        have no values of what is tuned and say that they were stopped.
         """
         before, rows = self.performance.number, Rows()
         step = next_step(cell.rungs, rows)
         while isinstance(step, Trials) and self._take(cell, step, rows):
             step = next_step(cell.rungs, rows)
-        # trials that were not needed count as done
-        self.performance.number = before + cell.count - len(cell.seeds)
-        return [*rows.values(), *self._runs(cell, step)]
+        if not isinstance(step, Trials):
+            trials = cell.count - len(cell.seeds)
+            self.performance.leave_out(before + trials - self.performance.number)
+        return [*rows.values(), *self._runs(cell, step, rows)]
 
     def _take(self, cell: TunedCell, step: Trials, rows: Rows) -> bool:
         """Adds the rows of trials; whether the way goes on behind them."""
@@ -67,16 +69,27 @@ class Driver:
                 rows |= dict(zip(part, done, strict=True))
         return all(rows[place]["status"] != "interrupted" for place in places if place in rows)
 
-    def _runs(self, cell: TunedCell, step: Trials | Chosen | Hopeless) -> list[Row]:
+    def _runs(self, cell: TunedCell, step: Trials | Chosen | Hopeless, rows: Rows) -> list[Row]:
         if isinstance(step, Chosen):
-            runs = cell.runs(step.number, step.row)
+            runs = cell.runs(step.number, rows)
+            self._note_ends(cell, step.number)
             return self._each(runs, self._stored(runs))
-        runs = cell.runs(None)
+        runs = cell.runs(None, rows)
         if isinstance(step, Trials):  # stopped: the rows say so
             return [self.performance.perform(run) for run in runs]
         row = step.row
         ended = Ended(row["status"], row["error_type"], step.message)
         return [self.performance.refuse(run, ended, log_path=row["log_path"]) for run in runs]
+
+    def _note_ends(self, cell: TunedCell, number: int | None) -> None:
+        if number is None:
+            return
+        name = f"{cell.base.dataset.label} x {cell.base.model.label}"
+        values = cell.configurations[number].values
+        for key in cell.at_end(number):
+            self.performance.listener.note(
+                f"{name}: {key}={show(values[key])} is at the end of its range; widen it"
+            )
 
     def _each(self, runs: Sequence[Run], stored: Mapping[str, Row]) -> list[Row]:
         if not self.performance.stopped:
@@ -131,7 +144,7 @@ def walk(cell: TunedCell, states: States) -> Walk:
         if any(state.word != "stored" for state in found):
             return Walk(tuple(known), _later(cell, step.rung + 1))
         step = next_step(cell.rungs, rows)
-    runs = cell.runs(step.number, step.row) if isinstance(step, Chosen) else cell.runs(None)
+    runs = cell.runs(step.number if isinstance(step, Chosen) else None, rows)
     return Walk((*known, *zip(runs, states(runs), strict=True)), ())
 
 

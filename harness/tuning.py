@@ -10,22 +10,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
+from typing import Any
 
 from harness.entries import Scalar
-from harness.errors import UsageError, counted
+from harness.errors import UsageError, counted, did_you_mean
 from harness.halving import Rung, schedule
 from harness.parameters import check_names
 from harness.plan import Cell, Run, cells, optimizers
 from harness.recipe import make_recipe
 from harness.registry import Registry
 from harness.rows import Row
-from harness.space import MODEL, Axis, check_size, make_axis, recipe_axis, sample
-from harness.suites import MAX_SEEDS, Suite
+from harness.space import MODEL, Axis, check_size, make_axis, recipe_axis, sample, space_size
+from harness.suites import DEFAULT_BUDGET, MAX_SEEDS, Suite
 
 # above what --seeds can give, so that no reported run repeats a training that was chosen
 TRIAL_SEED = MAX_SEEDS
 # what a tuned suite has where it says nothing else: trials are compared on held-out data
 DEFAULTS: Mapping[str, Scalar] = {"validation": 0.1, "select": "best"}
+
+Rows = Mapping[tuple[int, int], Row]
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,20 @@ class TunedCell:
     """A cell, the trials that it is given, and the runs that come after them.
 
     Attributes:
-      space: the range of each key that the cell has, as text; empty where nothing is tuned.
+      axes: of each key that the cell has; empty where nothing is tuned.
       configurations: one a trial of the first rung.
     """
 
     base: Cell
     seeds: tuple[int, ...]
-    space: dict[str, str]
+    axes: Mapping[str, Axis]
     configurations: tuple[Configuration, ...]
     rungs: tuple[Rung, ...]
+
+    @property
+    def space(self) -> dict[str, str]:
+        """The range of each key, as text."""
+        return {key: axis.text for key, axis in self.axes.items()}
 
     @property
     def count(self) -> int:
@@ -80,13 +89,12 @@ class TunedCell:
         }  # fmt: skip
         return cell.run(chosen.seed, kind="trial", tune=tune)
 
-    def runs(self, number: int | None, row: Row | None = None) -> list[Run]:
+    def runs(self, number: int | None, rows: Rows = MappingProxyType({})) -> list[Run]:
         """The runs of all seeds.
 
         Args:
-          number: the trial whose values they have; None if there is none, which leaves the
-            values of the recipe and the model as they stand.
-          row: of that trial.
+          number: the trial whose values they have; None if there is none.
+          rows: of the trials, by the numbers of rung and trial.
         """
         if not self.rungs:
             return [self.base.run(seed) for seed in self.seeds]
@@ -94,12 +102,38 @@ class TunedCell:
         tune = {
             "space": self.space, "budget": len(self.configurations),
             "rungs": [[rung.trials, rung.epochs] for rung in self.rungs],
-            "epochs": sum(rung.trials * rung.epochs for rung in self.rungs),
-            "chosen": {} if chosen is None else chosen.values,
-            "val_accuracy": row and row["val_accuracy"], "val_loss": row and row["val_loss"],
+            "chosen": {} if chosen is None else chosen.values, **_came_to(rows, number),
+            "at_end": [] if number is None else self.at_end(number),
         }  # fmt: skip
         cell = self.base if chosen is None else chosen.cell
         return [cell.run(seed, tune=tune) for seed in self.seeds]
+
+    def at_end(self, number: int) -> list[str]:
+        """The keys whose value in a trial is the smallest or the largest that was tried.
+
+        A list of values and a range with two of them have nothing else, and beyond the
+        parameter's own bound there is nothing to try.
+        """
+        return [
+            key
+            for key, axis in self.axes.items()
+            if axis.is_at_end(
+                self.configurations[number].values[key],
+                [one.values[key] for one in self.configurations],
+            )
+        ]
+
+
+def _came_to(rows: Rows, number: int | None) -> dict[str, Any]:
+    """How many trials were ok on every rung, the epochs of ok ones, how good the best was."""
+    lost = {n for (_, n), row in rows.items() if row["status"] != "ok"}
+    ok = {place: row for place, row in rows.items() if row["status"] == "ok"}
+    best = ok.get(max((place for place in ok if place[1] == number), default=(0, -1)), {})
+    return {
+        "ok": len({n for _, n in rows} - lost),
+        "epochs": sum(row["epochs"] for row in ok.values()),
+        "val_accuracy": best.get("val_accuracy"), "val_loss": best.get("val_loss"),
+    }  # fmt: skip
 
 
 def tuned_cells(
@@ -121,8 +155,7 @@ def tuned_cells(
     Raises:
       UsageError: a name or a value is off, a key has a value otherwise, or no model has it.
     """
-    assert suite.budget is not None
-    _check_seeds(suite)
+    _check_held_out(suite)
     usual = {k: v for k, v in DEFAULTS.items() if k not in suite.grid}
     found = cells(
         replace(suite, recipe={**usual, **suite.recipe}), registry, key_parts=key_parts
@@ -131,17 +164,28 @@ def tuned_cells(
     for key in suite.tune:
         _check_key(key, found, axes, note)
     # the whole space, each key as the first model has it
-    check_size([next(a[k] for a in axes if k in a) for k in suite.tune], suite.budget)
-    points = sample(len(suite.tune), suite.budget)
+    whole = [next(a[k] for a in axes if k in a) for k in suite.tune]
+    budget = suite.budget or int(min(DEFAULT_BUDGET, space_size(whole)))
+    check_size(whole, budget)
+    _check_seeds(suite.seeds, budget)
+    points = sample(len(suite.tune), budget)
     return [
         _tuned(cell, own, list(suite.tune), points, suite.seeds, registry)
         for cell, own in zip(found, axes, strict=True)
     ]
 
 
-def _check_seeds(suite: Suite) -> None:
-    last = TRIAL_SEED + (suite.budget or 0) - 1
-    for seed in suite.seeds:
+def _check_held_out(suite: Suite) -> None:
+    if 0 in (suite.recipe.get("validation"), *suite.grid.get("validation", ())):
+        raise UsageError(
+            "tuning with validation=0 would choose on the test set; hold out training data, as "
+            "in --validation 0.1"
+        )
+
+
+def _check_seeds(seeds: Iterable[int], budget: int) -> None:
+    last = TRIAL_SEED + budget - 1
+    for seed in seeds:
         if TRIAL_SEED <= seed <= last:
             raise UsageError(
                 f"seed {seed}: trials are trained with seeds {TRIAL_SEED} to {last}, and no "
@@ -151,11 +195,6 @@ def _check_seeds(suite: Suite) -> None:
 
 def _axes(cell: Cell, tune: Mapping[str, str], registry: Registry) -> dict[str, Axis]:
     """The axes that a cell has, by key."""
-    if cell.recipe.validation == 0:
-        raise UsageError(
-            "tuning with validation=0 would choose on the test set; hold out training data, as "
-            "in --validation 0.1"
-        )
     found: dict[str, Axis] = {}
     for key, text in tune.items():
         if not key.startswith(MODEL):
@@ -178,10 +217,11 @@ def _check_key(
 ) -> None:
     without = [cell.model for cell, own in zip(found, axes, strict=True) if key not in own]
     if len(without) == len(found):
-        names = dict.fromkeys(name for model in without for name in model.params)
+        open_ = (set(model.params) - set(model.changes) for model in without)
+        name, names = key.removeprefix(MODEL), set[str]().union(*open_)
         raise UsageError(
-            f"no selected model has a parameter {key.removeprefix(MODEL)!r} that its variant "
-            f"leaves open; parameters: {', '.join(names) or 'none'}"
+            f"no selected model has a parameter {name!r} that its variant leaves open; "
+            + did_you_mean(name, names, what="parameters")
         )
     lacking = dict.fromkeys(m.label for m in without if key.removeprefix(MODEL) not in m.params)
     fixed = dict.fromkeys(m.label for m in without if m.label not in lacking)
@@ -208,7 +248,7 @@ def _tuned(
         seen.append(values)
         tried.append(Configuration(values, _with_values(cell, values, registry), seed))
     return TunedCell(
-        base=cell, seeds=seeds, space={key: axis.text for key, axis in axes.items()},
+        base=cell, seeds=seeds, axes=axes,
         configurations=tuple(tried),
         rungs=schedule(len(tried), cell.recipe.epochs) if tried else (),
     )  # fmt: skip

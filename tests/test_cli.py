@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from stored import failed_row, make_row
@@ -319,7 +319,7 @@ def test_what_cannot_be_tuned_is_a_usage_error_of_one_line(
     assert not (tmp_path / "harness.db").exists()
 
 
-def test_a_trial_that_is_not_ok_is_no_failure_of_the_command(
+def test_a_trial_that_diverged_is_no_failure_of_the_command(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ):
     rows = [make_row(status="ok"), failed_row(kind="trial", status="diverged")]
@@ -328,3 +328,27 @@ def test_a_trial_that_is_not_ok_is_no_failure_of_the_command(
     assert said.code == 0 and "of 1 trial 1 not ok (1 diverged)" in said.err
     rows.append(failed_row())
     assert call("run", "-d", "digits", "-m", "majority", "--tune", "learning_rate").code == 3
+
+
+@pytest.mark.parametrize("status", ["failed", "timeout", "oom"])
+def test_a_trial_that_failed_is_a_failure_of_the_command_and_is_told(
+    call: Call, monkeypatch: pytest.MonkeyPatch, status: str
+):
+    rows = [make_row(status="ok"), failed_row(kind="trial", status=status, seed=10_000)]
+    monkeypatch.setattr("harness.api.perform", lambda *_, **__: rows)
+    said = call("run", "-d", "digits", "-m", "majority", "--tune", "learning_rate")
+    assert said.code == 3 and f"of 1 trial 1 not ok (1 {status})" in said.err
+    assert "trial, seed 10000" in said.err
+
+
+def test_of_what_ctrl_c_stopped_only_the_run_that_had_begun_is_told(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+):
+    stopped: dict[str, Any] = {"status": "interrupted", "error_message": "stopped by Ctrl-C"}
+    begun = failed_row(**stopped, log_path="a.log")
+    rows = [begun, *(failed_row(**stopped, log_path=None) for _ in range(2))]
+    monkeypatch.setattr("harness.api.perform", lambda *_, **__: rows)
+    said = call("run", "-d", "digits", "-m", "majority")
+    assert said.code == 3
+    (told,) = [line for line in said.err.splitlines() if "stopped by" in line]
+    assert "a.log" in told

@@ -121,9 +121,11 @@ def test_a_tuned_plan_is_told_as_far_as_the_store_knows_it(tmp_path: Path):
 
     text = call("--dry-run").stdout.splitlines()
     assert "digits x majority, trial 3, 1 epoch, learning_rate=0.01" in text[3]
+    assert text[3].count("0.01") == 1
     later = "digits x majority, then 2 trials of 2 epochs, 3 runs of the chosen values"
     assert text[4].startswith("open") and later in text[4]
     assert text[5] == ("9 trials and runs, 9 to perform; of 9 the store does not tell the time")
+    assert text[6:] == ["1 cell: 6 trials, 8 epochs of training, then 3 runs"]
     said = call()
     assert said.exit_code == 0, said.stderr
     assert "[1/9]" in said.stderr and "[9/9]" in said.stderr
@@ -136,7 +138,7 @@ def test_a_tuned_plan_is_told_as_far_as_the_store_knows_it(tmp_path: Path):
     more = json.loads(call("--seeds", "4", "--resume", "--dry-run", "--format", "json").stdout)
     assert [r["action"] for r in more] == ["reuse"] * 9 + ["perform"]
     # what is not known yet has a time all the same
-    *first, rest = call("--budget", "5", "--dry-run").stdout.splitlines()[:-1]
+    *first, rest = call("--budget", "5", "--dry-run").stdout.splitlines()[:-2]
     assert len(first) == 5 and "about" in rest
 
 

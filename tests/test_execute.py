@@ -28,6 +28,8 @@ from harness_plugins.multi_label import multi_label
 
 SOURCE = Source(name="here", origin="session", target="here", version="1", source_hash="0")
 
+TUNED = {"space": {"learning_rate": "0.1:1:log"}, "budget": 2, "trial": 0, "chosen": {}}
+
 
 class Mean(nnx.Module):
     def __init__(self, data: harness.DataSpec, *, rngs: nnx.Rngs):
@@ -151,6 +153,28 @@ def test_a_checkpoint_is_taken_up_also_by_a_run_that_writes_none(
 def test_an_exception_decides_the_status(error: BaseException, status: str):
     assert ended(error).status == status
     assert ended(error).error_type == type(error).__name__
+
+
+@pytest.mark.parametrize(
+    ("kind", "tune", "advice"),
+    [
+        ("run", None, "; try a smaller --learning-rate"),
+        ("run", {**TUNED, "space": {"batch_size": "8:16"}}, "; try a smaller --learning-rate"),
+        ("run", TUNED, "; tune smaller values of learning_rate"),
+        ("trial", TUNED, ""),
+    ],
+)
+def test_what_diverged_is_advised_what_its_command_takes(
+    kind: Any, tune: dict | None, advice: str, monkeypatch: pytest.MonkeyPatch
+):
+    def diverge(*_: object) -> None:
+        raise Diverged("training loss nan at step 3")
+
+    monkeypatch.setattr("harness.execute._execute", diverge)
+    run, known = make()
+    heard = Heard()
+    execute(replace(run, kind=kind, tune=tune), known, heard)
+    assert last(heard).error_message == f"training loss nan at step 3{advice}"
 
 
 def test_times_are_comparable_unless_another_run_went_on(

@@ -144,11 +144,15 @@ def test_what_python_is_given_is_tuned(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(api, "perform", listen)
     harness.run("digits", "majority", tune="learning_rate", **RECIPE)
     harness.run("digits", "mlp", tune=["model.units=8:16"], budget=3, **RECIPE)
+    harness.run("digits", "mlp", tune={"model.units": "8:16", "learning_rate": ""}, **RECIPE)
     assert [(suite.tune, suite.budget) for suite in asked] == [
-        ({"learning_rate": ""}, 8), ({"model.units": "8:16"}, 3),
+        ({"learning_rate": ""}, None), ({"model.units": "8:16"}, 3),
+        ({"model.units": "8:16", "learning_rate": ""}, None),
     ]  # fmt: skip
     with pytest.raises(harness.UsageError, match="learning_rate is tuned and has a value"):
         harness.run("digits", "mlp", tune="learning_rate", learning_rate=0.1)
+    with pytest.raises(harness.UsageError, match=r"tune has \(0.1, 1.0\); expected texts"):
+        harness.run("digits", "mlp", tune={"learning_rate": (0.1, 1.0)})  # type: ignore[dict-item]
 
 
 def test_a_store_that_fails_meanwhile_has_nothing_and_costs_no_run():

@@ -169,3 +169,24 @@ def test_time_is_estimated_from_the_same_entries_by_epochs(store: Store):
 def test_a_failed_row_gives_no_estimate(store: Store):
     store.add(Result(row=failed_row("mean_pool", dataset="digits", train_s=1.0)))
     assert resume.states(runs(), store)[0].estimate_s is None
+
+
+def test_a_row_from_before_there_were_trials_is_of_the_same_cell(store: Store):
+    first, _ = runs()
+    assert "kind" not in first.key_parts and "tune" not in first.key_parts
+    older = {"run_key": "older", "kind": None, "tune": None, "tune_trials": None}
+    parts = json.dumps({**first.key_parts, "seed": 0, "machine": {**MACHINE, "host": "there"}})
+    store.add(row(first, **older, key_parts=parts))
+    assert words(resume.states(runs(), store))[0] == ("stale", ("machine.host there -> here",))
+
+
+def test_a_tuned_row_is_of_another_cell_than_an_untuned_run(store: Store):
+    first, _ = runs()
+    tune = {"space": {"learning_rate": "0.0001:0.01:log"}, "budget": 4}
+    tuned = replace(first, run_key="tuned", tune=tune)
+    store.add(row(tuned, status="failed"))
+    assert words(resume.states([first], store)) == [("missing", ("never run",))]
+    later = replace(tuned, run_key="later", key_parts={"seed": 1})
+    assert resume.states([later], store)[0].word == "stale"
+    other = replace(later, tune={**tune, "budget": 8})
+    assert resume.states([other], store)[0].word == "missing"

@@ -137,7 +137,22 @@ def test_more_trials_than_a_space_has_points_are_refused():
     axes = [space.make_axis("model.kind", "mean,max", KIND), space.make_axis("w", "4:6", WIDTH)]
     space.check_size(axes, 6)
     with pytest.raises(
-        UsageError, match="7 trials, but model.kind and w have only 6 different"
+        UsageError, match="7 trials, but there are only 6 different values of model.kind and w"
     ):
         space.check_size(axes, 7)
     space.check_size([space.make_axis("model.rate", "0:1", RATE)], 10_000)
+
+
+def test_a_value_at_the_end_of_a_range_is_one_beyond_which_something_could_be_tried():
+    axis = space.recipe_axis("learning_rate", "1e-4:1e-2")
+    tried = [0.0001, 0.001, 0.01]
+    assert [axis.is_at_end(value, tried) for value in tried] == [True, False, True]
+    assert not axis.is_at_end(0.01, [0.0001, 0.01])  # two values are ends and nothing else
+    listed = space.make_axis("w", "4,5,6", WIDTH)
+    assert not listed.is_at_end(4, [4, 5, 6])
+    bounded = space.make_axis("w", f"{WIDTH.minimum}:6", WIDTH)
+    lowest = bounded.at(0)
+    assert lowest == WIDTH.minimum
+    assert not bounded.is_at_end(lowest, [lowest, 4, 6]) and bounded.is_at_end(
+        6, [lowest, 4, 6]
+    )

@@ -256,8 +256,7 @@ def tuned(**content: Any) -> Suite:
 def test_a_suite_says_what_is_tuned_and_with_how_many_trials() -> None:
     found = tuned(tune=["learning_rate", "model.width=4:8"], budget=4)
     assert (found.tune, found.budget) == ({"learning_rate": "", "model.width": "4:8"}, 4)
-    assert tuned(tune=["learning_rate"]).budget == 8
-    assert tuned().budget is None
+    assert tuned(tune=["learning_rate"]).budget is None  # as the size of the space decides
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,8 @@ class Bench:
     saved: list[Result] = field(default_factory=list)
     announced: list[str] = field(default_factory=list)
     numbers: list[tuple[int, int]] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def execute(self, run: Run, log: Path, heard: Callable[..., None]) -> Ended | None:
         self.performed.append(run.label)
@@ -64,8 +66,14 @@ class Bench:
         bench = self
 
         class Listener(runner.Silent):
+            def note(self, text: str) -> None:
+                bench.notes.append(text)
+
             def started(self, run: Run, number: int, total: int) -> None:
                 bench.numbers.append((number, total))
+
+            def ended(self, run: Run, row: Row) -> None:
+                bench.ended.append(row["status"])
 
         performance = runner.Performance(
             execute=self.execute, executor_name="process", save=self.saved.append,
@@ -77,6 +85,7 @@ class Bench:
             announce=lambda runs: self.announced.extend(run.label for run in runs),
         )
         rows = [row for cell in cells for row in driver.perform(cell)]
+        performance.close()
         assert [result.row for result in self.saved] == [r for r in rows if r in self._own()]
         return rows
 
@@ -114,6 +123,24 @@ def test_trials_come_first_and_the_runs_have_the_values_of_the_best():
     assert chosen["val_accuracy"] == rows[4]["val_accuracy"]
     assert bench.numbers == [(n, 8) for n in range(1, 9)]
     assert bench.announced == bench.performed
+
+
+def test_a_choice_at_the_end_of_its_range_is_noted_and_kept():
+    bench = Bench(lambda rate, epochs: rate)
+    rows = bench.perform(cells_of("net"))
+    said = "words x net: learning_rate=0.01 is at the end of its range; widen it"
+    assert bench.notes == [said]
+    assert json.loads(rows[-1]["tune"])["at_end"] == ["learning_rate"]
+    bench = Bench()
+    assert json.loads(bench.perform(cells_of("net"))[-1]["tune"])["at_end"] == []
+    assert bench.notes == []
+
+
+def test_ctrl_c_is_told_in_one_line():
+    bench = Bench(bad={"net, trial 2, 1 epoch": KeyboardInterrupt()})
+    bench.perform(cells_of("net", "pool"))
+    assert bench.ended == ["ok", "ok", "interrupted"]
+    assert bench.notes == ["stopped; 2 done, 14 not; --resume goes on"]
 
 
 def test_what_more_epochs_change_is_chosen_on():

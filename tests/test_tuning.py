@@ -24,7 +24,7 @@ LEARNING_RATE = {"learning_rate": ""}
 
 
 def cells_of(
-    *models: str, tune: dict[str, str] = LEARNING_RATE, budget: int = 4, **changes: Any
+    *models: str, tune: dict[str, str] = LEARNING_RATE, budget: int | None = 4, **changes: Any
 ) -> list[TunedCell]:
     suite = Suite(
         **{"datasets": ("words",), "models": models, "recipe": {"epochs": 2}, **changes},
@@ -110,7 +110,15 @@ def test_a_trial_has_the_epochs_of_its_rung_and_a_key_of_its_own():
 def test_the_runs_have_the_chosen_values_and_say_what_they_cost():
     (cell,) = cells_of("net", seeds=(0, 1), tune={**LEARNING_RATE, "model.width": "4:8"})
     chosen = values(cell)[3]
-    runs = cell.runs(3, make_row(kind="trial", val_accuracy=0.9, val_loss=0.5))
+    rows = {
+        (0, 0): make_row(kind="trial", epochs=1, status="diverged"),
+        (0, 1): make_row(kind="trial", epochs=1, status="ok"),
+        (0, 2): make_row(kind="trial", epochs=1, status="ok"),
+        (0, 3): make_row(kind="trial", epochs=1, status="ok", val_accuracy=0.1),
+        (1, 2): make_row(kind="trial", epochs=2, status="failed"),
+        (1, 3): make_row(kind="trial", epochs=2, status="ok", val_accuracy=0.9, val_loss=0.5),
+    }
+    runs = cell.runs(3, rows)
     assert [run.seed for run in runs] == [0, 1]
     for run in runs:
         assert run.recipe.learning_rate == chosen["learning_rate"]
@@ -119,16 +127,36 @@ def test_the_runs_have_the_chosen_values_and_say_what_they_cost():
         assert (row["kind"], row["tune_trials"]) == ("run", 4)
         assert json.loads(row["tune"]) == {
             "space": {"learning_rate": "0.0001:0.01:log", "model.width": "4:8:linear"},
-            "budget": 4, "rungs": [[4, 1], [2, 2]], "epochs": 8, "chosen": chosen,
-            "val_accuracy": 0.9, "val_loss": 0.5,
+            "budget": 4, "rungs": [[4, 1], [2, 2]], "epochs": 5, "ok": 2, "chosen": chosen,
+            "at_end": cell.at_end(3), "val_accuracy": 0.9, "val_loss": 0.5,
         }  # fmt: skip
 
 
 def test_what_a_trial_came_to_is_no_part_of_a_runs_key_but_the_space_is():
     (cell,), (other,) = cells_of("net"), cells_of("net", tune={"learning_rate": "1e-4:1e-1"})
-    (run,) = cell.runs(0, make_row(val_accuracy=0.9))
+    (run,) = cell.runs(0, {(0, 0): make_row(status="ok", val_accuracy=0.9)})
     assert run.run_key == cell.runs(0)[0].run_key != other.runs(0)[0].run_key
     assert run.run_key != cell.base.run(0).run_key  # an untuned run with the same values
+
+
+def test_runs_for_which_nothing_was_chosen_claim_no_value_of_what_is_tuned():
+    tune = {**LEARNING_RATE, "model.width": "4:8"}
+    (cell,) = cells_of("net", tune=tune)
+    row = cell.runs(None)[0].to_row()
+    assert row["learning_rate"] is None and row["epochs"] == 2
+    assert "width" not in json.loads(row["model_params"])
+    assert "rate" in json.loads(row["model_params"])
+    assert json.loads(row["tune"])["chosen"] == {} and row["tune_trials"] == 4
+    assert cell.runs(0)[0].to_row()["learning_rate"] is not None
+
+
+def test_the_budget_is_that_of_a_smaller_space_and_a_misspelt_key_is_guessed():
+    (cell,) = cells_of("net", tune={"schedule": "constant,linear"}, budget=None)
+    assert len(cell.configurations) == 2
+    (cell,) = cells_of("net", budget=None)
+    assert len(cell.configurations) == 8
+    with pytest.raises(UsageError, match="did you mean 'width'"):
+        cells_of("net", tune={"model.widht": "4:8"})
 
 
 def test_metrics_and_observers_are_the_runs_alone():
@@ -179,7 +207,7 @@ def test_an_optimizer_can_be_tuned():
         ({"tune": {"optimizer": "sgd,adamw:*"}}, "stands for 2 optimizers"),
         ({"tune": {"optimizer": "sgd,adamx"}}, "no optimizer 'adamx'"),
         ({"tune": {"model.width": "4:6"}}, "only 3 different values"),
-        ({"recipe": {"validation": 0}}, "would choose the epoch on the test set"),
+        ({"recipe": {"validation": 0}}, "tuning with validation=0 would"),
         ({"recipe": {"validation": 0, "select": "last"}}, "tuning with validation=0 would"),
         ({"grid": {"validation": (0.1, 0)}}, "validation=0"),
         ({"seeds": (0, TRIAL_SEED + 3)}, "take another seed"),

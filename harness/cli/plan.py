@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -43,7 +44,9 @@ def describe_cells(
             for run, state in found.known:
                 stands = options.reuses and state.word == "stored"
                 action = "reuse" if stands else "leave out" if left_out else "perform"
-                records.append(_record(run, state, options, action))
+                record = _record(run, state, options, action)
+                # the label of a run or a trial says what is tuned
+                records.append(record | {"recipe": cell.base.recipe.changes or "defaults"})
             if found.later:
                 action = "leave out" if left_out else "perform"
                 records.append(_later(cell, found.later, states, action))
@@ -127,15 +130,37 @@ def _action(state: State, options: Options) -> str:
     return "perform" if options.rerun != "failed" or failed else "leave out"
 
 
+def budgets(cells: Sequence[TunedCell]) -> list[str]:
+    """What the cells are given, in one line for all that are given the same."""
+    given = Counter(_budget(cell) for cell in cells)
+    return [
+        f"{f'each of {number} cells' if number > 1 else '1 cell'}: {text}"
+        for text, number in given.items()
+    ]
+
+
+def _budget(cell: TunedCell) -> str:
+    runs = counted(len(cell.seeds), "run")
+    if not cell.rungs:
+        return f"not tuned, {runs}"
+    trials = counted(sum(rung.trials for rung in cell.rungs), "trial")
+    epochs = counted(sum(rung.trials * rung.epochs for rung in cell.rungs), "epoch")
+    return f"{trials}, {epochs} of training, then {runs}"
+
+
 def to_text(records: Sequence[dict[str, Any]], *, explain: bool) -> str:
-    """A line a run and a sum; with `explain` also each reason and the parts of the key."""
+    """A line a run and a sum; with `explain` also each reason and the parts of the key.
+
+    A trial's recipe is that of its cell's runs, but for what its label says.
+    """
     lines: list[str] = []
     for record in records:
         why = record["why"]
         short = (
             [f"{why[0]}{f' and {len(why) - 1} more' if len(why) > 1 else ''}"] if why else []
         )
-        words = (record["state"], record["action"], record["run"], record["recipe"])
+        recipe = [] if record["kind"] == "trial" else [record["recipe"]]
+        words = (record["state"], record["action"], record["run"], *recipe)
         from_there = ["goes on at its checkpoint"] if record["checkpoint"] else []
         short = [] if explain else short
         lines.append("  ".join([*words, *short, *from_there, _duration(record)]))

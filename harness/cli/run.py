@@ -120,7 +120,7 @@ RECIPE = tuple(vars(Recipe()))
     "--budget",
     type=int,
     metavar="N",
-    help="Trials for each cell that --tune compares.  [default: 8]",
+    help="Trials for each cell that --tune compares.  [default: 8, fewer in a smaller space]",
 )
 @click.option(
     "--metric",
@@ -212,8 +212,13 @@ def run_command(suite: str | None, **options: Any) -> int:
         _print_rows(error.rows, options)
         raise
     _print_rows(rows, options, url)
-    fine = all(row["status"] == "ok" or row["kind"] == "trial" for row in rows)
+    fine = all(row["status"] == "ok" or _is_borne(row) for row in rows)
     return 0 if options["allow_failures"] or fine else 3
+
+
+def _is_borne(row: Row) -> bool:
+    """Whether it is a trial that ended as its values may let it, or as its cell's runs say."""
+    return row["kind"] == "trial" and row["status"] not in ("failed", "timeout", "oom")
 
 
 def _terminated(number: int, frame: object) -> None:
@@ -275,12 +280,12 @@ def _without(values: Mapping[str, Any], *others: Mapping[str, Any]) -> dict[str,
 def _print_plan(
     asked: Suite, known: Registry, options: Mapping[str, Any], how: Options
 ) -> None:
-    from harness.cli.plan import describe, describe_cells, to_text
+    from harness.cli.plan import budgets, describe, describe_cells, to_text
     from harness.machine import key_parts
     from harness.plan import expand
     from harness.tuning import tuned_cells
 
-    url = store_url(options["store"])
+    url, cells = store_url(options["store"]), []
     if asked.tune:
         cells = tuned_cells(asked, known, key_parts=key_parts(), note=_note)
         records = describe_cells(cells, url, how)
@@ -289,7 +294,7 @@ def _print_plan(
     if options["format_"] == "json":
         text = json.dumps(records, indent=2)
     else:
-        text = to_text(records, explain=options["explain"])
+        text = "\n".join([to_text(records, explain=options["explain"]), *budgets(cells)])
     write_output(text, options["output"])
 
 
@@ -298,17 +303,22 @@ def _note(text: str) -> None:
 
 
 def _explain_failures(rows: list[Row]) -> None:
-    """One line on standard error for each run that is not ok, and one for all such trials."""
+    """One line on standard error for each run that began and is not ok.
+
+    Trials that diverged are counted, in one line.
+    """
     trials = [row for row in rows if row["kind"] == "trial"]
-    lost = [row["status"] for row in trials if row["status"] != "ok"]
+    lost = [r["status"] for r in trials if r["status"] not in ("ok", "interrupted")]
     if lost:
         told = ", ".join(f"{lost.count(status)} {status}" for status in dict.fromkeys(lost))
         _note(f"of {counted(len(trials), 'trial')} {len(lost)} not ok ({told})")
     for row in rows:
-        if row["status"] != "ok" and row["kind"] != "trial":
+        begun = row["status"] != "interrupted" or row["log_path"]
+        if row["status"] != "ok" and begun and not _is_borne(row):
             name = f"{row['model']}:{row['variant']}" if row["variant"] else row["model"]
+            which = "trial, seed" if row["kind"] == "trial" else "seed"
             print(
-                f"{row['status']}: {row['dataset']} x {name}, seed {row['seed']}, "
+                f"{row['status']}: {row['dataset']} x {name}, {which} {row['seed']}, "
                 f"{row['phase']}: {row['error_type']}: {row['error_message']}"
                 + (f" (log {row['log_path']})" if row["log_path"] else ""),
                 file=sys.stderr,
