@@ -74,7 +74,7 @@ def test_a_table_has_intervals_and_what_is_asked_for(
     code, out, _ = said(capfd, "table", "--store", url, "--columns", "model,rank,vs_next_p")
     assert code == 0 and out.split()[:5] == ["model", "rank", "vs", "next", "p"]
     code, out, _ = said(capfd, "table", "--store", url, "--format", "latex")
-    assert out.startswith("% 6 runs") and r"\textbf{0.8975 [" in out
+    assert r"\caption{6 runs}" in out and r"\textbf{0.8975 [" in out
     code, out, err = said(capfd, "table", "--store", url, "--columns", "rnk")
     assert code == 2 and "columns: no column 'rnk'; did you mean 'rank'" in err
     code, out, err = said(

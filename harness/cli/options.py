@@ -105,7 +105,7 @@ def table_text(
       store: what has the answers and epochs of the rows; without it no intervals.
     """
     from harness.comparison import read_evidence
-    from harness.table import caption, counted, records, tabulate, to_text
+    from harness.table import caption, counted, records, tabulate, to_text, with_caption
 
     if format_ in ("csv", "json"):
         return records(frame, format_)
@@ -117,6 +117,4 @@ def table_text(
         frame, by=by, sort=sort, evidence=evidence, target_accuracy=target_accuracy
     )  # fmt: skip
     text, below = to_text(lines, format_, columns=columns), caption(frame, lines)
-    if format_ == "latex":  # comments, for whoever writes the real caption
-        return "\n".join([*(f"% {line}" for line in below.splitlines()), text])
-    return f"{text}\n\n{below}"
+    return with_caption(text, below, format_)

@@ -42,7 +42,8 @@ TYPES: dict[str, Any] = {
     "reached_target": "Int64", "pareto": "string", "vs_parent_low": "float64",
     "vs_parent_high": "float64", "vs_parent_p": "float64", "vs_next": "float64",
     "vs_next_low": "float64", "vs_next_high": "float64", "vs_next_p": "float64",
-    "vs_best": "string", "pareto_note": "string",
+    "vs_best": "string", "pareto_note": "string", "family_pairs": "Int64",
+    "target_split": "string",
 }  # fmt: skip
 ADDED = tuple(TYPES)
 Line = dict[str, Any]
@@ -75,6 +76,9 @@ def known(
             lines[cell] |= _interval(answers.get(cell), [run[2] for run in some])
             if target_accuracy is not None:
                 lines[cell] |= _reached([run[1] for run in some], evidence, target_accuracy)
+        if pairs:
+            for cell in cells:
+                lines[cell]["family_pairs"] = len(pairs) // 2
         _rank(lines, cells, answers, pairs)
         _against_best(lines, measured.loc[cells, "accuracy"].dropna(), pairs)
         _neighbours(lines, answers, pairs)
@@ -139,7 +143,13 @@ def _interval(answers: Answers | None, accuracies: list[float]) -> Line:
 def _reached(runs: list[str], evidence: Evidence, target: float) -> Line:
     times = [time_to_target(evidence.epochs.get(run, ()), target) for run in runs]
     reached = [seconds for seconds in times if seconds is not None]
+    judged = {
+        "validation" if epoch.get("val_accuracy") is not None else "test"
+        for run in runs
+        for epoch in evidence.epochs.get(run, ())
+    }
     return {
+        "target_split": " and ".join(sorted(judged)) or None,
         "time_to_target_s": median(reached) if reached else None,
         "reached_target": len(reached),
     }
@@ -230,4 +240,4 @@ def _mark_fronts(lines: dict[int, Line], measured: pd.DataFrame, apart: list[str
 
 def _apart(runs: pd.DataFrame) -> list[str]:
     """What of the place differs between runs whose times are held side by side."""
-    return [name for name in PLACE if runs[name].nunique(dropna=False) > 1]
+    return [name for name in PLACE if len(runs[name].unique()) > 1]
