@@ -52,9 +52,18 @@ def test_models_and_stores_are_compared_in_every_format(
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["good", "nope"], "'nope' is no model, commit or store; models: good, poor"),
+        (
+            ["good", "nope"],
+            "'nope' is no model, commit or store; known models with rows: good, poor",
+        ),
+        (["good", "por"], "did you mean 'poor'?"),
+        (["good", "absent.db"], "no file 'absent.db'; a store is a file"),
+        (["good", "some/folder"], "no file 'some/folder'"),
         (["good", "0a1b"], "compare two models, two commits or two stores"),
-        (["good", "poor", "-d", "imdb"], "no rows of data set 'imdb'; there are: digits"),
+        (
+            ["good", "poor", "-d", "imdb"],
+            "no rows of data set 'imdb'; known data sets with rows: digits",
+        ),
         (["good", "poor", "--where", "x > 1"], "no column 'x'"),
         (["good", "sqlite:///absent.db"], "absent.db"),
     ],

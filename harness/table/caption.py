@@ -37,11 +37,10 @@ def caption(frame: pd.DataFrame, lines: pd.DataFrame | None = None) -> str:
     ok = frame.loc[frame["status"] == "ok"]
     if ok.empty:
         return ""
-    parts = [f"{word} {_all(ok[column])}" for column, word in PLACE.items() if _all(ok[column])]
     count = f"{len(ok)} run{'' if len(ok) == 1 else 's'}"
-    first = (count, ", ".join(parts), _days(ok["started_at"]))
+    first = (count, place_of(ok), _days(ok["started_at"]))
     told = ["; ".join(part for part in first if part)]
-    told += [f"recipe: {recipe}"] if (recipe := _recipe(ok)) else []
+    told += [f"recipe: {recipe}"] if (recipe := recipe_of(ok)) else []
     if lines is not None:
         told += explained(lines)
     notes = []
@@ -61,7 +60,14 @@ def caption(frame: pd.DataFrame, lines: pd.DataFrame | None = None) -> str:
     return "\n".join([*told, "; ".join(notes)]).strip()
 
 
-def _recipe(ok: pd.DataFrame) -> str:
+def place_of(ok: pd.DataFrame) -> str:
+    """Machines and versions of the rows, all of them."""
+    found = {word: _all(pd.Series(ok[column])) for column, word in PLACE.items()}
+    parts = [f"{word} {text}" for word, text in found.items() if text]
+    return ", ".join(parts)
+
+
+def recipe_of(ok: pd.DataFrame) -> str:
     """What all rows share and is no default; what differs has a column of its own."""
     shown: list[str] = []
     tuning = ""

@@ -83,7 +83,7 @@ def known(
         _against_best(lines, measured.loc[cells, "accuracy"].dropna(), pairs)
         _neighbours(lines, answers, pairs)
         _compare_with_parents(lines, runs, parent_of, pairs)
-        _mark_fronts(lines, measured.loc[cells], _apart(runs))
+        _mark_fronts(lines, measured.loc[cells], apart(runs))
     names = [n for n in TYPES if target_accuracy is not None or "target" not in n]
     found = pd.DataFrame.from_dict(lines, orient="index", columns=names)
     return found.astype({name: TYPES[name] for name in names})
@@ -238,6 +238,6 @@ def _mark_fronts(lines: dict[int, Line], measured: pd.DataFrame, apart: list[str
         lines[cell] |= {"pareto": letters[cell], "pareto_note": note or None}
 
 
-def _apart(runs: pd.DataFrame) -> list[str]:
+def apart(runs: pd.DataFrame) -> list[str]:
     """What of the place differs between runs whose times are held side by side."""
     return [name for name in PLACE if len(runs[name].unique()) > 1]
