@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from answered import answered_rows
-from stored import npy
+from stored import make_row, npy
 
 from harness.cli import main
 from harness.rows import Result
@@ -84,9 +84,23 @@ def test_a_table_has_intervals_and_what_is_asked_for(
     assert code == 0 and out.split()[:5] == ["model", "rank", "vs", "next", "p"]
     code, out, _ = said(capfd, "table", "--store", url, "--format", "latex")
     assert r"\caption{6 runs}" in out and r"\textbf{0.8975 [" in out
+    code, out, _ = said(capfd, "table", "--store", url, "--columns", "model,vs_parent_p")
+    assert code == 0 and out.splitlines()[2].split() == ["good", "-"]
     code, out, err = said(capfd, "table", "--store", url, "--columns", "rnk")
     assert code == 2 and "columns: no column 'rnk'; did you mean 'rank'" in err
     code, out, err = said(
         capfd, "table", "--store", url, "--by", "model", "--target-accuracy", "0.5"
     )
     assert code == 2 and "leave --by out" in err
+
+
+def test_a_table_without_lines_says_why(capfd: pytest.CaptureFixture[str], tmp_path: Path):
+    url = fill(tmp_path / "one.db", good=0.9)
+    _, _, err = said(capfd, "table", "--store", url, "--where", "accuracy > 2")
+    assert err == "note: no row meets every --where\n"
+    with open_store(f"sqlite:///{tmp_path}/trials.db") as store:
+        store.add(Result(row=make_row(kind="trial", accuracy=None)))
+    url = f"sqlite:///{tmp_path}/trials.db"
+    _, _, err = said(capfd, "table", "--store", url, "--target-accuracy", "0.5")
+    assert "note: 1 row, all of them trials of tuning, which make no line" in err
+    assert "note: --target-accuracy: no row has an accuracy" in err

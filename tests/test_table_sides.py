@@ -35,7 +35,10 @@ def test_a_word_is_a_model_or_the_beginning_of_a_commit(word: str, kind: str, ro
 @pytest.mark.parametrize(
     ("word", "expected"),
     [
-        ("rnn", "no model, known models with rows: cafe, mlp, mlp:wide; commits: 0a1b2c3d, "),
+        (
+            "rnn",
+            "no model, commit or store; known models with rows: cafe, mlp, mlp:wide; commits: 0a1b2c3d, ",
+        ),
         ("mlp:deep", "no rows of model 'mlp:deep'; did you mean 'mlp:wide'? known"),
         ("mlp[width=9]", "no rows of model"),
         ("0a1b", "2 commits start with '0a1b': 0a1b2c3d, 0a1bffff"),

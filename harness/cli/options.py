@@ -85,7 +85,8 @@ def target_option() -> Decorator:
         "--target-accuracy",
         type=click.FloatRange(min=0, max=1),
         metavar="A",
-        help="A column with the seconds of training until an epoch reached accuracy A.",
+        help="A column with the seconds of training until an epoch reached accuracy A, on validation "
+        "where it is held out, else on the test set.",
     )
 
 
@@ -113,6 +114,8 @@ def table_text(
     if store is not None and by is None:
         with_epochs = target_accuracy is not None
         evidence = read_evidence(store, counted(frame), epochs=with_epochs)
+    if target_accuracy is not None and bool(frame["test_accuracy"].isna().all()):
+        print("note: --target-accuracy: no row has an accuracy", file=sys.stderr)
     lines = tabulate(
         frame, by=by, sort=sort, evidence=evidence, target_accuracy=target_accuracy
     )  # fmt: skip

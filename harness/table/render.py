@@ -18,6 +18,7 @@ from harness.comparison.intervals import ALPHA, EXAMPLES, SEEDS
 from harness.errors import UsageError
 from harness.rows import COLUMNS, NAMES, Type
 from harness.table.conditions import REVERSED, column_named
+from harness.table.known import ADDED
 from harness.table.labels import parameters
 from harness.table.latex import booktabs, captioned
 from harness.table.tuned import MODEL_KEY
@@ -47,7 +48,8 @@ def to_text(
     Args:
       format: "text", "markdown" or "latex", which emphasizes the accuracy of a line that
         is significantly better than every other one, and no other.
-      columns: those that are shown, instead of the usual ones.
+      columns: those that are shown, instead of the usual ones; one that these lines
+        have nothing for shows "-".
 
     Raises:
       UsageError: another format, or no such column; the nearest are listed.
@@ -56,6 +58,9 @@ def to_text(
 
     if format not in FORMATS:
         raise UsageError(f"format {format!r}: expected text, markdown or latex for a table")
+    if columns is not None:  # what these lines have nothing for is no misspelt name
+        asked = [n for n in columns if n in EXPECTED and n not in lines]
+        lines = lines.assign(**{n: pd.Series(pd.NA, lines.index, "Float64") for n in asked})
     names = [str(name) for name in lines.columns]
     if columns is None:
         shown = [name for name in names if not _joined(name, names)]
@@ -289,6 +294,8 @@ JOINED = (
 # not shown beside intervals, and only beside them
 TIGHT = ("step_ms_p90", "examples_per_s")
 ROOMY = ("train_s",)
+# columns that lines have only where they say something
+EXPECTED = {*ADDED, "vs_parent", "vs_parent_sd", "vs_parent_n", "tune_ok", "tune_at_end"}
 Show = Callable[[Any, Mapping[Any, Any]], str]
 SHOWN: dict[str, Show] = {
     "rank": _rank,
