@@ -37,7 +37,7 @@ def test_a_word_is_a_model_or_the_beginning_of_a_commit(word: str, kind: str, ro
     [
         (
             "rnn",
-            "no model, commit or store; known models with rows: cafe, mlp, mlp:wide; commits: 0a1b2c3d, ",
+            "no model, commit or store; known models with rows: cafe, mlp, mlp:wide; c",
         ),
         ("mlp:deep", "no rows of model 'mlp:deep'; did you mean 'mlp:wide'? known"),
         ("mlp[width=9]", "no rows of model"),

@@ -85,8 +85,8 @@ def target_option() -> Decorator:
         "--target-accuracy",
         type=click.FloatRange(min=0, max=1),
         metavar="A",
-        help="A column with the seconds of training until an epoch reached accuracy A, on validation "
-        "where it is held out, else on the test set.",
+        help="A column with the seconds of training until an epoch reached accuracy A, on "
+        "validation where it is held out, else on the test set.",
     )
 
 
