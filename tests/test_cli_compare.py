@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from answered import answered_rows
-from stored import npy
+from stored import make_row, npy
 
 from harness.cli import main
 from harness.rows import Result
@@ -52,9 +52,18 @@ def test_models_and_stores_are_compared_in_every_format(
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["good", "nope"], "'nope' is no model, commit or store; models: good, poor"),
+        (
+            ["good", "nope"],
+            "'nope' is no model, commit or store; known models with rows: good, poor",
+        ),
+        (["good", "por"], "did you mean 'poor'?"),
+        (["good", "absent.db"], "no file 'absent.db'; a store is a file"),
+        (["good", "some/folder"], "no file 'some/folder'"),
         (["good", "0a1b"], "compare two models, two commits or two stores"),
-        (["good", "poor", "-d", "imdb"], "no rows of data set 'imdb'; there are: digits"),
+        (
+            ["good", "poor", "-d", "imdb"],
+            "no rows of data set 'imdb'; known data sets with rows: digits",
+        ),
         (["good", "poor", "--where", "x > 1"], "no column 'x'"),
         (["good", "sqlite:///absent.db"], "absent.db"),
     ],
@@ -74,10 +83,24 @@ def test_a_table_has_intervals_and_what_is_asked_for(
     code, out, _ = said(capfd, "table", "--store", url, "--columns", "model,rank,vs_next_p")
     assert code == 0 and out.split()[:5] == ["model", "rank", "vs", "next", "p"]
     code, out, _ = said(capfd, "table", "--store", url, "--format", "latex")
-    assert out.startswith("% 6 runs") and r"\textbf{0.8975 [" in out
+    assert r"\caption{6 runs}" in out and r"\textbf{0.8975 [" in out
+    code, out, _ = said(capfd, "table", "--store", url, "--columns", "model,vs_parent_p")
+    assert code == 0 and out.splitlines()[2].split() == ["good", "-"]
     code, out, err = said(capfd, "table", "--store", url, "--columns", "rnk")
     assert code == 2 and "columns: no column 'rnk'; did you mean 'rank'" in err
     code, out, err = said(
         capfd, "table", "--store", url, "--by", "model", "--target-accuracy", "0.5"
     )
     assert code == 2 and "leave --by out" in err
+
+
+def test_a_table_without_lines_says_why(capfd: pytest.CaptureFixture[str], tmp_path: Path):
+    url = fill(tmp_path / "one.db", good=0.9)
+    _, _, err = said(capfd, "table", "--store", url, "--where", "accuracy > 2")
+    assert err == "note: no row meets every --where\n"
+    with open_store(f"sqlite:///{tmp_path}/trials.db") as store:
+        store.add(Result(row=make_row(kind="trial", accuracy=None)))
+    url = f"sqlite:///{tmp_path}/trials.db"
+    _, _, err = said(capfd, "table", "--store", url, "--target-accuracy", "0.5")
+    assert "note: 1 row, all of them trials of tuning, which make no line" in err
+    assert "note: --target-accuracy: no row has an accuracy" in err

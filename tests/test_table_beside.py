@@ -39,9 +39,10 @@ def test_effects_are_the_first_side_against_the_second():
     accuracy = line["accuracy_a"], line["accuracy_b"]
     assert line["error_ratio"] == pytest.approx((1 - accuracy[0]) / (1 - accuracy[1]))
     assert "note" not in line
-    text = beside_text(beside(one, two), "text", names=("a", "b"))
-    assert "accuracy A - B" in text and "A is a, B is b" in text and " * " in text
-    assert json.loads(beside_text(beside(one, two), "json", names=("a", "b")))[0]["seeds"] == 3
+    text = beside_text(beside(one, two), "text", below="A is a")
+    assert "accuracy A - B" in text and "\n\nA is a" in text and " * " in text
+    assert max(map(len, text.splitlines())) <= 150 and "step ms" not in text
+    assert json.loads(beside_text(beside(one, two), "json", below=""))[0]["seeds"] == 3
 
 
 def test_models_meet_in_each_data_set_and_recipe_that_both_have():
@@ -67,13 +68,36 @@ def test_commits_meet_in_each_model_and_their_p_values_are_one_family():
 def test_times_of_two_machines_are_not_divided():
     one = side(answered_rows("a", 0.9, host="x", **COSTS))
     for values, why in (
-        ({"host": "y"}, "times of two machines"),
-        ({"host": "x", "timing_comparable": False}, "times not comparable"),
+        ({"host": "y"}, "times not comparable: host differs"),
+        ({"host": "x", "allocator": "glibc"}, "times not comparable: allocator differs"),
+        ({"host": "x", "timing_comparable": False}, "another run went on beside"),
     ):
         two = side(answered_rows("b", 0.9, **values, **COSTS))
         [line] = beside(one, two).to_dict("records")
         assert pd.isna(line["step_ratio"]) and pd.isna(line["train_ratio"])
         assert line["params_ratio"] == 1.0 and why in line["note"]
+
+
+def test_sides_that_were_tuned_otherwise_say_in_what_they_differ():
+    def tuned(high: str) -> str:
+        space = {"learning_rate": f"0.0001:{high}:log"}
+        return json.dumps({"space": space, "budget": 8, "chosen": {"learning_rate": 0.01}})
+
+    one = side(answered_rows("a", 0.9, tune=tuned("0.01"), tune_trials=8, learning_rate=0.01,
+                             validation=0.1), name="a")  # fmt: skip
+    two = side(answered_rows("b", 0.9), answered_rows("b", 0.9, epochs=3), name="b")
+    text = (
+        "nothing to compare: a and b differ in tune (learning_rate=0.0001:0.01:log, budget 8; "
+        "untuned), validation (0.1; 0.0)"
+    )
+    with pytest.raises(UsageError) as error:
+        beside(one, two)
+    assert str(error.value) == text
+    wider = side(answered_rows("c", 0.9, tune=tuned("0.1"), tune_trials=8, validation=0.1))
+    with pytest.raises(
+        UsageError, match=r"tune \(.*:0.01:log, budget 8; .*:0.1:log, budget 8\)$"
+    ):
+        beside(one, wider)
 
 
 def test_what_cannot_be_paired_says_why():

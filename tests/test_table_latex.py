@@ -3,13 +3,14 @@ from __future__ import annotations
 from answered import answered_rows, stored
 
 from harness.table import tabulate, to_text
-from harness.table.latex import booktabs, escape
+from harness.table.latex import booktabs, captioned, escape
 
 
 def test_what_latex_would_take_for_its_own_is_escaped():
-    text = "a_b & 5% {x} ~ ^ \\ $1 #2 <&> ± ‡†§¶…"
+    text = "a_b & 5% {x} ~ ^ \\ $1 #2 <&> ± ‡†§¶‖…"
     escaped = escape(text)
     assert escaped.isascii()
+    assert escape("[-0.1, +0.2] -3 1e-5 a-1 -") == "[$-$0.1, +0.2] $-$3 1e-5 a-1 -"
     assert r"a\_b \& 5\% \{x\}" in escaped and r"\textbackslash{}" in escaped
 
 
@@ -21,6 +22,13 @@ def test_a_table_has_a_row_a_line_and_its_rules():
         r"\begin{tabular}{lr}", r"\toprule", r"model & n \\", r"\midrule", r"{}[a] & 1 \\",
         r"b & \textbf{2} \\", r"\bottomrule", r"\end{tabular}",
     ]  # fmt: skip
+
+
+def test_what_is_below_a_table_is_printed_as_its_caption_and_a_note():
+    text = captioned("TABULAR", "6 runs_x\n§ one seed\n* differs").splitlines()
+    assert text[:4] == [r"\begin{table}", r"\centering", r"\caption{6 runs\_x}", "TABULAR"]
+    assert text[-2] == r"{\footnotesize \S{} one seed\par * differs\par}"
+    assert "footnotesize" not in captioned("TABULAR", "6 runs")
 
 
 def test_an_accuracy_is_bold_only_where_it_is_significantly_the_best():

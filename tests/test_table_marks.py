@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from answered import answered_rows, stored
-from stored import make_row
+from stored import make_epochs, make_row
 
 from harness.comparison import Evidence
 from harness.store import frame_of
@@ -17,7 +17,7 @@ def test_a_caption_explains_the_marks_that_are_there():
     text = caption(frame, tabulate(frame, evidence=evidence))
     for mark in (
         "interval over seeds and test examples;", "§ one seed:", "= marks ties",
-        "* differs from", "pareto: no line",
+        "* differs from", "adjusted over 3 pairs (Holm)",
     ):  # fmt: skip
         assert mark in text, mark
     assert "¶" not in text and "±" not in text and "tuning" not in text
@@ -30,6 +30,43 @@ def test_and_no_others():
     assert "¶ 95 % interval over seeds only" in text
     assert not [mark for mark in ("§", "ties", "*", "±", "pareto", "target") if mark in text]
     assert "± is the standard deviation" in caption(frame_of(rows), tabulate(frame_of(rows)))
+
+
+def test_only_letters_that_occur_are_explained_and_a_missing_judgement_is_said():
+    costs = {"step_ms_p50": 1.0, "param_count": 1, "train_s": 1.0}
+    both = [answered_rows("a", 0.9, **costs), answered_rows("b", 0.5, **costs)]
+    frame, evidence = stored(*both)
+    text = caption(frame, tabulate(frame, evidence=evidence))
+    assert "with S a faster step, P fewer parameters, T less" in text and "judged" not in text
+    slow = answered_rows("c", 0.5, timing_comparable=False, **costs)
+    frame, evidence = stored(*both, slow)
+    text = caption(frame, tabulate(frame, evidence=evidence))
+    assert "with P fewer parameters; pareto: S and T are not judged: ‡\n" in text
+    there = [answered_rows(n, 0.9, dataset="imdb", **costs) for n in ("a", "b")]
+    frame, evidence = stored(*both, slow, *there)
+    assert "not judged: ‡ (digits)" in caption(frame, tabulate(frame, evidence=evidence))
+
+
+def test_a_line_that_was_not_compared_is_said():
+    frame, evidence = stored(
+        answered_rows("a", 0.9), answered_rows("b", 0.5), answered_rows("c", 0.7, seeds=[9])
+    )
+    text = caption(frame, tabulate(frame, evidence=evidence))
+    assert "a line without a rank was not compared" in text and "the one pair" in text
+
+
+def test_a_time_to_a_target_names_its_split_and_its_runs():
+    rows = [make_row(seed=s) for s in range(2)]
+    epochs = {
+        row["run_id"]: make_epochs([1.0], [accuracy], split="val")
+        for row, accuracy in zip(rows, (0.9, 0.1), strict=True)
+    }
+    frame = frame_of(rows)
+    lines = tabulate(frame, evidence=Evidence(epochs=epochs), target_accuracy=0.8)
+    text = caption(frame, lines)
+    assert "an epoch's validation accuracy" in text and "while train s is of all" in text
+    lines = tabulate(frame, evidence=Evidence(epochs=epochs), target_accuracy=0.05)
+    assert "while train s" not in caption(frame, lines)
 
 
 def test_unequal_tuning_is_said():

@@ -35,8 +35,11 @@ def test_a_word_is_a_model_or_the_beginning_of_a_commit(word: str, kind: str, ro
 @pytest.mark.parametrize(
     ("word", "expected"),
     [
-        ("rnn", "no model, commit or store; models: cafe, mlp, mlp:wide; commits: 0a1b2c3d, "),
-        ("mlp:deep", "no rows of model 'mlp:deep'; there are: cafe, mlp, mlp:wide"),
+        (
+            "rnn",
+            "no model, commit or store; known models with rows: cafe, mlp, mlp:wide; c",
+        ),
+        ("mlp:deep", "no rows of model 'mlp:deep'; did you mean 'mlp:wide'? known"),
         ("mlp[width=9]", "no rows of model"),
         ("0a1b", "2 commits start with '0a1b': 0a1b2c3d, 0a1bffff"),
         ("beef", "'beef' is no model"),
@@ -51,6 +54,6 @@ def test_what_is_not_there_is_told_with_what_is(word: str, expected: str):
 def test_rows_of_a_data_set_are_chosen_alike():
     assert len(chosen("imdb", FRAME, DATASET, what="data set")) == 1
     with pytest.raises(
-        UsageError, match="no rows of data set 'mnist'; there are: digits, imdb"
+        UsageError, match="no rows of data set 'mnist'; known data sets with rows: digits, imdb"
     ):
         chosen("mnist", FRAME, DATASET, what="data set")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from stored import make_row
 
 from harness.rows import Row
 from harness.store import frame_of
-from harness.table import tabulate, to_text
+from harness.table import caption, tabulate, to_text
 from harness.table.tuned import as_asked, chosen_parameters, without_trials
 
 
@@ -62,6 +63,61 @@ def test_a_cell_that_was_tuned_again_is_the_same_cell():
     again = [tuned(rate=rate, seed=0, accuracy=rate) for rate in (1e-3, 1e-2)]
     [line] = lines_of(*again)
     assert (line["n"], line["accuracy"]) == (1, 1e-2)
+
+
+def test_no_line_mixes_runs_with_different_choices():
+    """Tuned again, and only one seed of the new choice is stored."""
+    old = [tuned(rate=1e-3, seed=seed, accuracy=0.5) for seed in (0, 1, 2)]
+    stopped = tuned(rate=1e-4, seed=2, status="failed", accuracy=None)
+    [line] = lines_of(*old, tuned(rate=1e-2, seed=0, accuracy=0.9), stopped)
+    assert (line["n"], line["accuracy"], line.get("status", "ok")) == (1, 0.9, "ok")
+    # where no run is ok, the newest says what was chosen
+    failed = [tuned(rate=r, status="failed", accuracy=None) for r in (1e-3, 1e-2)]
+    assert lines_of(*failed, make_row("rnn"))[0]["learning_rate"] == 1e-2
+
+
+def test_where_nothing_was_chosen_no_value_is_shown():
+    tune = json.dumps(
+        {"space": {"learning_rate": "0.0001:0.01:log"}, "budget": 8, "chosen": {}}
+    )
+    hopeless = make_row("bad", tune=tune, tune_trials=8, status="failed", accuracy=None)
+    first, second = lines_of(hopeless, tuned("good", rate=1e-2))
+    assert math.isnan(first["learning_rate"]) and second["learning_rate"] == 1e-2
+    text = to_text(tabulate(frame_of([hopeless, tuned("good", rate=1e-2)])), "text")
+    assert text.splitlines()[2].split()[2] == "-"
+    frame = frame_of([{**hopeless, "learning_rate": None}, tuned("good", rate=1e-2)])
+    assert tabulate(frame)["learning_rate"].isna().tolist() == [True, False]
+
+
+def told(row: Row, **more: Any) -> Row:
+    return {**row, "tune": json.dumps({**json.loads(row["tune"]), **more})}
+
+
+def test_trials_that_failed_are_counted():
+    rows = [
+        told(tuned(rate=1e-3), ok=5),
+        tuned("all", rate=1e-3),
+        told(tuned("8", rate=1), ok=8),
+    ]
+    frame = frame_of([*rows, make_row("none")])
+    lines = tabulate(frame)
+    assert lines["tune_ok"].astype(object).where(lines["tune_ok"].notna(), None).tolist() == [
+        5, None, None, None,
+    ]  # fmt: skip
+    assert "8 (5 ok)" in to_text(lines, "text") and "tune_ok" not in tabulate(
+        frame_of(rows[1:])
+    )
+    assert "best of 8 trials (5 ok)" in caption(frame_of(rows))
+
+
+def test_a_value_at_the_end_of_its_range_is_marked():
+    ends = told(tuned(rate=1e-2, dropout=0.5), at_end=["learning_rate", "model.dropout"])
+    frame = frame_of([ends, tuned("inside", rate=1e-3)])
+    lines = tabulate(frame)
+    text = to_text(lines, "text").splitlines()
+    assert "mlp[dropout=0.5]‖" in text[2] and "0.01‖" in text[2] and "‖" not in text[3]
+    assert "‖ the best value lies at the end of its range" in caption(frame, lines)
+    assert "learning_rate, model.dropout of mlp[dropout=0.5]" in caption(frame, lines)
 
 
 def test_a_tuned_and_an_untuned_line_are_told_apart():

@@ -14,6 +14,7 @@ from harness.cli.options import (
     store_url,
     write_output,
 )
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,12 +55,14 @@ def compare_command(
     minus B, ratios A over B.
     """
     from harness.table.beside import beside, beside_text
+    from harness.table.beside_caption import beside_caption
 
     url = store_url(store)
     one, two = (
         _side(word, url, dataset=dataset, conditions=conditions) for word in (first, second)
     )
-    write_output(beside_text(beside(one, two), format_, names=(first, second)), output)
+    lines = beside(one, two)
+    write_output(beside_text(lines, format_, below=beside_caption(one, two, lines)), output)
 
 
 def _side(word: str, url: str, *, dataset: str | None, conditions: tuple[str, ...]) -> Side:
@@ -68,12 +71,19 @@ def _side(word: str, url: str, *, dataset: str | None, conditions: tuple[str, ..
     from harness.table import counted
     from harness.table.sides import Side, rows_of
 
+    if "://" not in word and not Path(word).is_file() and _names_file(word):
+        raise UsageError(f"no file {word!r}; a store is a file or a URL that exists")
     own = word if "://" in word else f"sqlite:///{word}" if Path(word).is_file() else None
     with open_store(own or url, must_exist=True) as opened:
         frame = _kept(opened, dataset, conditions)
         kind, rows = ("store", frame) if own else rows_of(word, frame)
         evidence = read_evidence(opened, counted(rows))
     return Side(name=word, kind=kind, frame=rows, evidence=evidence)
+
+
+def _names_file(word: str) -> bool:
+    bare = word.partition("[")[0]  # values of parameters may be paths
+    return "/" in bare or Path(bare).suffix in (".db", ".sqlite", ".sqlite3")
 
 
 def _kept(opened: Store, dataset: str | None, conditions: tuple[str, ...]) -> pd.DataFrame:

@@ -85,7 +85,8 @@ def target_option() -> Decorator:
         "--target-accuracy",
         type=click.FloatRange(min=0, max=1),
         metavar="A",
-        help="A column with the seconds of training until an epoch reached accuracy A.",
+        help="A column with the seconds of training until an epoch reached accuracy A, on "
+        "validation where it is held out, else on the test set.",
     )
 
 
@@ -105,7 +106,7 @@ def table_text(
       store: what has the answers and epochs of the rows; without it no intervals.
     """
     from harness.comparison import read_evidence
-    from harness.table import caption, counted, records, tabulate, to_text
+    from harness.table import caption, counted, records, tabulate, to_text, with_caption
 
     if format_ in ("csv", "json"):
         return records(frame, format_)
@@ -113,10 +114,10 @@ def table_text(
     if store is not None and by is None:
         with_epochs = target_accuracy is not None
         evidence = read_evidence(store, counted(frame), epochs=with_epochs)
+    if target_accuracy is not None and bool(frame["test_accuracy"].isna().all()):
+        print("note: --target-accuracy: no row has an accuracy", file=sys.stderr)
     lines = tabulate(
         frame, by=by, sort=sort, evidence=evidence, target_accuracy=target_accuracy
     )  # fmt: skip
     text, below = to_text(lines, format_, columns=columns), caption(frame, lines)
-    if format_ == "latex":  # comments, for whoever writes the real caption
-        return "\n".join([*(f"% {line}" for line in below.splitlines()), text])
-    return f"{text}\n\n{below}"
+    return with_caption(text, below, format_)

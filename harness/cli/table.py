@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +17,9 @@ from harness.cli.options import (
     write_output,
 )
 from harness.errors import UsageError, counted
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @click.command("table")
@@ -34,7 +38,9 @@ from harness.errors import UsageError, counted
     "--columns",
     "shown",
     metavar="COLUMN,...",
-    help="Show these columns of the lines, as in model,rank,vs_next,vs_next_p.",
+    help="Show these columns of the lines, as in model,rank,vs_next,vs_next_p: the "
+    "difference from the line of the next lower accuracy, and its p. docs/method.md lists "
+    "them all.",
 )
 @target_option()
 @format_option("text", "markdown", "latex", "csv", "json")
@@ -64,6 +70,7 @@ def table_command(
 
         frame = where(opened.frame(), conditions)
         lost = opened.lost()
+        _note_nothing(frame, filtered=bool(conditions))
         text = table_text(
             frame, format_, store=opened, by=_names(by), sort=sort, columns=_names(shown),
             target_accuracy=target_accuracy,
@@ -75,6 +82,17 @@ def table_command(
             file=sys.stderr,
         )
     write_output(text, output)
+
+
+def _note_nothing(frame: pd.DataFrame, *, filtered: bool) -> None:
+    """On standard error, why a table has a heading and nothing else."""
+    from harness.table.tuned import without_trials
+
+    if len(without_trials(frame)):
+        return
+    rows = "no row meets every --where" if filtered else "the store has no rows"
+    trials = f"{counted(len(frame), 'row')}, all of them trials of tuning, which make no line"
+    print(f"note: {trials if len(frame) else rows}", file=sys.stderr)
 
 
 def _names(text: str | None) -> list[str] | None:

@@ -13,3 +13,4 @@ from harness.table.cells import tabulate as tabulate
 from harness.table.conditions import where as where
 from harness.table.render import records as records
 from harness.table.render import to_text as to_text
+from harness.table.render import with_caption as with_caption

@@ -6,8 +6,9 @@ recipe, and the model where commits or stores are compared.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,9 @@ from harness.comparison import Pair, family, holm, seeds_interval
 from harness.comparison.families import Answers
 from harness.errors import UsageError
 from harness.table.cells import DATASET, MODEL, counted, tabulate
-from harness.table.known import PLACE, answers_of
+from harness.table.known import answers_of, apart
 from harness.table.labels import RECIPE
-from harness.table.render import to_text
+from harness.table.render import to_text, with_caption
 from harness.table.sides import Side
 from harness.table.tuned import as_asked
 
@@ -41,7 +42,8 @@ class _Half:
     runs: pd.DataFrame
     lines: pd.DataFrame
     answers: Mapping[int, Answers]
-    cells: Mapping[Hashable, list[int]]
+    cells: Mapping[tuple[Any, ...], list[int]]
+    names: Sequence[str]
 
 
 def beside(first: Side, second: Side) -> pd.DataFrame:
@@ -64,10 +66,7 @@ def beside(first: Side, second: Side) -> pd.DataFrame:
     halves = _half(first), _half(second)
     common = [key for key in halves[0].cells if key in halves[1].cells]
     if not common:
-        raise UsageError(
-            f"nothing to compare: {_described(halves[0])}; {_described(halves[1])}; both sides "
-            "need rows with the same data set and recipe"
-        )
+        raise UsageError(f"nothing to compare: {_apart(*halves)}")
     lines = [_line(*halves, halves[0].cells[key][0], halves[1].cells[key][0]) for key in common]
     frame = pd.DataFrame(lines)
     known = frame["p"].notna()
@@ -78,23 +77,21 @@ def beside(first: Side, second: Side) -> pd.DataFrame:
     return shown.astype({"note": "string"}) if "note" in names else shown
 
 
-def beside_text(lines: pd.DataFrame, format: str, *, names: tuple[str, str]) -> str:
+def beside_text(lines: pd.DataFrame, format: str, *, below: str) -> str:
     """The lines of `beside` for people, with what they are below, or for programs.
+
+    People see the notes below, and neither them nor step times among the columns.
 
     Args:
       format: "text", "markdown" or "latex", "csv" or "json" (an array of objects).
-      names: of the two sides.
+      below: from `beside_caption`.
     """
     if format == "csv":
         return lines.to_csv(index=False, lineterminator="\n")
     if format == "json":
         return str(lines.to_json(orient="records", indent=1, double_precision=15))
-    below = (
-        f"A is {names[0]}, B is {names[1]}; [low, high] is the 95 % interval over common seeds "
-        "and test examples, p the test of no difference (Holm, all lines), * p <= 0.05"
-    )
-    text = to_text(lines, format)
-    return f"% {below}\n{text}" if format == "latex" else f"{text}\n\n{below}"
+    shown = lines.drop(columns=["step_ms_p50_a", "step_ms_p50_b", "note"], errors="ignore")
+    return with_caption(to_text(shown, format), below, format)
 
 
 def _half(side: Side) -> _Half:
@@ -106,7 +103,7 @@ def _half(side: Side) -> _Half:
     names = [*DATASET, *RECIPE, "recipe_tuning"]
     names += [] if side.kind == "model" else [*MODEL, "tuning"]
     keys = asked[names].astype(object).where(asked[names].notna(), None)
-    cells: dict[Hashable, list[int]] = defaultdict(list)
+    cells: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for cell, key in zip(asked["cell"], keys.itertuples(index=False, name=None), strict=True):
         cells[key].append(int(cell))
     lines = tabulate(side.frame)
@@ -117,7 +114,7 @@ def _half(side: Side) -> _Half:
                 f"{side.name!r} stands for {len(several)} cells of "
                 f"{lines['dataset'].iloc[several[0]]}: {there}; name one with its parameters"
             )
-    return _Half(side, runs, lines, answers_of(runs, side.evidence), cells)
+    return _Half(side, runs, lines, answers_of(runs, side.evidence), cells, names)
 
 
 def _line(one: _Half, two: _Half, first: int, second: int) -> dict[str, Any]:
@@ -131,11 +128,11 @@ def _line(one: _Half, two: _Half, first: int, second: int) -> dict[str, Any]:
     notes = [] if same_data else ["other data, so nothing is paired"]
     answers = one.answers.get(first), two.answers.get(second)
     told |= _difference(*runs, answers, notes) if same_data else dict(NOTHING)
-    comparable = _agree(*runs, PLACE) and not any(_shared(some) for some in runs)
-    if not comparable:
-        notes.append(
-            "times of two machines" if not _agree(*runs, PLACE) else "times not comparable"
-        )
+    place = apart(pd.concat(runs))
+    why = [f"{' and '.join(place)} differ{'s' * (len(place) == 1)}"] if place else []
+    why += ["another run went on beside"] if any(_shared(some) for some in runs) else []
+    comparable = not why
+    notes += [f"times not comparable: {' and '.join(why)}"] if why else []
     told["error_ratio"] = _ratio(1 - a.get("accuracy", np.nan), 1 - b.get("accuracy", np.nan))
     for name, ratio in RATIOS.items():
         given = comparable or name not in TIMES
@@ -192,6 +189,42 @@ def _ratio(first: Any, second: Any) -> float:
     if pd.isna(first) or pd.isna(second) or second == 0:
         return float("nan")
     return float(first) / float(second)
+
+
+def _apart(one: _Half, two: _Half) -> str:
+    """The settings in which the nearest cells of two sides differ, or what each side has."""
+    same = [*DATASET, *(MODEL if one.side.kind != "model" else ())]
+    at = [one.names.index(name) for name in same]
+    near = [
+        settings for a in one.cells for b in two.cells
+        if all(a[i] == b[i] for i in at) and (settings := _settings(one.names, a, b))
+    ]  # fmt: skip
+    if near:
+        told = ", ".join(f"{name} ({a}; {b})" for name, a, b in min(near, key=len))
+        return f"{one.side.name} and {two.side.name} differ in {told}"
+    return (
+        f"{_described(one)}; {_described(two)}; both sides need rows with the same data set "
+        "and recipe"
+    )
+
+
+def _settings(names: Sequence[str], a: Sequence[Any], b: Sequence[Any]) -> list[tuple]:
+    """Name and both values of each setting in which two cells differ, tuning as one."""
+    found = {name: (x, y) for name, x, y in zip(names, a, b, strict=True) if x != y}
+    spaces = [found.pop(name, None) for name in ("recipe_tuning", "tuning")]
+    told = next((space for space in spaces if space), None)
+    if told:
+        tuned = {key for text in told if text for key in json.loads(text)[0]}
+        found = {k: v for k, v in found.items() if k not in {*tuned, "tune_trials"}}
+        found = {"tune": (_tuning(told[0]), _tuning(told[1])), **found}
+    return [(name, x, y) for name, (x, y) in found.items()]
+
+
+def _tuning(text: str) -> str:
+    if not text:
+        return "untuned"
+    space, budget = json.loads(text)
+    return f"{' '.join(f'{key}={values}' for key, values in space.items())}, budget {budget}"
 
 
 def _described(half: _Half) -> str:

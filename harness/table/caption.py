@@ -8,7 +8,7 @@ import pandas as pd
 
 from harness.recipe import Recipe
 from harness.table.marks import explained, spreads_shown
-from harness.table.tuned import without_trials
+from harness.table.tuned import tuning_told, without_trials
 
 # what a reader has to know of a row's place, and how it is called
 PLACE = {
@@ -37,10 +37,10 @@ def caption(frame: pd.DataFrame, lines: pd.DataFrame | None = None) -> str:
     ok = frame.loc[frame["status"] == "ok"]
     if ok.empty:
         return ""
-    parts = [f"{word} {_all(ok[column])}" for column, word in PLACE.items() if _all(ok[column])]
     count = f"{len(ok)} run{'' if len(ok) == 1 else 's'}"
-    told = [f"{count}; {', '.join(parts)}; {_days(ok['started_at'])}"]
-    told += [f"recipe: {recipe}"] if (recipe := _recipe(ok)) else []
+    first = (count, place_of(ok), _days(ok["started_at"]))
+    told = ["; ".join(part for part in first if part)]
+    told += [f"recipe: {recipe}"] if (recipe := recipe_of(ok)) else []
     if lines is not None:
         told += explained(lines)
     notes = []
@@ -60,14 +60,21 @@ def caption(frame: pd.DataFrame, lines: pd.DataFrame | None = None) -> str:
     return "\n".join([*told, "; ".join(notes)]).strip()
 
 
-def _recipe(ok: pd.DataFrame) -> str:
+def place_of(ok: pd.DataFrame) -> str:
+    """Machines and versions of the rows, all of them."""
+    found = {word: _all(pd.Series(ok[column])) for column, word in PLACE.items()}
+    parts = [f"{word} {text}" for word, text in found.items() if text]
+    return ", ".join(parts)
+
+
+def recipe_of(ok: pd.DataFrame) -> str:
     """What all rows share and is no default; what differs has a column of its own."""
     shown: list[str] = []
     tuning = ""
     for name, default in Recipe().to_row().items():
         values: list[Any] = ok[name].unique().tolist()
         if name == "tune_trials":
-            tuning = _tuned(values)
+            tuning = _tuned(values, ok)
             shown += [tuning] if tuning else []
         elif len(values) == 1 and not pd.isna(values[0]) and values[0] != default:
             value = f"{values[0]:g}" if isinstance(values[0], float) else values[0]
@@ -75,10 +82,14 @@ def _recipe(ok: pd.DataFrame) -> str:
     return ", ".join(["defaults"] * (len(shown) == 1 and tuning in shown) + shown)
 
 
-def _tuned(trials: list[Any]) -> str:
+def _tuned(trials: list[Any], ok: pd.DataFrame) -> str:
     if len(trials) > 1:
         return ""  # it has a column
-    return f"best of {trials[0]} trials" if trials[0] else "untuned"
+    if not trials[0]:
+        return "untuned"
+    few = sorted(set(tuning_told(ok)["tune_ok"].dropna()))
+    least = f" ({' to '.join(str(n) for n in few)} ok)" if few else ""
+    return f"best of {trials[0]} trials{least}"
 
 
 def _some(again: pd.DataFrame) -> str:

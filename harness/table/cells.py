@@ -18,7 +18,14 @@ from harness.table.conditions import ALIASES, REVERSED, column_named
 from harness.table.known import ADDED, all_pairs, in_order, known
 from harness.table.labels import RECIPE, labels, parameters, with_parameters
 from harness.table.parents import Cell, differences, parents
-from harness.table.tuned import as_asked, chosen_parameters, without_trials
+from harness.table.tuned import (
+    as_asked,
+    chosen_parameters,
+    of_one_choice,
+    tuning_told,
+    with_chosen,
+    without_trials,
+)
 
 DATASET = ["dataset", "dataset_variant", "dataset_params"]
 MODEL = ["model", "variant", "model_params"]
@@ -47,11 +54,12 @@ MEASURES = {
 RARE = ("compiled_again", "shared")
 # and of these only if there is something in it
 OPTIONAL = ("rank", "tied", "best", "pareto", "vs_next", "vs_next_low", "vs_next_high",
-            "vs_next_p")  # fmt: skip
+            "vs_next_p", "vs_best", "pareto_note", "tune_ok", "tune_at_end", "family_pairs",
+            "target_split")  # fmt: skip
 # names that a line has, or that stand for something else in a condition
 TAKEN = {
     *NAMES, *MEASURES, *ALIASES, *ADDED, "n", "status", "vs_parent", "vs_parent_sd",
-    "vs_parent_n", "key", "cell",
+    "vs_parent_n", "key", "cell", "tune_ok", "tune_at_end",
 }  # fmt: skip
 PAIR = ["first", "second", "estimate", "low", "high", "p", "p_holm", "seeds"]
 ORDER = ["n", "accuracy", "accuracy_sd", "loss", "param_count", *list(MEASURES)[3:]]
@@ -68,7 +76,8 @@ def tabulate(
     """One line a cell, or one a group of runs that agree in the columns `by`.
 
     Only `ok` runs are measured, and trials are none. Runs whose hyper-parameters tuning chose
-    are of one cell if they were asked for alike. If a run was repeated (the same `run_key` on
+    are of one cell if they were asked for alike, and count if they have the values of its
+    newest `ok` run. If a run was repeated (the same `run_key` on
     the same data more than once in the store), its newest `ok` row counts, or without one its
     newest: a repeat that fails or is stopped takes no result away. In a line of a cell, only
     rows made by the newest code count (plugins, data and package versions), and of them the
@@ -143,10 +152,11 @@ def _cells(
 ) -> pd.DataFrame:
     differing = [name for name in RECIPE if len(runs[name].unique()) > 1]
     first = runs.drop_duplicates("cell").set_index("cell")
-    told = first.loc[:, differing]
+    told = with_chosen(first).loc[:, differing]
     told.insert(0, "dataset", _labels(first, DATASET))
     asked = as_asked(first)
     told.insert(1, "model", _model_labels(asked))
+    told = told.join(tuning_told(first))
     ok = runs.loc[runs["status"] == "ok"]
     parent_of = parents(_described(asked))
     measured, change = _measured(runs), differences(ok, parent_of)
@@ -179,12 +189,12 @@ def _best(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 
 def _newest(runs: pd.DataFrame) -> pd.DataFrame:
-    """Each cell's runs of its newest code, and of them the newest of each seed."""
+    """Each cell's runs of its newest code and choice, and of them the newest of each seed."""
     for name in CODE:
         newest = runs.groupby("cell")[name].transform("last")  # skips missing values
         older = (runs[name] != newest).fillna(False)
         runs = runs.loc[~older]
-    return _best(runs, ["cell", "seed"])
+    return _best(of_one_choice(runs), ["cell", "seed"])
 
 
 def _labels(cells: pd.DataFrame, columns: Sequence[str]) -> pd.Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 
 # what has a meaning of its own, and what is written behind numbers
@@ -9,9 +10,12 @@ ESCAPED = str.maketrans({
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''",
-    "±": r"$\pm$", "‡": r"\ddag{}", "†": r"\dag{}", "§": r"\S{}", "¶": r"\P{}",
+    "±": r"$\pm$", "‡": r"\ddag{}", "†": r"\dag{}", "§": r"\S{}", "¶": r"\P{}", "‖": r"$\Vert$",
     "…": r"\dots{}",
 })  # fmt: skip
+
+# before a number, and no hyphen within a word or an exponent
+MINUS = re.compile(r"(?<![\w.)}])-(?=\d)")
 
 
 def escape(text: str) -> str:
@@ -20,7 +24,7 @@ def escape(text: str) -> str:
     >>> escape("mlp[width=8] ± 5%")
     'mlp[width=8] $\\pm$ 5\\%'
     """
-    return text.translate(ESCAPED)
+    return MINUS.sub("$-$", text.translate(ESCAPED))
 
 
 def booktabs(
@@ -51,6 +55,17 @@ def booktabs(
         r"\bottomrule",
         r"\end{tabular}",
     ]
+    return "\n".join(lines)
+
+
+def captioned(tabular: str, below: str) -> str:
+    """A table environment: the first line of `below` is its caption, the rest a note."""
+    first, *rest = [escape(line) for line in below.splitlines()] or [""]
+    note = [r"\par\smallskip", r"{\footnotesize " + r"\par ".join(rest) + r"\par}"]
+    lines = [
+        r"\begin{table}", r"\centering", rf"\caption{{{first}}}", tabular,
+        *(note if rest else []), r"\end{table}",
+    ]  # fmt: skip
     return "\n".join(lines)
 
 

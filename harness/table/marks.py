@@ -6,10 +6,14 @@ import pandas as pd
 
 from harness.comparison.intervals import EXAMPLES, SEEDS, SEEDS_AND_EXAMPLES
 
+# what another line would have to have, by the letter of a front
+BETTER = {"S": "a faster step", "P": "fewer parameters", "T": "less training time"}
+
 
 def explained(lines: pd.DataFrame) -> list[str]:
     """The lines of a caption on intervals, ranks and fronts; none where there are none."""
-    return [text for text in ("; ".join(_known(lines)), "; ".join(_compared(lines))) if text]
+    several = (_known(lines), _compared(lines), _fronts(lines), _target(lines), _tuning(lines))
+    return [text for some in several if (text := "; ".join(some))]
 
 
 def spreads_shown(lines: pd.DataFrame) -> bool:
@@ -17,6 +21,16 @@ def spreads_shown(lines: pd.DataFrame) -> bool:
     hidden = {"accuracy_sd", "vs_parent_sd"} if "accuracy_low" in lines else set()
     names = [str(n) for n in lines if str(n).endswith("_sd") and n not in hidden]
     return any(bool(lines[name].notna().any()) for name in names)
+
+
+def _tuning(lines: pd.DataFrame) -> list[str]:
+    if "tune_at_end" not in lines:
+        return []
+    ends = lines.loc[lines["tune_at_end"].notna(), ["model", "tune_at_end"]]
+    told = [f"{names} of {model}" for model, names in ends.itertuples(index=False)]
+    listed = ", ".join(dict.fromkeys(told))
+    return [f"‖ the best value lies at the end of its range, a wider one may hold a better: "
+            f"{listed}"]  # fmt: skip
 
 
 def _known(lines: pd.DataFrame) -> list[str]:
@@ -30,22 +44,67 @@ def _known(lines: pd.DataFrame) -> list[str]:
         told.append("§ one seed: 95 % interval over test examples only")
     if SEEDS in over:
         told.append(
-            "¶ 95 % interval over seeds only: answers to the test examples are not stored"
+            "¶ 95 % interval over seeds only, not test examples: answers are not stored, and "
+            "seeds that agree make it too narrow"
         )
-    if "rank" in lines:
-        told.append("rank is 1 + the number of significantly better lines, = marks ties")
-    if "vs_parent_p" in lines and bool((lines["vs_parent_p"] <= 0.05).any()):
-        told.append("* differs from its parent (Holm, all pairs of a data set)")
     return told
 
 
 def _compared(lines: pd.DataFrame) -> list[str]:
     told = []
-    if "pareto" in lines:
-        told.append("pareto: no line is as accurate with S a faster step, P fewer parameters, "
-                    "T less training time")  # fmt: skip
-    if "time_to_target_s" in lines:
-        told.append("time to target is training until an epoch reached it, median over seeds")
+    if "rank" in lines:
+        tied = bool(lines["tied"].fillna(False).any())
+        told.append("rank is 1 + the number of significantly better lines"
+                    + ", = marks ties" * tied)  # fmt: skip
+        if bool(lines.loc[lines["vs_best"].notna(), "rank"].isna().any()):
+            told.append("a line without a rank was not compared with the others: no stored "
+                        "answers or no common seed")  # fmt: skip
+    if "vs_parent_p" in lines and bool((lines["vs_parent_p"] <= 0.05).any()):
+        told.append("* differs from its parent")
+    if "family_pairs" in lines:
+        told.append(f"intervals are of each pair alone, p, * and ranks adjusted over "
+                    f"{_pairs(lines)} (Holm)")  # fmt: skip
     if "rank" in lines and "tune_trials" in lines:
         told.append("lines with unequal tuning are compared: ranks say as much of the tuning")
     return told
+
+
+def _pairs(lines: pd.DataFrame) -> str:
+    numbers: list[int] = sorted({int(n) for n in lines["family_pairs"].dropna().tolist()})
+    if len(numbers) > 1:
+        return f"all pairs of a data set ({numbers[0]} to {numbers[-1]})"
+    return "the one pair" if numbers == [1] else f"{numbers[0]} pairs"
+
+
+def _fronts(lines: pd.DataFrame) -> list[str]:
+    if "pareto" not in lines:
+        return []
+    there = set("".join(lines["pareto"].dropna()))
+    told = [f"{letter} {better}" for letter, better in BETTER.items() if letter in there]
+    text = [f"pareto: no line is as accurate with {', '.join(told)}"] if told else []
+    return text + _unjudged(lines)
+
+
+def _unjudged(lines: pd.DataFrame) -> list[str]:
+    """Why fronts of times are missing, and of which data sets if not of all."""
+    if "pareto_note" not in lines:
+        return []
+    noted = lines.loc[lines["pareto_note"].notna()]
+    everywhere = len(noted) == len(lines.loc[lines["pareto"].notna()])
+    why = {
+        note: "" if everywhere else f" ({', '.join(some['dataset'].unique())})"
+        for note, some in noted.groupby("pareto_note", sort=False)
+    }
+    reasons = ", ".join(f"{note}{where}" for note, where in why.items())
+    return [f"pareto: S and T are not judged: {reasons}"]
+
+
+def _target(lines: pd.DataFrame) -> list[str]:
+    if "time_to_target_s" not in lines or not bool(lines["time_to_target_s"].notna().any()):
+        return []
+    splits = " and ".join(dict.fromkeys(lines["target_split"].dropna()))
+    some = lines["time_to_target_s"].notna() & (lines["reached_target"] < lines["n"])
+    text = f"time to target is training until an epoch's {splits} accuracy reached it, median"
+    if not bool(some.any()):
+        return [text]
+    return [f"{text} of the runs that did (2 of 3: two of three), while train s is of all"]

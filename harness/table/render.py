@@ -18,8 +18,10 @@ from harness.comparison.intervals import ALPHA, EXAMPLES, SEEDS
 from harness.errors import UsageError
 from harness.rows import COLUMNS, NAMES, Type
 from harness.table.conditions import REVERSED, column_named
+from harness.table.known import ADDED
 from harness.table.labels import parameters
-from harness.table.latex import booktabs
+from harness.table.latex import booktabs, captioned
+from harness.table.tuned import MODEL_KEY
 
 STYLES = {"text": "simple", "markdown": "pipe"}
 FORMATS = (*STYLES, "latex")
@@ -46,7 +48,8 @@ def to_text(
     Args:
       format: "text", "markdown" or "latex", which emphasizes the accuracy of a line that
         is significantly better than every other one, and no other.
-      columns: those that are shown, instead of the usual ones.
+      columns: those that are shown, instead of the usual ones; one that these lines
+        have nothing for shows "-".
 
     Raises:
       UsageError: another format, or no such column; the nearest are listed.
@@ -55,6 +58,9 @@ def to_text(
 
     if format not in FORMATS:
         raise UsageError(f"format {format!r}: expected text, markdown or latex for a table")
+    if columns is not None:  # what these lines have nothing for is no misspelt name
+        asked = [n for n in columns if n in EXPECTED and n not in lines]
+        lines = lines.assign(**{n: pd.Series(pd.NA, lines.index, "Float64") for n in asked})
     names = [str(name) for name in lines.columns]
     if columns is None:
         shown = [name for name in names if not _joined(name, names)]
@@ -75,6 +81,23 @@ def to_text(
         colalign=sides if cells else None,
         disable_numparse=True,
     )
+
+
+def with_caption(text: str, below: str, format: str) -> str:
+    """A table and what stands below it, in the same format.
+
+    Args:
+      text: from `to_text`.
+      below: lines, as `caption` gives them; in LaTeX the first is the caption, and the others
+        a note below the table; in markdown each is an item of a list.
+      format: that of `text`.
+    """
+    if format == "latex":
+        return captioned(text, below)
+    if format == "markdown":
+        told = (line.replace("*", r"\*").replace("|", r"\|") for line in below.splitlines())
+        below = "\n".join(f"- {line}" for line in told)
+    return f"{text}\n\n{below}"
 
 
 def records(frame: pd.DataFrame, format: str) -> str:
@@ -142,6 +165,10 @@ def _shown(name: str, line: Mapping[Any, Any]) -> str:
     value = line[name]
     if pd.isna(value):
         return MISSING
+    at_end = line.get("tune_at_end")
+    names = [] if at_end is None or pd.isna(at_end) else at_end.split(", ")
+    if name in names or (name == "model" and any(n.startswith(MODEL_KEY) for n in names)):
+        return f"{_value(value)}{AT_END}"
     if name in SHOWN:
         return SHOWN[name](value, line)
     if f"{name}_sd" in line:  # a metric of a plugin
@@ -170,6 +197,12 @@ def _accuracy(value: float, line: Mapping[Any, Any]) -> str:
 
 def _rank(value: int, line: Mapping[Any, Any]) -> str:
     return f"{value}=" if line.get("tied") is True else str(value)
+
+
+def _trials(value: int, line: Mapping[Any, Any]) -> str:
+    ok = line.get("tune_ok")
+    some = "" if ok is None or pd.isna(ok) else f" ({ok} ok)"
+    return f"{value}{some}" if value else "untuned"
 
 
 def _difference(name: str) -> Show:
@@ -245,26 +278,31 @@ def _reason(value: str, _: Mapping[Any, Any]) -> str:
 
 # marks behind times; `caption` says what they mean
 MARKS = {"shared": "‡", "compiled_again": "†"}
+# behind a chosen value that lies at an end of its range
+AT_END = "‖"
 # behind an interval, if it is over less than seeds and examples
 OVER = {EXAMPLES: "§", SEEDS: "¶"}
 # beside the spreads, columns that are written behind another one or not at all
 JOINED = (
     "vs_parent_n", "vs_parent_low", "vs_parent_high", "vs_parent_p", "vs_next", "vs_next_low",
     "vs_next_high", "vs_next_p", "accuracy_low", "accuracy_high", "accuracy_over", "tied",
-    "best", "reached_target", *MARKS,
+    "best", "reached_target", "vs_best", "pareto_note", "tune_ok", "tune_at_end",
+    "family_pairs", "target_split", *MARKS,
     "difference_low", "difference_high", "param_count_a", "param_count_b", "train_s_a",
     "train_s_b",
 )  # fmt: skip
 # not shown beside intervals, and only beside them
 TIGHT = ("step_ms_p90", "examples_per_s")
 ROOMY = ("train_s",)
+# columns that lines have only where they say something
+EXPECTED = {*ADDED, "vs_parent", "vs_parent_sd", "vs_parent_n", "tune_ok", "tune_at_end"}
 Show = Callable[[Any, Mapping[Any, Any]], str]
 SHOWN: dict[str, Show] = {
     "rank": _rank,
     "accuracy": _accuracy,
     "loss": lambda value, _: f"{value:.4f}",
     "param_count": lambda value, _: f"{value:,}",
-    "tune_trials": lambda value, _: str(value) if value else "untuned",
+    "tune_trials": _trials,
     "compile_s": _without_recompiles,
     "step_ms_p50": _time,
     "step_ms_p90": _time,

@@ -16,7 +16,7 @@ import pandas as pd
 
 from harness import grammar
 from harness.comparison import Evidence
-from harness.errors import UsageError
+from harness.errors import UsageError, did_you_mean
 from harness.table.labels import parameters, selection
 
 COMMIT = re.compile(r"[0-9a-f]{4,40}")
@@ -60,7 +60,8 @@ def rows_of(word: str, frame: pd.DataFrame) -> tuple[Kind, pd.DataFrame]:
             return "commit", rows
     commits = [str(commit)[:8] for commit in frame["commit"].dropna().unique()]
     raise UsageError(
-        f"{word!r} is no model, commit or store; models: {_listed(frame, MODEL)}; commits: "
+        f"{word!r} is no model, commit or store; "
+        f"{did_you_mean(word, _listed(frame, MODEL), what='models with rows')}; commits: "
         f"{', '.join(commits) or 'none'}"
     )
 
@@ -82,7 +83,8 @@ def chosen(
     held = [_holds(asked, text) for text in kept[params]]
     found = kept.loc[held]
     if found.empty:
-        raise UsageError(f"no rows of {what} {text!r}; there are: {_listed(frame, columns)}")
+        there = did_you_mean(text, _listed(frame, columns), what=f"{what}s with rows")
+        raise UsageError(f"no rows of {what} {text!r}; {there}")
     return found
 
 
@@ -96,7 +98,6 @@ def _holds(asked: grammar.Selection, text: str | None) -> bool:
     return all(key in params and params[key] in values for key, values in asked.params)
 
 
-def _listed(frame: pd.DataFrame, columns: Sequence[str]) -> str:
+def _listed(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     entries = frame[[columns[0], columns[1]]].fillna("").drop_duplicates()
-    names = [selection(name, variant, {}) for name, variant in entries.itertuples(index=False)]
-    return ", ".join(sorted(names)) or "none, `harness run` adds rows"
+    return [selection(name, variant, {}) for name, variant in entries.itertuples(index=False)]

@@ -46,14 +46,58 @@ def as_asked(runs: pd.DataFrame) -> pd.DataFrame:
     return asked
 
 
+def of_one_choice(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of each cell that have the values of its newest `ok` run, or of its newest.
+
+    A cell that was tuned again may have found other values; no mean mixes two choices.
+
+    Args:
+      runs: with a column `cell`.
+    """
+    made = runs["tune"].map(lambda text: json.dumps(_chosen(text), sort_keys=True))
+    ok = made.where((runs["status"] == "ok").fillna(False)).groupby(runs["cell"])
+    newest = ok.transform("last").fillna(made.groupby(runs["cell"]).transform("last"))
+    return runs.loc[made == newest]
+
+
+def with_chosen(cells: pd.DataFrame) -> pd.DataFrame:
+    """The rows without values in tuned hyper-parameters for which none was chosen."""
+    shown = cells.copy()
+    told = [json.loads(text) if isinstance(text, str) else None for text in cells["tune"]]
+    open_ = [set(_space(one)) - set(one["chosen"] if one else ()) for one in told]
+    for name in {key for names in open_ for key in names} & set(cells.columns):
+        shown[name] = shown[name].mask([name in names for names in open_])
+    return shown
+
+
+def tuning_told(cells: pd.DataFrame) -> pd.DataFrame:
+    """What is to be known of how each row was tuned, where there is something.
+
+    Returns:
+      `tune_ok`, how many of the trials were ok, where that were not all; `tune_at_end`, the
+      names of chosen values that lie at an end of their range.
+    """
+    told = [json.loads(text) if isinstance(text, str) else {} for text in cells["tune"]]
+    ok = [
+        one["ok"] if one.get("ok") is not None and one["ok"] < trials else None
+        for one, trials in zip(told, cells["tune_trials"], strict=True)
+    ]
+    at_end = [", ".join(one.get("at_end") or ()) or None for one in told]
+    found = pd.DataFrame({"tune_ok": ok, "tune_at_end": at_end}, index=cells.index)
+    return found.astype({"tune_ok": "Int64", "tune_at_end": "string"})
+
+
 def chosen_parameters(text: str | None) -> dict[str, Any]:
     """The model's parameters that tuning chose, from a row's `tune`."""
-    chosen = json.loads(text)["chosen"] if isinstance(text, str) else {}
     return {
         key.removeprefix(MODEL_KEY): value
-        for key, value in chosen.items()
+        for key, value in _chosen(text).items()
         if key.startswith(MODEL_KEY)
     }
+
+
+def _chosen(text: str | None) -> dict[str, Any]:
+    return json.loads(text)["chosen"] if isinstance(text, str) else {}
 
 
 def _space(told: dict[str, Any] | None) -> dict[str, str]:
