@@ -16,7 +16,8 @@ from stored import failed_row, make_answered, make_result, make_row
 from harness.errors import UsageError
 from harness.report import Asked, Data
 from harness.report.document import read_document
-from harness.report.page import to_html
+from harness.report.lines import Line
+from harness.report.page import finding, to_html
 from harness.rows import Result, Row
 from harness.store import Store, open_store
 
@@ -128,6 +129,37 @@ def test_data_that_cannot_be_loaded_costs_the_examples_alone(store: Store):
     page = page_of(store, load=gone)
     assert "No examples are shown: the files have gone" in page.text
     assert "confusion" in page.ids
+
+
+def test_what_was_made_again_is_no_failure_any_more(store: Store):
+    store.add(Result(row=failed_row("good", run_key="g", error_message="stopped by hand")))
+    store.add(answered(make_row("good", run_key="g")))
+    page = page_of(store)
+    assert "from 1 run. All of them ended well." in page.text
+    assert "1 earlier row that was superseded" in page.text
+    assert "stopped by hand" not in page.text
+
+
+def test_only_what_was_tested_is_claimed():
+    def line(model: str, accuracy: float, **values: Any) -> Line:
+        return Line(number=0, place=0, dataset="digits", model=model, settings="", rows=(),
+                    values={"accuracy": accuracy, **values})  # fmt: skip
+
+    best, old = line("a", 0.9, rank=1, vs_best="best"), line("old", 0.6)
+    worse, tied = line("b", 0.5, vs_best="worse"), line("c", 0.8, vs_best="tied")
+    start = "digits: a has the highest accuracy, 0.9000"
+    unknown = "not compared with it (no stored answers or no common seed): old"
+    assert (
+        finding("digits", [best, worse]) == f"{start}; the other line is significantly worse."
+    )
+    assert finding("digits", [best, worse, old]) == (
+        f"{start}; 1 line is significantly worse; {unknown}."
+    )
+    assert finding("digits", [best, tied, old]) == (
+        f"{start}; not separable from it: c; {unknown}."
+    )
+    assert finding("digits", [line("a", 0.9)]) == f"{start}."
+    assert finding("digits", []) == ""
 
 
 def regression(store: Store) -> None:

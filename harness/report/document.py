@@ -22,13 +22,14 @@ from harness.report.curves import curve_panels
 from harness.report.disagreements import Example, disagreements, pair_counts
 from harness.report.forest import Scale, scale
 from harness.report.gates import gate_ratios_figure
-from harness.report.history import read_histories
+from harness.report.history import histories_of
 from harness.report.lines import Line, datasets, read_lines, tabulated
 from harness.report.look import Look, Panel, alone, drawing, inline
 from harness.report.origin import places, run_commands, table_commands
 from harness.report.statuses import Run, read_runs
 from harness.report.step_times import StepTimes, read_step_times, step_times_panel
-from harness.report.tradeoff import tradeoff_panel
+from harness.report.superseded import superseded
+from harness.report.tradeoff import tradeoff_panel, why_not_judged
 from harness.report.trials import Trial, read_trials, trial_panels
 from harness.rows import Row
 from harness.store import Store, frame_of
@@ -88,6 +89,7 @@ class DataSet:
       key: letters and digits, for ids.
       answered: the lines whose answers are compared, in order.
       pairs: by two places among them, on how many examples who is right.
+      no_front: why accuracy and step time have no front, "" if they have.
       note: why no examples are shown, "" if they are.
     """
 
@@ -97,6 +99,7 @@ class DataSet:
     scale: Scale | None
     curves: Sequence[Drawn]
     tradeoff: Drawn | None
+    no_front: str
     steps: Sequence[StepTimes]
     step_times: Drawn | None
     confusions: Sequence[Confusion]
@@ -111,12 +114,17 @@ class DataSet:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """A whole report."""
+    """A whole report.
+
+    Attributes:
+      superseded: how many rows are left out because later ones took their place.
+    """
 
     data_sets: Sequence[DataSet]
     columns: Sequence[Column]
     caption: str
     runs: Sequence[Run]
+    superseded: int
     trials: Sequence[Trial]
     tuning: Sequence[Drawn]
     gates: Sequence[Mapping[str, Any]]
@@ -135,7 +143,9 @@ def read_document(store: Store, asked: Asked) -> Document:
       StoreError: the store cannot be read.
       UsageError: the target is no accuracy.
     """
-    frame = frame_of(asked.rows)
+    gone = superseded(asked.rows)
+    rows = [row for row in asked.rows if row["run_id"] not in gone]
+    frame = frame_of(rows)
     table = tabulated(store, frame, target_accuracy=asked.target_accuracy)
     lines = [] if table is None else read_lines(frame, table)
     trials = read_trials(frame)
@@ -150,7 +160,8 @@ def read_document(store: Store, asked: Asked) -> Document:
         ],
         columns=columns_of(lines),
         caption="" if table is None else caption(frame, table),
-        runs=read_runs(asked.rows),
+        runs=read_runs(rows),
+        superseded=len(gone),
         trials=trials,
         tuning=_drawn(trial_panels(trials), "tuning"),
         gates=gates,
@@ -167,7 +178,7 @@ def read_document(store: Store, asked: Asked) -> Document:
 def _data_set(
     store: Store, key: str, name: str, lines: Sequence[Line], load: Load | None
 ) -> DataSet:
-    histories, _ = read_histories(store, [row["run_id"] for line in lines for row in line.ok])
+    histories, _ = histories_of(store, [row for line in lines for row in line.ok])
     steps = read_step_times(store, lines)
     answers = _comparable(read_answers(store, lines))
     data, note = _load(load, answers)
@@ -183,7 +194,7 @@ def _data_set(
     return DataSet(
         key=key, name=name, lines=lines, scale=scale(lines),
         curves=_drawn(curve_panels(lines, {h.run_id: h for h in histories}), f"{key}curves"),
-        tradeoff=_one(tradeoff_panel(lines), f"{key}tradeoff"),
+        tradeoff=_one(tradeoff_panel(lines), f"{key}tradeoff"), no_front=why_not_judged(lines),
         steps=steps, step_times=_one(step_times_panel(steps), f"{key}steps"),
         confusions=confusions(answers, names), calibrations=calibrated,
         reliability=_drawn(calibration_panels(calibrated), f"{key}calibration"),
