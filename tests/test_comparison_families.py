@@ -80,6 +80,17 @@ def test_a_line_that_hardly_anything_is_known_of_does_not_overtake():
     assert ranks(accuracies(lines), found) == {0: 1, 1: 1, 2: 1}
 
 
+def test_a_line_that_was_not_compared_has_no_rank():
+    """The third has no common seed with the others, and the fourth with one only."""
+    lines = {
+        0: answers(0.9), 1: answers(0.5, seeds=(0, 1, 2, 7)), 2: answers(0.95, seeds=(5, 6)),
+        3: answers(0.6, seeds=(7, 8)),
+    }  # fmt: skip
+    assert ranks(accuracies(lines), family(lines)) == {0: 1, 1: 2}
+    apart = {key: lines[key] for key in (0, 2)}
+    assert ranks(accuracies(apart), family(apart)) == {}
+
+
 def test_lines_that_are_not_told_apart_share_a_rank():
     lines = {0: answers(0.6), 1: answers(0.95), 2: answers(0.61), 3: answers(0.3)}
     found = family(lines)

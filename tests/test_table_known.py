@@ -152,12 +152,50 @@ def test_times_of_two_machines_or_beside_another_run_make_no_front():
     frame, evidence = stored(
         answered_rows("a", 0.9, host="x", **costs), answered_rows("b", 0.5, host="y", **costs)
     )
-    assert lines_of(frame, evidence)["pareto"].to_dict() == {"a": "P", "b": ""}
+    lines = lines_of(frame, evidence)
+    assert lines["pareto"].to_dict() == {"a": "P", "b": ""}
+    assert set(lines["pareto_note"]) == {"host differs"}
     frame, evidence = stored(
         answered_rows("a", 0.9, timing_comparable=False, **costs),
         answered_rows("b", 0.5, **costs),
     )
-    assert lines_of(frame, evidence)["pareto"].to_dict() == {"a": "P", "b": "ST"}
+    lines = lines_of(frame, evidence)
+    assert lines["pareto"].to_dict() == {"a": "P", "b": ""}
+    assert set(lines["pareto_note"]) == {"‡"}
+
+
+def test_there_is_no_front_where_no_cost_is_known():
+    frame, evidence = stored(answered_rows("a", 0.9), answered_rows("b", 0.5))
+    assert "pareto" not in lines_of(frame, evidence)
+
+
+def test_a_line_that_was_not_compared_with_the_best_is_neither_tied_nor_worse():
+    frame, evidence = stored(
+        answered_rows("good", 0.9), answered_rows("like", 0.9, seeds=[1, 2, 3]),
+        answered_rows("poor", 0.5), answered_rows("other", 0.8, seeds=[7, 8]),
+        answered_rows("bare", 0.85),
+    )  # fmt: skip
+    bare = set(frame.loc[frame["model"] == "bare", "run_id"])
+    evidence = Evidence(right={k: v for k, v in evidence.right.items() if k not in bare})
+    lines = lines_of(frame, evidence)
+    assert lines["vs_best"].to_dict() == {
+        "good": "best", "like": "tied", "poor": "worse", "other": "not compared",
+        "bare": "not compared",
+    }  # fmt: skip
+    assert lines["rank"].isna().to_dict() == {
+        "good": False, "like": False, "poor": False, "other": True, "bare": True,
+    }  # fmt: skip
+    assert "vs_best" not in lines_of(*stored(answered_rows("good", 0.9)))
+
+
+def test_no_line_is_the_best_if_one_was_not_compared_with_it():
+    frame, evidence = stored(answered_rows("good", 0.95), answered_rows("poor", 0.5))
+    assert lines_of(frame, evidence)["best"].tolist() == [True, False]
+    frame, evidence = stored(
+        answered_rows("good", 0.95), answered_rows("poor", 0.5),
+        answered_rows("other", 0.6, seeds=[7]),
+    )  # fmt: skip
+    assert not lines_of(frame, evidence)["best"].fillna(False).any()
 
 
 def test_the_time_to_an_accuracy_is_the_median_of_the_runs_that_reached_it():

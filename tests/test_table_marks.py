@@ -17,7 +17,7 @@ def test_a_caption_explains_the_marks_that_are_there():
     text = caption(frame, tabulate(frame, evidence=evidence))
     for mark in (
         "interval over seeds and test examples;", "§ one seed:", "= marks ties",
-        "* differs from", "pareto: no line",
+        "* differs from",
     ):  # fmt: skip
         assert mark in text, mark
     assert "¶" not in text and "±" not in text and "tuning" not in text

@@ -8,10 +8,10 @@ all differences that are called significant is none.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,18 +122,34 @@ def ranks(
 ) -> dict[int, int]:  # fmt: skip
     """1 and the number of lines that are significantly better; so ties share a rank.
 
+    Ranks are of lines any two of which were compared: a line without a pair with one that more
+    lines were compared with has none, because nothing says how it stands to that one.
     A line of which little is known may have fewer such lines than a more accurate one of which
     more is known. Then both have the better rank, so that ranks never contradict accuracies.
     """
-    above = dict.fromkeys(accuracy, 1)
-    for pair in pairs.values():
-        above[pair.first] += pair.significant and pair.estimate < 0
+    placed = _compared(accuracy, pairs)
+    above = dict.fromkeys(placed, 1)
+    for first, second in permutations(placed, 2):
+        pair = pairs[first, second]
+        above[first] += pair.significant and pair.estimate < 0
     found: dict[int, int] = {}
     least = len(above)
-    for key in sorted(accuracy, key=lambda key: accuracy[key]):
+    for key in sorted(placed, key=lambda key: accuracy[key]):
         least = min(least, above[key])
         found[key] = least
-    return {key: found[key] for key in accuracy}
+    return {key: found[key] for key in accuracy if key in found}
+
+
+def _compared(
+    accuracy: Mapping[int, float], pairs: Mapping[tuple[int, int], Pair]
+) -> list[int]:  # fmt: skip
+    """Lines any two of which are a pair, beginning with those that are in most pairs."""
+    partners = Counter(first for first, _ in pairs)
+    found: list[int] = []
+    for key in sorted(accuracy, key=lambda key: (-partners[key], -accuracy[key])):
+        if partners[key] and all((key, other) in pairs for other in found):
+            found.append(key)
+    return found
 
 
 def best(keys: Sequence[int], pairs: Mapping[tuple[int, int], Pair]) -> int | None:

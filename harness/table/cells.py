@@ -47,7 +47,7 @@ MEASURES = {
 RARE = ("compiled_again", "shared")
 # and of these only if there is something in it
 OPTIONAL = ("rank", "tied", "best", "pareto", "vs_next", "vs_next_low", "vs_next_high",
-            "vs_next_p")  # fmt: skip
+            "vs_next_p", "vs_best", "pareto_note")  # fmt: skip
 # names that a line has, or that stand for something else in a condition
 TAKEN = {
     *NAMES, *MEASURES, *ALIASES, *ADDED, "n", "status", "vs_parent", "vs_parent_sd",

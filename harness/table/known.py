@@ -2,7 +2,9 @@
 
 Lines are compared within one data set: the same examples, the same limit. A line whose runs
 all have stored answers has an interval over seeds and test examples, and is one of the family
-of `harness.comparison.families`; another one has what its seeds can say, and no rank.
+of `harness.comparison.families`; another one has what its seeds can say, and no rank. What was
+not compared is never called a tie: `vs_best` says of each line how it stands to the one with
+the highest accuracy.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ TYPES: dict[str, Any] = {
     "reached_target": "Int64", "pareto": "string", "vs_parent_low": "float64",
     "vs_parent_high": "float64", "vs_parent_p": "float64", "vs_next": "float64",
     "vs_next_low": "float64", "vs_next_high": "float64", "vs_next_p": "float64",
+    "vs_best": "string", "pareto_note": "string",
 }  # fmt: skip
 ADDED = tuple(TYPES)
 Line = dict[str, Any]
@@ -72,10 +75,11 @@ def known(
             lines[cell] |= _interval(answers.get(cell), [run[2] for run in some])
             if target_accuracy is not None:
                 lines[cell] |= _reached([run[1] for run in some], evidence, target_accuracy)
-        _rank(lines, answers, pairs)
+        _rank(lines, cells, answers, pairs)
+        _against_best(lines, measured.loc[cells, "accuracy"].dropna(), pairs)
         _neighbours(lines, answers, pairs)
         _compare_with_parents(lines, runs, parent_of, pairs)
-        _mark_fronts(lines, measured.loc[cells], same_place=_same(runs))
+        _mark_fronts(lines, measured.loc[cells], _apart(runs))
     names = [n for n in TYPES if target_accuracy is not None or "target" not in n]
     found = pd.DataFrame.from_dict(lines, orient="index", columns=names)
     return found.astype({name: TYPES[name] for name in names})
@@ -142,14 +146,28 @@ def _reached(runs: list[str], evidence: Evidence, target: float) -> Line:
 
 
 def _rank(
-    lines: dict[int, Line], answers: Mapping[int, Answers], pairs: Mapping[Any, Pair]
-) -> None:  # fmt: skip
-    if len(answers) < 2:
-        return
-    placed, first = ranks(_accuracies(answers), pairs), best(list(answers), pairs)
+    lines: dict[int, Line],
+    cells: Sequence[int],
+    answers: Mapping[int, Answers],
+    pairs: Mapping[Any, Pair],
+) -> None:
+    placed, first = ranks(_accuracies(answers), pairs), best(cells, pairs)
     taken = list(placed.values())
     for cell, rank in placed.items():
         lines[cell] |= {"rank": rank, "tied": taken.count(rank) > 1, "best": cell == first}
+
+
+def _against_best(
+    lines: dict[int, Line], accuracy: pd.Series, pairs: Mapping[Any, Pair]
+) -> None:
+    """How each line stands to the one with the highest accuracy; one alone to none."""
+    if len(accuracy) < 2:
+        return
+    first = int(accuracy.index[int(np.argmax(accuracy.to_numpy(dtype=float)))])
+    for cell in accuracy.index:
+        pair: Pair | None = pairs.get((first, cell))
+        told = "not compared" if pair is None else "worse" if pair.significant else "tied"
+        lines[cell]["vs_best"] = "best" if cell == first else told
 
 
 def _neighbours(
@@ -189,22 +207,27 @@ def _told(name: str, pair: Pair) -> Line:
     return {f"{name}_low": pair.low, f"{name}_high": pair.high, f"{name}_p": pair.p_holm}
 
 
-def _mark_fronts(lines: dict[int, Line], measured: pd.DataFrame, *, same_place: bool) -> None:
-    """The letters of the fronts on which each line is; one line alone is on none."""
+def _mark_fronts(lines: dict[int, Line], measured: pd.DataFrame, apart: list[str]) -> None:
+    """The letters of the fronts on which each line is; one line alone is on none.
+
+    A line whose times say nothing may belong on a front of times, and take others off it. So
+    where there is one, no line gets the letter of such a front.
+    """
     if len(measured) < 2:
         return
-    alone = measured["shared"].fillna(0).eq(0) & same_place
-    letters = dict.fromkeys(lines, "")
-    for letter, name in FRONTS.items():
-        cost = measured[name].astype("float64")
-        cost = cost if name == "param_count" else cost.where(alone)
+    note = f"{' and '.join(apart)} differ{'s' * (len(apart) == 1)}" if apart else ""
+    note = "‡" if bool(measured["shared"].fillna(0).gt(0).any()) else note
+    judged = {letter: name for letter, name in FRONTS.items() if not note or letter == "P"}
+    costs = {letter: measured[name].astype("float64") for letter, name in judged.items()}
+    letters = dict.fromkeys(measured.index, "")
+    for letter, cost in costs.items():
         on = front(measured["accuracy"].to_numpy(), cost.to_numpy())
         for cell, is_on in zip(measured.index, on, strict=True):
             letters[cell] += letter if is_on else ""
-    for cell in measured.index:
-        lines[cell]["pareto"] = letters[cell]
+    for cell in measured.index if any(letters.values()) or note else ():
+        lines[cell] |= {"pareto": letters[cell], "pareto_note": note or None}
 
 
-def _same(runs: pd.DataFrame) -> bool:
-    """Whether all times are of one machine."""
-    return len(runs[PLACE].drop_duplicates()) == 1
+def _apart(runs: pd.DataFrame) -> list[str]:
+    """What of the place differs between runs whose times are held side by side."""
+    return [name for name in PLACE if runs[name].nunique(dropna=False) > 1]

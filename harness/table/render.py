@@ -251,7 +251,7 @@ OVER = {EXAMPLES: "§", SEEDS: "¶"}
 JOINED = (
     "vs_parent_n", "vs_parent_low", "vs_parent_high", "vs_parent_p", "vs_next", "vs_next_low",
     "vs_next_high", "vs_next_p", "accuracy_low", "accuracy_high", "accuracy_over", "tied",
-    "best", "reached_target", *MARKS,
+    "best", "reached_target", "vs_best", "pareto_note", *MARKS,
     "difference_low", "difference_high", "param_count_a", "param_count_b", "train_s_a",
     "train_s_b",
 )  # fmt: skip
