@@ -140,6 +140,18 @@ def test_what_was_made_again_is_no_failure_any_more(store: Store):
     assert "stopped by hand" not in page.text
 
 
+def test_every_version_of_the_data_has_its_confusion_and_what_lacks_one_is_named(store: Store):
+    for model, data in (("a", "f1"), ("b", "f1"), ("c", "f2")):
+        store.add(answered(make_row(model, data_fingerprint=data)))
+    store.add(make_result(make_row("d", data_fingerprint="f1")))
+    document = read_document(store, Asked(rows=store.rows()))
+    assert [(d.name, [one.answers.line.model for one in d.confusions], d.unanswered)
+            for d in document.data_sets] == [
+        ("digits (data f1)", ["a", "b"], ["d"]), ("digits (data f2)", ["c"], []),
+    ]  # fmt: skip
+    assert "without stored answers to the same test set: d." in to_html(document)
+
+
 def test_only_what_was_tested_is_claimed():
     def line(model: str, accuracy: float, **values: Any) -> Line:
         return Line(number=0, place=0, dataset="digits", model=model, settings="", rows=(),

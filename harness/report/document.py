@@ -88,6 +88,7 @@ class DataSet:
     Attributes:
       key: letters and digits, for ids.
       answered: the lines whose answers are compared, in order.
+      unanswered: the models of the other lines that have ok runs.
       pairs: by two places among them, on how many examples who is right.
       no_front: why accuracy and step time have no front, "" if they have.
       note: why no examples are shown, "" if they are.
@@ -106,6 +107,7 @@ class DataSet:
     calibrations: Sequence[Calibration]
     reliability: Sequence[Drawn]
     answered: Sequence[Answers]
+    unanswered: Sequence[str]
     class_names: Sequence[str]
     examples: Sequence[Example]
     pairs: Sequence[Sequence[Mapping[str, int]]]
@@ -198,9 +200,16 @@ def _data_set(
         steps=steps, step_times=_one(step_times_panel(steps), f"{key}steps"),
         confusions=confusions(answers, names), calibrations=calibrated,
         reliability=_drawn(calibration_panels(calibrated), f"{key}calibration"),
-        answered=answers, class_names=names, examples=examples, note=note,
+        answered=answers, unanswered=_without(lines, answers), class_names=names,
+        examples=examples, note=note,
         pairs=[[pair_counts(a, b) for b in answers] for a in answers],
     )  # fmt: skip
+
+
+def _without(lines: Sequence[Line], answers: Sequence[Answers]) -> list[str]:
+    """The models that were measured and have no answers to lay beside the others'."""
+    have = {one.line.number for one in answers}
+    return [line.model for line in lines if answers and line.ok and line.number not in have]
 
 
 def _comparable(answers: Sequence[Answers]) -> list[Answers]:
