@@ -174,6 +174,21 @@ def test_only_what_was_tested_is_claimed():
     assert finding("digits", []) == ""
 
 
+def test_the_first_examples_are_open_and_the_others_folded_away(store: Store):
+    for model, wrong in (("good", []), ("bad", range(12))):
+        store.add(answered(make_row(model), list(wrong)))
+    text = html_of(store, load=decode)
+    first, rest = text.split('<details class="more"><summary>Show 4 more</summary>')
+    assert (first.count('class="example"'), rest.count('class="example"')) == (8, 4)
+
+
+def test_an_ablation_is_called_one(store: Store):
+    store.add(answered(make_row("mlp")))
+    assert '<h2 id="table-h">Comparison</h2>' in html_of(store)
+    store.add(answered(make_row("mlp", "wide")))
+    assert '<h2 id="table-h">Ablation table</h2>' in html_of(store)
+
+
 def regression(store: Store) -> None:
     row = make_row("ridge", accuracy=None, test_loss=0.25, task="regression")
     store.add(Result(row=row, epochs=({"epoch": 1, "test_loss": 0.5},)))

@@ -25,7 +25,7 @@ from harness.report.gates import gate_ratios_figure
 from harness.report.history import histories_of
 from harness.report.lines import Line, datasets, read_lines, tabulated
 from harness.report.look import Look, Panel, alone, drawing, inline
-from harness.report.origin import places, run_commands, table_commands
+from harness.report.origin import Declared, places, run_commands, table_commands
 from harness.report.statuses import Run, read_runs
 from harness.report.step_times import StepTimes, read_step_times, step_times_panel
 from harness.report.superseded import superseded
@@ -62,6 +62,7 @@ class Asked:
       runs, conditions: how they were chosen, for the commands in the page.
       target_accuracy: as for `tabulate`.
       load: reads data sets; None leaves all data out.
+      declared: the default parameters of entries, which commands need not say.
     """
 
     rows: Sequence[Row]
@@ -69,6 +70,7 @@ class Asked:
     conditions: Sequence[str] = ()
     target_accuracy: float | None = None
     load: Load | None = None
+    declared: Declared = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +163,8 @@ def read_document(store: Store, asked: Asked) -> Document:
             for number, (name, own) in enumerate(datasets(lines).items())
         ],
         columns=columns_of(lines),
-        caption="" if table is None else caption(frame, table),
+        # a page has no compile times, so nothing is to be said of them
+        caption="" if table is None else caption(frame.assign(compile_cache=None), table),
         runs=read_runs(rows),
         superseded=len(gone),
         trials=trials,
@@ -172,7 +175,7 @@ def read_document(store: Store, asked: Asked) -> Document:
         table_commands=table_commands(
             store.name, asked.conditions, asked.runs, asked.target_accuracy
         ),
-        run_commands=run_commands(lines),
+        run_commands=run_commands(lines, declared=asked.declared),
         has_examples=asked.load is not None,
     )
 

@@ -41,6 +41,9 @@ MARKS = dict(
 )  # fmt: skip
 
 
+FIRST = 8  # examples that are shown before more are asked for
+
+
 def to_html(document: Document) -> str:
     """The report's page; the same document gives the same text."""
     script, style = (_text(name) for name in ("report.js", "report.css"))
@@ -54,7 +57,8 @@ def to_html(document: Document) -> str:
             findings=_findings(document),
             run_counts=_counts(document), sections=_sections(document, has), has=has,
             script=Markup(script), script_hash=base64.b64encode(digest).decode(),
-            style=Markup(style), bins=BINS, most_examples=EXAMPLES,
+            style=Markup(style), bins=BINS, most_examples=EXAMPLES, first_examples=FIRST,
+            heading=_heading(document),
             most_panels=MOST, forest_width=f"{WIDTH:g}",
             step_quantiles=QUANTILES,
         )
@@ -105,11 +109,12 @@ def _has(data_sets: Sequence[DataSet]) -> dict[str, bool]:
 def _sections(document: Document, has: dict[str, bool]) -> list[tuple[str, str]]:
     """Anchors and names of the sections that there are."""
     known: list[tuple[str, str, Any]] = [
-        ("table", "Table", True), ("curves", "Curves", has["curves"]),
+        ("table", "Table", True), ("tuning", "Tuning", document.trials),
+        ("curves", "Curves", has["curves"]),
         ("tradeoff", "Accuracy and time", has["tradeoff"]),
         ("steps", "Step times", has["steps"]), ("confusion", "Confusion", has["confusion"]),
         ("calibration", "Calibration", has["calibration"]),
-        ("examples", "Disagreements", has["pairs"]), ("tuning", "Tuning", document.trials),
+        ("examples", "Disagreements", has["pairs"]),
         ("gates", "Gates", document.gates), ("runs", "Runs", True),
         ("origin", "How it was made", True),
     ]  # fmt: skip
@@ -123,6 +128,12 @@ def _title(document: Document) -> str:
     if len(names) > 3:
         return f"Model comparison on {len(names)} data sets"
     return f"Model comparison on {', '.join(map(printable, names))}"
+
+
+def _heading(document: Document) -> str:
+    """Of the table: an ablation is a variant beside its parent."""
+    is_ablation = any("vs_parent" in line.values for line in document.lines)
+    return "Ablation table" if is_ablation else "Comparison"
 
 
 def _summary(document: Document) -> str:

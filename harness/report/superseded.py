@@ -49,7 +49,8 @@ def _trials(trials: pd.DataFrame) -> set[str]:
 
 
 def _ok(rows: pd.DataFrame) -> pd.Series:
-    return (rows["status"] == "ok").fillna(False).astype(bool)
+    found = [status == "ok" for status in rows["status"].fillna("")]
+    return pd.Series(found, index=rows.index, dtype=bool)
 
 
 def _among(rows: pd.DataFrame, others: pd.DataFrame, names: Collection[str]) -> pd.Series:

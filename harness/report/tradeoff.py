@@ -36,7 +36,7 @@ def tradeoff_panel(lines: Sequence[Line]) -> Panel | None:
     return Panel(
         title="Accuracy against step time",
         description=f"{on} All lines: {told}.",
-        draw=lambda axes: _draw(axes, drawn, front), width=640, height=380,
+        draw=lambda axes: _draw(axes, drawn, front), width=540, height=360,
     )  # fmt: skip
 
 
