@@ -248,3 +248,12 @@ def test_its_structure_serves_those_who_do_not_see_it(page: Page):
     assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
     page.keyboard.press("Tab")
     assert page.evaluate("() => document.activeElement.className") == "skip"
+
+
+def test_a_button_shows_more_than_the_first_examples(page: Page):
+    shown = page.locator("#examples .example:visible")
+    button = page.locator("#examples .more button").first
+    assert shown.count() == 8
+    more = int((button.inner_text()).split()[1])
+    button.click()
+    assert shown.count() == 8 + more and not button.is_visible()

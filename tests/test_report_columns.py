@@ -38,11 +38,11 @@ def test_a_line_with_everything():
     assert {name: (cell.text, cell.note) for name, cell in cells.items() if cell} == {
         "rank": ("1=", ""),
         "accuracy": ("0.9123", "[0.900, 0.920]"),
-        "vs_parent": ("−0.0123", "[−0.020, −0.004], p < 0.001"),
+        "vs_parent": ("−0.0123", "[−0.020, −0.004]\np < 0.001"),
         "macro_f1": ("0.5000", ""),
         "param_count": ("12,345", ""),
         "step_ms_p50": ("1.23‡", "p90 2.00"),
-        "train_s": ("123", ""),
+        "train_s": ("123‡", ""),
         "time_to_target_s": ("60.0", "1 of 1"),
         "pareto": ("", ""),
         "tuned": ("best of 8", "learning rate 0.003"),

@@ -44,6 +44,18 @@ def test_parts_of_a_data_set_are_data_sets_of_their_own():
     assert [one.dataset for one in lines] == ["digits, first 2,000 examples", "digits"]
 
 
+def test_versions_of_a_data_set_are_told_apart_by_their_fingerprint():
+    old, new = ("0123456789", "abcdef0123")
+    lines = lines_of([
+        make_row("mlp", data_fingerprint=old), make_row("rnn", data_fingerprint=new),
+        make_row("mlp", dataset="imdb", data_fingerprint=new), failed_row("cnn"),
+    ])  # fmt: skip
+    assert [(one.dataset, one.model) for one in lines] == [
+        ("digits (data 01234567)", "mlp"), ("digits (data 01234567)", "cnn"),
+        ("digits (data abcdef01)", "rnn"), ("imdb", "mlp"),
+    ]  # fmt: skip
+
+
 def test_what_tuning_chose_is_no_part_of_a_name():
     tune = {"space": {"learning_rate": "1e-4:1e-2:log"}, "budget": 8}
     lines = lines_of([

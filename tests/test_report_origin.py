@@ -69,3 +69,18 @@ def test_tuned_runs_are_tuned_again():
         "harness run -d digits -m 'mlp[depth=2]' --tune learning_rate=0.0001:0.01:log "
         "--tune model.width=8:64 --budget 8"
     ]
+
+
+def test_a_plugin_file_is_named_and_a_default_is_not():
+    source = {"name": "bag", "origin": "file", "version": "676bcd84"}
+    built_in = {"name": "digits", "origin": "built-in", "version": "0.1.0"}
+    parts = {"model": {"source": source}, "dataset": {"source": built_in}}
+    rows = [
+        make_row("bag", params={"width": 16, "depth": 2}, key_parts=json.dumps(parts)),
+        make_row("mlp", params={"width": 32}),
+    ]  # fmt: skip
+    declared = {("model", "bag"): {"width": 32, "depth": 2}, ("model", "mlp"): {"width": 32}}
+    assert run_commands(lines_of(rows), declared=declared) == [
+        "harness run -d digits -m 'bag[width=16]' --plugin bag.py",
+        "harness run -d digits -m mlp",
+    ]

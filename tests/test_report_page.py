@@ -16,7 +16,8 @@ from stored import failed_row, make_answered, make_result, make_row
 from harness.errors import UsageError
 from harness.report import Asked, Data
 from harness.report.document import read_document
-from harness.report.page import to_html
+from harness.report.lines import Line
+from harness.report.page import finding, to_html
 from harness.rows import Result, Row
 from harness.store import Store, open_store
 
@@ -128,6 +129,64 @@ def test_data_that_cannot_be_loaded_costs_the_examples_alone(store: Store):
     page = page_of(store, load=gone)
     assert "No examples are shown: the files have gone" in page.text
     assert "confusion" in page.ids
+
+
+def test_what_was_made_again_is_no_failure_any_more(store: Store):
+    store.add(Result(row=failed_row("good", run_key="g", error_message="stopped by hand")))
+    store.add(answered(make_row("good", run_key="g")))
+    page = page_of(store)
+    assert "from 1 run. All of them ended well." in page.text
+    assert "1 earlier row that was superseded" in page.text
+    assert "stopped by hand" not in page.text
+
+
+def test_every_version_of_the_data_has_its_confusion_and_what_lacks_one_is_named(store: Store):
+    for model, data in (("a", "f1"), ("b", "f1"), ("c", "f2")):
+        store.add(answered(make_row(model, data_fingerprint=data)))
+    store.add(make_result(make_row("d", data_fingerprint="f1")))
+    document = read_document(store, Asked(rows=store.rows()))
+    assert [(d.name, [one.answers.line.model for one in d.confusions], d.unanswered)
+            for d in document.data_sets] == [
+        ("digits (data f1)", ["a", "b"], ["d"]), ("digits (data f2)", ["c"], []),
+    ]  # fmt: skip
+    assert "without stored answers to the same test set: d." in to_html(document)
+
+
+def test_only_what_was_tested_is_claimed():
+    def line(model: str, accuracy: float, **values: Any) -> Line:
+        return Line(number=0, place=0, dataset="digits", model=model, settings="", rows=(),
+                    values={"accuracy": accuracy, **values})  # fmt: skip
+
+    best, old = line("a", 0.9, rank=1, vs_best="best"), line("old", 0.6)
+    worse, tied = line("b", 0.5, vs_best="worse"), line("c", 0.8, vs_best="tied")
+    start = "digits: a has the highest accuracy, 0.9000"
+    unknown = "not compared with it (no stored answers or no common seed): old"
+    assert (
+        finding("digits", [best, worse]) == f"{start}; the other line is significantly worse."
+    )
+    assert finding("digits", [best, worse, old]) == (
+        f"{start}; 1 line is significantly worse; {unknown}."
+    )
+    assert finding("digits", [best, tied, old]) == (
+        f"{start}; not separable from it: c; {unknown}."
+    )
+    assert finding("digits", [line("a", 0.9)]) == f"{start}."
+    assert finding("digits", []) == ""
+
+
+def test_the_first_examples_are_open_and_the_others_folded_away(store: Store):
+    for model, wrong in (("good", []), ("bad", range(12))):
+        store.add(answered(make_row(model), list(wrong)))
+    text = html_of(store, load=decode)
+    first, rest = text.split('<details class="more"><summary>Show 4 more</summary>')
+    assert (first.count('class="example"'), rest.count('class="example"')) == (8, 4)
+
+
+def test_an_ablation_is_called_one(store: Store):
+    store.add(answered(make_row("mlp")))
+    assert '<h2 id="table-h">Comparison</h2>' in html_of(store)
+    store.add(answered(make_row("mlp", "wide")))
+    assert '<h2 id="table-h">Ablation table</h2>' in html_of(store)
 
 
 def regression(store: Store) -> None:

@@ -178,7 +178,7 @@ def test_the_same_rows_give_the_same_bytes(store: Store, tmp_path: Path):
 
 def test_a_run_without_history_is_a_note(store: Store, tmp_path: Path):
     store.add(make_result(make_row(run_id="good")))
-    store.add(Result(row=failed_row(run_id="bad")))
+    store.add(Result(row=failed_row(seed=1, run_id="bad")))
     saved = save_plots(store, None, tmp_path / "plots")
     assert len(saved.paths) == 3
     assert len(saved.notes) == 1 and saved.notes[0].startswith("run bad ")
@@ -223,3 +223,10 @@ def test_drawing_leaves_the_global_interface_of_pyplot_alone():
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-c", script]
     assert subprocess.check_output(command, text=True, env=environment) == "False\n"
+
+
+def test_a_run_that_was_made_again_has_no_note_of_its_own(store: Store, tmp_path: Path):
+    store.add(Result(row=failed_row(run_id="bad", run_key="k")))
+    store.add(make_result(make_row(run_id="good", run_key="k")))
+    saved = save_plots(store, None, tmp_path / "plots")
+    assert saved.notes == ("1 superseded by runs that were made again: not drawn",)

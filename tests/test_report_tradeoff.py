@@ -10,7 +10,7 @@ from matplotlib.text import Annotation
 
 from harness.report.lines import Line
 from harness.report.look import CONTEXT, alone
-from harness.report.tradeoff import tradeoff_panel
+from harness.report.tradeoff import tradeoff_panel, why_not_judged
 
 
 def line(model: str, place: int = 0, **values: Any) -> Line:
@@ -72,3 +72,14 @@ def test_labels_do_not_cover_each_other_where_there_is_room():
 def test_one_point_is_no_comparison():
     assert tradeoff_panel(LINES[:1]) is None
     assert tradeoff_panel([line("a", accuracy=0.5), line("b", accuracy=0.6)]) is None
+
+
+def test_times_that_do_not_compare_have_no_front_and_it_is_said():
+    slow = [line(m, i, accuracy=0.5 + i / 10, step_ms_p50=1.0 + i, pareto="P", pareto_note="‡")
+            for i, m in enumerate(("a", "b"))]  # fmt: skip
+    assert why_not_judged(slow) == "step times cannot be compared (‡)"
+    assert why_not_judged(LINES) == ""
+    panel = tradeoff_panel(slow)
+    assert panel is not None and panel.description.startswith("No front: step times cannot")
+    marks = [c.lines[0].get_markerfacecolor() for c in alone(panel).axes[0].containers]  # type: ignore[attr-defined]
+    assert marks == ["none", "none"]

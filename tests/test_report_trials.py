@@ -50,9 +50,18 @@ def test_a_number_has_a_panel_of_its_values_against_validation():
     points = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines]  # type: ignore[index]
     assert points == [(1e-4, 0.3), (1e-2, 0.5), (1e-2, 0.7), (1e-4, 0.6)]
     assert axes.get_xscale() == "log"
-    assert [line.get_markerfacecolor() == "none" for line in axes.lines] == [
-        True, True, False, True,
-    ]  # fmt: skip
+    # open marks, so that equal points do not hide each other, and a ring around the best
+    assert {line.get_markerfacecolor() for line in axes.lines} == {"none"}
+    rings = [tuple(map(float, ring.get_offsets()[0])) for ring in axes.collections]  # type: ignore[index]
+    assert rings == [(1e-2, 0.7), (1e-4, 0.6)]
+
+
+def test_only_trials_that_ended_well_are_drawn():
+    (panel,) = trial_panels(read_trials(frame_of([
+        trial("mlp", 1e-4, 0.3), trial("mlp", 1e-2, 0.9, status="diverged"),
+    ])))  # fmt: skip
+    assert "mlp 0.0001 (0.300)" in panel.description
+    assert len(alone(panel).axes[0].lines) == 1
 
 
 def test_a_task_without_accuracy_is_judged_by_its_loss():

@@ -102,6 +102,7 @@ def report(
         asked = Asked(
             rows=rows, runs=runs, conditions=conditions, target_accuracy=target_accuracy,
             load=None if no_examples else _loader(plugins),
+            declared=_declared(plugins) if output else {},
         )  # fmt: skip
         saved = []
         if output:
@@ -128,6 +129,14 @@ def _chosen(store: Store, runs: Sequence[str], conditions: Sequence[str]) -> lis
         return rows
     kept: set[Any] = set(where(frame_of(rows), conditions)["run_id"])
     return [row for row in rows if row["run_id"] in kept]
+
+
+def _declared(plugins: Sequence[str]) -> dict[tuple[str, str], dict[str, Any]]:
+    """The default parameters of the data sets and models that are known here."""
+    from harness.index import open_registry
+
+    entries = open_registry(plugins).entries
+    return {key: entry.defaults for key, entry in entries.items()}
 
 
 def _loader(plugins: Sequence[str]) -> Callable[[Row], Data]:

@@ -20,7 +20,7 @@ class Cell:
 
     Attributes:
       text: its number or word.
-      note: what stands smaller below it.
+      note: what stands smaller below it, in lines.
       marks: letters, each with what it stands for.
       sort: what it is sorted by; None goes last.
     """
@@ -145,15 +145,26 @@ def _vs_parent(line: Line) -> Cell | None:
     told = [_interval(line, "vs_parent", lambda end: signed(end, 3))]
     if "vs_parent_p" in line.values:
         told.append(p_value(line.values["vs_parent_p"]))
-    return Cell(text=signed(value), note=", ".join(filter(None, told)), sort=value)
+    return Cell(text=signed(value), note="\n".join(filter(None, told)), sort=value)
+
+
+def _timing_marks(line: Line) -> str:
+    known = (("‡", "shared"), ("†", "compiled_again"))
+    return "".join(mark for mark, name in known if line.values.get(name, 0) > 0)
+
+
+def _train_s(line: Line) -> Cell | None:
+    value = line.values.get("train_s")
+    if value is None:
+        return None
+    return Cell(text=three(value) + _timing_marks(line), sort=value)
 
 
 def _step_ms(line: Line) -> Cell | None:
     value = line.values.get("step_ms_p50")
     if value is None:
         return None
-    marks = "".join(m for m, name in (("‡", "shared"), ("†", "compiled_again"))
-                    if line.values.get(name, 0) > 0)  # fmt: skip
+    marks = _timing_marks(line)
     p90 = line.values.get("step_ms_p90")
     note = "" if p90 is None else f"p90 {three(p90)}"
     return Cell(text=three(value) + marks, note=note, sort=value)
@@ -181,11 +192,18 @@ def _tuned(line: Line) -> Cell | None:
     if not trials:
         return None
     count = max(n or 0 for n in trials)
+    at_end = str(line.values.get("tune_at_end", "")).split(", ")
     told = [
-        f"{k.removeprefix('model.').replace('_', ' ')} {v}" for k, v in chosen(line.ok).items()
+        f"{k.removeprefix('model.').replace('_', ' ')} {_short(v)}{'‖' if k in at_end else ''}"
+        for k, v in chosen(line.ok).items()
     ]
-    text = f"best of {count}" if count else "untuned"
-    return Cell(text=text, note=", ".join(told), sort=count)
+    ended = f" ({line.values['tune_ok']} ok)" if "tune_ok" in line.values else ""
+    text = f"best of {count}{ended}" if count else "untuned"
+    return Cell(text=text, note="\n".join(told), sort=count)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _seeds(line: Line) -> Cell:
@@ -226,7 +244,7 @@ COLUMNS: tuple[Column, ...] = (
         says="Median time of a training step without compilation and warm-up; p90 is its 0.9 "
         "quantile. ‡ another run went on beside it; † programs were compiled again.",
     ),
-    Column(name="train_s", heading="training s", cell=_of("train_s", three),
+    Column(name="train_s", heading="training s", cell=_train_s,
            says="Time of all training steps, the median over seeds."),
     Column(
         name="time_to_target_s", heading="s to target", cell=_target,
@@ -241,7 +259,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         name="tuned", heading="tuning", cell=_tuned, is_number=False,
         says="How many configurations were tried on validation for this line; an untuned line "
-        "beside a tuned one had less of a chance.",
+        "beside a tuned one had less of a chance. ‖ the value is at the end of its range.",
     ),
     Column(name="n", heading="seeds", cell=_seeds, says="Runs that ended well.",
            is_better_high=True),

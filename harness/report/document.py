@@ -22,13 +22,14 @@ from harness.report.curves import curve_panels
 from harness.report.disagreements import Example, disagreements, pair_counts
 from harness.report.forest import Scale, scale
 from harness.report.gates import gate_ratios_figure
-from harness.report.history import read_histories
+from harness.report.history import histories_of
 from harness.report.lines import Line, datasets, read_lines, tabulated
 from harness.report.look import Look, Panel, alone, drawing, inline
-from harness.report.origin import places, run_commands, table_commands
+from harness.report.origin import Declared, places, run_commands, table_commands
 from harness.report.statuses import Run, read_runs
 from harness.report.step_times import StepTimes, read_step_times, step_times_panel
-from harness.report.tradeoff import tradeoff_panel
+from harness.report.superseded import superseded
+from harness.report.tradeoff import tradeoff_panel, why_not_judged
 from harness.report.trials import Trial, read_trials, trial_panels
 from harness.rows import Row
 from harness.store import Store, frame_of
@@ -61,6 +62,7 @@ class Asked:
       runs, conditions: how they were chosen, for the commands in the page.
       target_accuracy: as for `tabulate`.
       load: reads data sets; None leaves all data out.
+      declared: the default parameters of entries, which commands need not say.
     """
 
     rows: Sequence[Row]
@@ -68,6 +70,7 @@ class Asked:
     conditions: Sequence[str] = ()
     target_accuracy: float | None = None
     load: Load | None = None
+    declared: Declared = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +90,9 @@ class DataSet:
     Attributes:
       key: letters and digits, for ids.
       answered: the lines whose answers are compared, in order.
+      unanswered: the models of the other lines that have ok runs.
       pairs: by two places among them, on how many examples who is right.
+      no_front: why accuracy and step time have no front, "" if they have.
       note: why no examples are shown, "" if they are.
     """
 
@@ -97,12 +102,14 @@ class DataSet:
     scale: Scale | None
     curves: Sequence[Drawn]
     tradeoff: Drawn | None
+    no_front: str
     steps: Sequence[StepTimes]
     step_times: Drawn | None
     confusions: Sequence[Confusion]
     calibrations: Sequence[Calibration]
     reliability: Sequence[Drawn]
     answered: Sequence[Answers]
+    unanswered: Sequence[str]
     class_names: Sequence[str]
     examples: Sequence[Example]
     pairs: Sequence[Sequence[Mapping[str, int]]]
@@ -111,12 +118,17 @@ class DataSet:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """A whole report."""
+    """A whole report.
+
+    Attributes:
+      superseded: how many rows are left out because later ones took their place.
+    """
 
     data_sets: Sequence[DataSet]
     columns: Sequence[Column]
     caption: str
     runs: Sequence[Run]
+    superseded: int
     trials: Sequence[Trial]
     tuning: Sequence[Drawn]
     gates: Sequence[Mapping[str, Any]]
@@ -135,7 +147,9 @@ def read_document(store: Store, asked: Asked) -> Document:
       StoreError: the store cannot be read.
       UsageError: the target is no accuracy.
     """
-    frame = frame_of(asked.rows)
+    gone = superseded(asked.rows)
+    rows = [row for row in asked.rows if row["run_id"] not in gone]
+    frame = frame_of(rows)
     table = tabulated(store, frame, target_accuracy=asked.target_accuracy)
     lines = [] if table is None else read_lines(frame, table)
     trials = read_trials(frame)
@@ -149,8 +163,10 @@ def read_document(store: Store, asked: Asked) -> Document:
             for number, (name, own) in enumerate(datasets(lines).items())
         ],
         columns=columns_of(lines),
-        caption="" if table is None else caption(frame, table),
-        runs=read_runs(asked.rows),
+        # a page has no compile times, so nothing is to be said of them
+        caption="" if table is None else caption(frame.assign(compile_cache=None), table),
+        runs=read_runs(rows),
+        superseded=len(gone),
         trials=trials,
         tuning=_drawn(trial_panels(trials), "tuning"),
         gates=gates,
@@ -159,7 +175,7 @@ def read_document(store: Store, asked: Asked) -> Document:
         table_commands=table_commands(
             store.name, asked.conditions, asked.runs, asked.target_accuracy
         ),
-        run_commands=run_commands(lines),
+        run_commands=run_commands(lines, declared=asked.declared),
         has_examples=asked.load is not None,
     )
 
@@ -167,7 +183,7 @@ def read_document(store: Store, asked: Asked) -> Document:
 def _data_set(
     store: Store, key: str, name: str, lines: Sequence[Line], load: Load | None
 ) -> DataSet:
-    histories, _ = read_histories(store, [row["run_id"] for line in lines for row in line.ok])
+    histories, _ = histories_of(store, [row for line in lines for row in line.ok])
     steps = read_step_times(store, lines)
     answers = _comparable(read_answers(store, lines))
     data, note = _load(load, answers)
@@ -183,13 +199,20 @@ def _data_set(
     return DataSet(
         key=key, name=name, lines=lines, scale=scale(lines),
         curves=_drawn(curve_panels(lines, {h.run_id: h for h in histories}), f"{key}curves"),
-        tradeoff=_one(tradeoff_panel(lines), f"{key}tradeoff"),
+        tradeoff=_one(tradeoff_panel(lines), f"{key}tradeoff"), no_front=why_not_judged(lines),
         steps=steps, step_times=_one(step_times_panel(steps), f"{key}steps"),
         confusions=confusions(answers, names), calibrations=calibrated,
         reliability=_drawn(calibration_panels(calibrated), f"{key}calibration"),
-        answered=answers, class_names=names, examples=examples, note=note,
+        answered=answers, unanswered=_without(lines, answers), class_names=names,
+        examples=examples, note=note,
         pairs=[[pair_counts(a, b) for b in answers] for a in answers],
     )  # fmt: skip
+
+
+def _without(lines: Sequence[Line], answers: Sequence[Answers]) -> list[str]:
+    """The models that were measured and have no answers to lay beside the others'."""
+    have = {one.line.number for one in answers}
+    return [line.model for line in lines if answers and line.ok and line.number not in have]
 
 
 def _comparable(answers: Sequence[Answers]) -> list[Answers]:

@@ -55,6 +55,15 @@ def read_histories(
       StoreError: the store cannot be read.
     """
     found = store.rows() if run_ids is None else [store.find(run_id) for run_id in run_ids]
+    return histories_of(store, found)
+
+
+def histories_of(store: Store, found: Sequence[Row]) -> tuple[list[History], list[str]]:
+    """As `read_histories`, of rows of the store; of one given twice it is read once.
+
+    Raises:
+      StoreError: the store cannot be read.
+    """
     rows = list({row["run_id"]: row for row in found}.values())
     datasets = labels((r["dataset"], r["dataset_variant"], r["dataset_params"]) for r in rows)
     entries = labels((r["model"], r["variant"], r["model_params"]) for r in rows)

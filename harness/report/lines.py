@@ -23,6 +23,8 @@ from harness.table.labels import RECIPE
 # hyper-parameters that stand in a column of their own, or behind the name of the line
 NAMED = tuple(name for name in RECIPE if name not in ("limit", "tune_trials"))
 
+SHORT = 8  # letters of a fingerprint
+
 DEFAULTS = Recipe().to_row()  # which need not be said
 
 
@@ -33,7 +35,8 @@ class Line:
     Attributes:
       number: which line of `tabulate`.
       place: within its data set, from 0; what its look is chosen by.
-      dataset: the data set's selection, and the limit on it where that varies.
+      dataset: the data set's selection, with the limit on it where that varies, and its
+        fingerprint where the store has several versions of it.
       model: the model's selection, with the hyper-parameters that vary in the data set.
       settings: those that vary in the table and not in the data set, "" if none.
       values: the line's columns by name, without those that are missing.
@@ -87,9 +90,10 @@ def read_lines(frame: pd.DataFrame, table: pd.DataFrame) -> list[Line]:
     for values in _records(counted(frame)):
         runs.setdefault(int(values["cell"]), []).append(values)
     groups: dict[str, list[tuple[int, dict[str, Any]]]] = {}
-    for number, values in enumerate(_records(table)):
-        name = _data_named(values, runs.get(number, []))
-        groups.setdefault(name, []).append((number, values))
+    listed = list(enumerate(_records(table)))
+    names = _data_names([(values, runs.get(number, [])) for number, values in listed])
+    for name, one in zip(names, listed, strict=True):
+        groups.setdefault(name, []).append(one)
     lines = []
     for dataset, members in groups.items():
         varying = _varying([values for _, values in members])
@@ -126,6 +130,26 @@ def _data_named(values: Mapping[str, Any], rows: Sequence[Row]) -> str:
     limit = rows[0]["limit"] if rows and "limit" in values else None
     told = "" if limit is None else f", first {limit:,} examples"
     return printable(f"{values['dataset']}{told}")
+
+
+def _data_names(lines: Sequence[tuple[Mapping[str, Any], Sequence[Row]]]) -> list[str]:
+    """The data set of each line, with its fingerprint where lines have other data.
+
+    A line whose runs never came to read the data stands with the first that did.
+    """
+    names = [_data_named(values, rows) for values, rows in lines]
+    prints = [next(filter(None, (row["data_fingerprint"] for row in rows)), None)
+              for _, rows in lines]  # fmt: skip
+    known: dict[str, list[str]] = {}
+    for name, found in zip(names, prints, strict=True):
+        if found is not None and found not in known.setdefault(name, []):
+            known[name].append(found)
+    return [
+        f"{name} (data {printable((found or known[name][0])[:SHORT])})"
+        if len(known.get(name, ())) > 1
+        else name
+        for name, found in zip(names, prints, strict=True)
+    ]
 
 
 def _varying(members: Sequence[Mapping[str, Any]]) -> set[str]:

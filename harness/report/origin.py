@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.recipe import Recipe
@@ -22,6 +22,8 @@ PLACE = {
     "dataset_plugin": "data-set plugins",
 }  # fmt: skip
 MODEL_KEY = "model."
+# default parameters by kind and name of their entries
+Declared = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 def places(rows: Iterable[Row]) -> list[tuple[str, str]]:
@@ -58,18 +60,24 @@ def table_commands(
     return [shlex.join(words) for words in commands]
 
 
-def run_commands(lines: Iterable[Line]) -> list[str]:
-    """The commands that train the lines' runs anew, with all parameters spelt out."""
+def run_commands(lines: Iterable[Line], *, declared: Declared | None = None) -> list[str]:
+    """The commands that train the lines' runs anew, each with the plugin files it needs.
+
+    Args:
+      declared: by kind and name, the default parameters of the data sets and models that are
+        known here. What is at its default is not said; of others all is.
+    """
+    usual = declared or {}
     models: dict[tuple[str, ...], list[str]] = {}
     for line in lines:
         if not line.rows:
             continue
         row = line.rows[0]
         seeds = tuple(sorted({r["seed"] for r in line.rows if r["seed"] is not None}))
-        data = _selection(row, "dataset", parameters(row["dataset_params"]))
+        data = _data(row, usual)
         for words in _seeds(seeds):
-            key = ("-d", data, *_recipe(row), *words)
-            models.setdefault(key, []).append(_model(row))
+            key = ("-d", data, *_plugins(row), *_recipe(row), *words)
+            models.setdefault(key, []).append(_model(row, usual))
     merged: dict[tuple[str, ...], list[str]] = {}
     for (_, data, *rest), chosen in models.items():
         words = tuple(word for model in dict.fromkeys(chosen) for word in ("-m", model))
@@ -85,12 +93,36 @@ def _selection(row: Row, kind: str, params: dict[str, Any]) -> str:
     return printable(selection(row[kind], variant or "", params))
 
 
-def _model(row: Row) -> str:
-    """The model with its parameters, but for those that the variant or tuning has set."""
+def _data(row: Row, declared: Declared) -> str:
+    """The data set with its parameters, but for those at their defaults."""
+    usual = declared.get(("dataset", row["dataset"]), {})
+    # a variant changes some of the defaults: beside it all is said
+    usual = {} if row["dataset_variant"] else usual
+    return _selection(row, "dataset", _differing(parameters(row["dataset_params"]), usual))
+
+
+def _model(row: Row, declared: Declared) -> str:
+    """The model with its parameters, but for defaults and what variant or tuning has set."""
     set_ = set(parameters(row["variant_params"])) if row["variant"] else set()
     set_ |= {key.removeprefix(MODEL_KEY) for key in _space(row) if key.startswith(MODEL_KEY)}
     params = {k: v for k, v in parameters(row["model_params"]).items() if k not in set_}
-    return _selection(row, "model", params)
+    usual = declared.get(("model", row["model"]), {})
+    return _selection(row, "model", _differing(params, usual))
+
+
+def _differing(params: dict[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in params.items() if k not in usual or usual[k] != v}
+
+
+def _plugins(row: Row) -> list[str]:
+    """The plugin files that the run was made with, by their names: no row knows their paths."""
+    parts: dict[str, Any] = json.loads(row["key_parts"] or "{}")
+    used = [parts.get(kind) or {} for kind in ("dataset", "model", "optimizer")]
+    used += (parts.get("metrics") or {}).values()
+    sources = [one.get("source") or {} for one in used]
+    files = [source["name"] for source in sources if source.get("origin") == "file"]
+    return [word for name in dict.fromkeys(files)
+            for word in ("--plugin", printable(f"{name}.py"))]  # fmt: skip
 
 
 def _space(row: Row) -> dict[str, str]:

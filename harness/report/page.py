@@ -41,6 +41,9 @@ MARKS = dict(
 )  # fmt: skip
 
 
+FIRST = 8  # examples that are shown before more are asked for
+
+
 def to_html(document: Document) -> str:
     """The report's page; the same document gives the same text."""
     script, style = (_text(name) for name in ("report.js", "report.css"))
@@ -51,10 +54,11 @@ def to_html(document: Document) -> str:
         .get_template("report.html.jinja")
         .render(
             document=document, title=_title(document), summary=_summary(document),
-            findings=[text for data in document.data_sets for text in _findings(data)],
+            findings=_findings(document),
             run_counts=_counts(document), sections=_sections(document, has), has=has,
             script=Markup(script), script_hash=base64.b64encode(digest).decode(),
-            style=Markup(style), bins=BINS, most_examples=EXAMPLES,
+            style=Markup(style), bins=BINS, most_examples=EXAMPLES, first_examples=FIRST,
+            heading=_heading(document),
             most_panels=MOST, forest_width=f"{WIDTH:g}",
             step_quantiles=QUANTILES,
         )
@@ -105,11 +109,12 @@ def _has(data_sets: Sequence[DataSet]) -> dict[str, bool]:
 def _sections(document: Document, has: dict[str, bool]) -> list[tuple[str, str]]:
     """Anchors and names of the sections that there are."""
     known: list[tuple[str, str, Any]] = [
-        ("table", "Table", True), ("curves", "Curves", has["curves"]),
+        ("table", "Table", True), ("tuning", "Tuning", document.trials),
+        ("curves", "Curves", has["curves"]),
         ("tradeoff", "Accuracy and time", has["tradeoff"]),
         ("steps", "Step times", has["steps"]), ("confusion", "Confusion", has["confusion"]),
         ("calibration", "Calibration", has["calibration"]),
-        ("examples", "Disagreements", has["pairs"]), ("tuning", "Tuning", document.trials),
+        ("examples", "Disagreements", has["pairs"]),
         ("gates", "Gates", document.gates), ("runs", "Runs", True),
         ("origin", "How it was made", True),
     ]  # fmt: skip
@@ -123,6 +128,12 @@ def _title(document: Document) -> str:
     if len(names) > 3:
         return f"Model comparison on {len(names)} data sets"
     return f"Model comparison on {', '.join(map(printable, names))}"
+
+
+def _heading(document: Document) -> str:
+    """Of the table: an ablation is a variant beside its parent."""
+    is_ablation = any("vs_parent" in line.values for line in document.lines)
+    return "Ablation table" if is_ablation else "Comparison"
 
 
 def _summary(document: Document) -> str:
@@ -144,20 +155,52 @@ def _counts(document: Document) -> str:
     return ", ".join(f"{counts[status]} {status}" for status in order) + "."
 
 
-def _findings(data: DataSet) -> list[str]:
-    """In a sentence, which line is best and which cannot be told from it."""
-    scored = [line for line in data.lines if "accuracy" in line.values]
+def _findings(document: Document) -> list[str]:
+    return list(filter(None, (finding(data.name, data.lines) for data in document.data_sets)))
+
+
+def finding(name: str, lines: Sequence[Line]) -> str:
+    """In a sentence, which line is best, and what is known of the others beside it.
+
+    Args:
+      name: of the data set.
+      lines: of it; "" if none of them has an accuracy.
+    """
+    scored = [line for line in lines if "accuracy" in line.values]
     if not scored:
-        return []
-    best = max(scored, key=lambda line: line.values["accuracy"])
-    told = f"{data.name}: {best.model} has the highest accuracy, {best.values['accuracy']:.4f}"
-    ranked = [line for line in scored if "rank" in line.values]
-    tied = [line for line in ranked if line.is_top and line is not best]
+        return ""
+    best = max(scored, key=lambda line: (line.values["accuracy"], _verdict(line) == "best"))
+    rest = [line for line in scored if line is not best]
+    tied, worse = ([one for one in rest if _verdict(one) == word] for word in ("tied", "worse"))
+    unknown = [line for line in rest if line not in (*tied, *worse)]
+    told = [f"{name}: {best.model} has the highest accuracy, {best.values['accuracy']:.4f}"]
     if tied:
-        return [f"{told}; not separable from it: {_names(tied)}."]
-    if len(ranked) > 1:
-        return [f"{told}, and every other line is significantly worse."]
-    return [f"{told}."]
+        told.append(f"not separable from it: {_names(tied)}")
+    if worse:
+        told.append(_how_many(len(worse), len(rest)))
+    if unknown:
+        told.append(f"not compared with it (no stored answers or no common seed): "
+                    f"{_names(unknown)}")  # fmt: skip
+    return "; ".join(told) + "."
+
+
+def _verdict(line: Line) -> str:
+    """What is known of a line beside the best one of its data set, in one word."""
+    return line.values.get("vs_best", "not compared")
+
+
+def _how_many(worse: int, others: int) -> str:
+    if worse == others:
+        return (
+            "the other line is significantly worse"
+            if others == 1
+            else ("every other line is significantly worse")
+        )
+    return (
+        "1 line is significantly worse"
+        if worse == 1
+        else (f"{worse} lines are significantly worse")
+    )
 
 
 def _names(lines: Sequence[Line]) -> str:

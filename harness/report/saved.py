@@ -12,12 +12,13 @@ from matplotlib.figure import Figure
 from harness.errors import UsageError
 from harness.report.document import Asked, read_document
 from harness.report.gates import gate_ratios_figure
-from harness.report.history import read_histories
+from harness.report.history import histories_of
 from harness.report.lines import tabulated
 from harness.report.look import picture
 from harness.report.page import to_html
 from harness.report.pictures import line_figures
 from harness.report.plots import epoch_metrics_figure, train_loss_figure
+from harness.report.superseded import superseded
 from harness.store import Store, frame_of
 from harness.table import caption, to_text
 
@@ -53,13 +54,17 @@ def save_plots(
       UsageError: a run is not in the store, or the folder cannot be written.
       StoreError: the store cannot be read.
     """
-    histories, notes = read_histories(store, run_ids)
+    rows = store.rows() if run_ids is None else [store.find(run_id) for run_id in run_ids]
+    gone = superseded(rows)
+    rows = [row for row in rows if row["run_id"] not in gone]
+    histories, notes = histories_of(store, rows)
+    if gone:
+        notes.append(f"{len(gone)} superseded by runs that were made again: not drawn")
     figures: dict[str, Figure] = {}
     if any(history.train_loss.size for history in histories):
         figures["train_loss"] = train_loss_figure(histories)
     if any(history.epochs.size for history in histories):
         figures["test_metrics"] = epoch_metrics_figure(histories)
-    rows = store.rows() if run_ids is None else [store.find(run_id) for run_id in run_ids]
     figures |= line_figures(store, rows, histories)
     timed = [] if run_ids is not None else [g for g in store.gates() if g["ratio"]]
     if timed:

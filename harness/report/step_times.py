@@ -81,7 +81,7 @@ def step_times_panel(found: Sequence[StepTimes]) -> Panel | None:
     )
     return Panel(
         title="Step times", description=f"{told}.", draw=lambda axes: _draw(axes, found),
-        width=640, height=70 + ROW * len(found),
+        width=520, height=70 + ROW * len(found),
     )  # fmt: skip
 
 

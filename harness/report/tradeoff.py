@@ -31,12 +31,29 @@ def tradeoff_panel(lines: Sequence[Line]) -> Panel | None:
         f"{one.model} {one.values['accuracy']:.3f} at {one.values['step_ms_p50']:.3g} ms"
         for one in drawn
     )
-    names = ", ".join(one.model for one in front) or "no line"
+    names = ", ".join(one.model for one in front)
+    on = f"On the Pareto front: {names}." if front else f"No front: {why_not_judged(lines)}."
     return Panel(
         title="Accuracy against step time",
-        description=f"On the Pareto front: {names}. All lines: {told}.",
-        draw=lambda axes: _draw(axes, drawn, front), width=640, height=380,
+        description=f"{on} All lines: {told}.",
+        draw=lambda axes: _draw(axes, drawn, front), width=540, height=360,
     )  # fmt: skip
+
+
+def is_judged(lines: Sequence[Line]) -> bool:
+    """Whether there is a front by step time; there is none of times that do not compare."""
+    return any(ON_STEP_TIME in one.values.get("pareto", "") for one in lines)
+
+
+def why_not_judged(lines: Sequence[Line]) -> str:
+    """In a few words, why there is no front; "" where there is one."""
+    if is_judged(lines):
+        return ""
+    notes = dict.fromkeys(one.values.get("pareto_note", "") for one in lines)
+    told = ", ".join(filter(None, notes))
+    return (
+        f"step times cannot be compared ({told})" if told else "step times cannot be compared"
+    )
 
 
 def _draw(axes: Axes, drawn: Sequence[Line], front: Sequence[Line]) -> None:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from harness.report.lines import printable
-from harness.report.look import LOOKS, Panel, look
+from harness.report.look import INK, LOOKS, Panel, look
 from harness.table.labels import labels
 
 LOGARITHMIC = 12  # largest over smallest value from which on an axis is logarithmic
@@ -78,12 +78,16 @@ def trial_panels(trials: Sequence[Trial]) -> list[Panel]:
     """A panel for each data set and tuned number: its value against the score."""
     panels = []
     for dataset in dict.fromkeys(one.dataset for one in trials):
-        own = [one for one in trials if one.dataset == dataset and one.score is not None]
+        own = [one for one in trials if one.dataset == dataset and _counts(one)]
         for key in dict.fromkeys(key for one in own for key in one.chosen):
             drawn = [one for one in own if _is_number(one.chosen.get(key))]
             if drawn:
                 panels.append(_panel(dataset, key, drawn))
     return panels
+
+
+def _counts(trial: Trial) -> bool:
+    return trial.status == "ok" and trial.score is not None
 
 
 def _is_number(value: Any) -> bool:
@@ -110,16 +114,21 @@ def _best(trials: Sequence[Trial]) -> Trial:
 
 
 def _draw(axes: Axes, key: str, drawn: Sequence[Trial], models: Sequence[str]) -> None:
-    last = max(one.rung for one in drawn)
+    # open marks, so that equal points do not hide each other
     for place, model in enumerate(models):
         how = look(place)
-        for one in drawn:
-            if one.model == model:
-                axes.plot(
-                    [one.chosen[key]], [one.score or 0.0], color=how.colour, marker=how.marker,
-                    linestyle="none", markersize=4.5 + one.rung,
-                    markerfacecolor=how.colour if one.rung == last else "none",
-                )  # fmt: skip
+        own = [one for one in drawn if one.model == model]
+        best = _best(own)
+        for one in own:
+            axes.plot(
+                [one.chosen[key]], [one.score or 0.0], color=how.colour, marker=how.marker,
+                linestyle="none", markersize=5 + one.rung, markerfacecolor="none",
+                markeredgewidth=1.3,
+            )  # fmt: skip
+        axes.scatter(
+            [best.chosen[key]], [best.score or 0.0], s=160, facecolors="none", edgecolors=INK,
+            linewidths=1.0,
+        )  # fmt: skip
     values = [one.chosen[key] for one in drawn]
     if min(values) > 0 and max(values) >= LOGARITHMIC * min(values):
         axes.set_xscale("log")

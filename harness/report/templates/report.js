@@ -3,6 +3,7 @@
 (() => {
   "use strict";
 
+  const FIRST = 8; // examples that are shown before more are asked for
   const table = document.getElementById("ablation");
   if (table) {
     makeSortable(table);
@@ -82,6 +83,12 @@
     const [first, second] = form.querySelectorAll("select");
     const pairs = JSON.parse(part.dataset.pairs);
     const examples = [...part.querySelectorAll(".example")];
+    const more = makeMore(part, examples);
+    let expanded = false;
+    more.firstChild.addEventListener("click", () => {
+      expanded = true;
+      apply();
+    });
     const apply = () => {
       const [a, b] = [Number(first.value), Number(second.value)];
       for (const [key, count] of Object.entries(pairs[a][b])) {
@@ -94,15 +101,32 @@
         const answers = example.dataset.answers.split(",");
         example.hidden = answers[a] === answers[b];
         if (!example.hidden) count += 1;
+        if (count > FIRST && !expanded) example.hidden = true;
         for (const said of example.querySelectorAll("li")) {
           said.hidden = ![a, b].includes(Number(said.dataset.place));
         }
       }
+      more.hidden = expanded || count <= FIRST;
+      more.firstChild.textContent = `Show ${count - FIRST} more`;
       part.querySelector(".nothing").hidden = count > 0 || examples.length === 0;
     };
     form.hidden = false;
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("change", apply);
     apply();
+  }
+
+  // all examples in one place, and a button where the rest was folded away
+  function makeMore(part, examples) {
+    const more = document.createElement("p");
+    const button = document.createElement("button");
+    button.type = "button";
+    more.className = "more";
+    more.append(button);
+    const grid = part.querySelector(".examples");
+    grid.append(...examples);
+    part.querySelector("details.more")?.remove();
+    grid.after(more);
+    return more;
   }
 })();

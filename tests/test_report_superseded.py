@@ -1,0 +1,47 @@
+"""Which rows a report leaves out because later ones have taken their place."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from stored import failed_row, make_row
+
+from harness.report.superseded import superseded
+from harness.rows import Row
+
+
+def test_a_run_that_was_made_again_is_no_failure_any_more():
+    rows = [
+        failed_row("mlp", 0, run_id="stopped", run_key="a", status="interrupted"),
+        failed_row("mlp", 1, run_id="other code", run_key="old"),
+        failed_row("mlp", 2, run_id="still failed"),
+        make_row("mlp", seed=0, run_id="resumed", run_key="a", data_fingerprint="f"),
+        make_row("mlp", seed=1, run_id="ok", run_key="new"),
+        failed_row("mlp", 1, run_id="worse", run_key="new"),
+    ]
+    assert superseded(rows) == {"stopped", "other code", "worse"}
+
+
+def test_a_tuned_run_is_the_same_whatever_was_chosen():
+    def tuned(run_id: str, chosen: dict[str, Any], **values: Any) -> Row:
+        tune = {"space": {"learning_rate": "1e-4:1e-2:log"}, "budget": 3, "chosen": chosen}
+        return make_row(run_id=run_id, tune_trials=3, tune=json.dumps(tune), **values)
+
+    stopped = tuned("stopped", {}, status="interrupted", accuracy=None)
+    untuned = failed_row(run_id="untuned")
+    done = tuned("done", {"learning_rate": 0.003}, learning_rate=0.003)
+    assert superseded([stopped, untuned, done]) == {"stopped"}
+    assert superseded([stopped, untuned]) == set()
+
+
+def test_trials_are_superseded_by_trials_of_their_key_alone():
+    rows = [
+        failed_row(run_id="stopped", run_key="t", kind="trial"),
+        make_row(run_id="first", run_key="t", kind="trial"),
+        make_row(run_id="again", run_key="t", kind="trial"),
+        failed_row(run_id="diverged", run_key="u", kind="trial", status="diverged"),
+        make_row(run_id="run"),
+    ]
+    assert superseded(rows) == {"stopped", "first"}
+    assert superseded([]) == set()
