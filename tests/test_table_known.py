@@ -195,7 +195,7 @@ def test_no_line_is_the_best_if_one_was_not_compared_with_it():
         answered_rows("good", 0.95), answered_rows("poor", 0.5),
         answered_rows("other", 0.6, seeds=[7]),
     )  # fmt: skip
-    assert not lines_of(frame, evidence)["best"].fillna(False).any()
+    assert not any(lines_of(frame, evidence)["best"].fillna(False).tolist())
 
 
 def test_the_time_to_an_accuracy_is_the_median_of_the_runs_that_reached_it():
