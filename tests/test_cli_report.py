@@ -51,7 +51,8 @@ def test_figures_and_tables_of_the_same_runs(store: str, tmp_path: Path):
     done = call("--where", "model == 'good'", *words, "--figure-format", "svg")
     assert done.exit_code == 0
     assert (tmp_path / "f" / "confusion.svg").exists()
-    assert "bad" not in (tmp_path / "t" / "table.tex").read_text()
+    latex = (tmp_path / "t" / "table.tex").read_text()
+    assert "bad" not in latex and r"\caption{" in latex
 
 
 def test_without_anything_to_write_it_says_what_there_is(store: str):

@@ -20,7 +20,7 @@ from harness.report.pictures import line_figures
 from harness.report.plots import epoch_metrics_figure, train_loss_figure
 from harness.report.superseded import superseded
 from harness.store import Store, frame_of
-from harness.table import caption, to_text
+from harness.table import caption, to_text, with_caption
 
 TABLES = {"table.md": "markdown", "table.tex": "latex"}
 
@@ -88,8 +88,10 @@ def save_tables(store: Store, asked: Asked, folder: Path) -> Saved:
     if lines is None:
         return Saved((), ("there is no run to tabulate",))
     below = caption(frame, lines)
-    texts = {name: to_text(lines, format) for name, format in TABLES.items()}
-    texts["table.md"] += f"\n\n{below}"
+    texts = {
+        name: with_caption(to_text(lines, format), below, format)
+        for name, format in TABLES.items()
+    }
     files = {name: f"{text.rstrip()}\n".encode() for name, text in texts.items()}
     return Saved(_written(files, folder, what="tables"), ())
 
