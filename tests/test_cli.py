@@ -134,7 +134,7 @@ def test_a_suite_file_runs_and_flags_take_its_keys_place(call: Call, tmp_path: P
 def test_a_dry_run_lists_the_plan_and_does_nothing(call: Call, tmp_path: Path):
     said = call("run", "--dry-run")
     assert said.code == 0
-    assert said.out.splitlines()[-1].startswith("10 runs, 10 to perform; of 10 the store")
+    assert said.out.splitlines()[-1].startswith("15 runs, 15 to perform; of 15 the store")
     assert "digits x transformer:no_position, seed 1" in said.out
     assert list(tmp_path.iterdir()) == []
 
