@@ -258,7 +258,8 @@ def test_metrics_and_the_optimizer_get_their_parameters():
     )  # fmt: skip
     heard = Heard()
     execute(run, known, heard)
-    assert rates == [(1e-3, 0.5)]
+    # made once to be checked, and again where the rate is traced
+    assert rates[0] == (1e-3, 0.5) and {scale for _, scale in rates} == {0.5}
     found = json.loads(heard.measured["metrics"])
     assert found == {"test_share": pytest.approx(0.5, abs=0.01), "test_share[of=0]": 1.0}
 
