@@ -37,8 +37,9 @@ os.environ.update(compilation_cache())
 # files that take longest, longest first: one that began last would keep a single process busy
 LONG = (
     "test_gate_deterministic", "test_isolation", "test_cli_gate", "test_docs", "test_crash",
-    "test_workers", "test_engine", "test_engine_clocks", "test_checks_perform", "test_gate_pairs",
-    "test_checks_builtins", "test_examples", "test_cli", "test_checks_catalogue",
+    "test_workers", "test_engine", "test_engine_clocks", "test_checks_perform",
+    "test_gate_pairs", "test_checks_builtins", "test_examples", "test_cli",
+    "test_checks_catalogue",
     "test_model_transformer", "test_cli_new", "test_site", "test_gate_workers", "test_spool",
     "test_testing", "test_api", "test_optimized",
 )  # fmt: skip
