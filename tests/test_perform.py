@@ -74,7 +74,8 @@ def test_each_model_has_had_the_same_trials_and_one_run(done: Tuned):
         trials = of_kind(done.rows, "trial", model)
         first, second = trials.iloc[:4], trials.iloc[4:]
         assert list(first["learning_rate"]) == rates and list(second["epochs"]) == [2, 2]
-        assert set(trials["status"]) == {"ok"} and set(trials["seed"]) == {10_000}
+        assert set(trials["status"]) == {"ok"}, set(trials["error_message"])
+        assert set(trials["seed"]) == {10_000}
         (run,) = of_kind(done.rows, "run", model).to_dict("records")
         assert run["status"] == "ok", run["error_message"]
         assert (run["tune_trials"], told(run)["epochs"], run["seed"]) == (4, 8, 0)
