@@ -46,7 +46,6 @@ def test_a_line_with_everything():
         "time_to_target_s": ("60.0", "1 of 1"),
         "pareto": ("", ""),
         "tuned": ("best of 8", "learning rate 0.003"),
-        "n": ("1", ""),
     }  # fmt: skip
     assert cells["pareto"] is not None
     assert cells["pareto"].marks == (("S", "step time"), ("T", "training time"))
@@ -55,8 +54,15 @@ def test_a_line_with_everything():
 
 def test_columns_that_say_nothing_are_left_out():
     plain = line(make_row(), accuracy=0.5)
-    assert list(told(plain)) == ["accuracy", "n"]
-    assert list(told(line(failed_row(), status="failed: why"))) == ["n", "status"]
+    assert list(told(plain)) == ["accuracy"]
+    assert list(told(line(failed_row(), status="failed: why"))) == ["status"]
+
+
+def test_seeds_are_a_column_where_lines_have_more_or_fewer():
+    one = line(make_row(), accuracy=0.5)
+    cells = told(one, line(make_row(), make_row(seed=1), accuracy=0.5))
+    assert cells["n"] == Cell(text="1", sort=1)
+    assert "n" not in told(one, one)
 
 
 def test_untuned_is_said_where_another_line_was_tuned():

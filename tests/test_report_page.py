@@ -131,6 +131,16 @@ def test_data_that_cannot_be_loaded_costs_the_examples_alone(store: Store):
     assert "confusion" in page.ids
 
 
+def test_runs_and_trials_are_counted_apart(store: Store):
+    for model in ("a", "b"):
+        store.add(answered(make_row(model)))
+        for n in range(2):
+            store.add(Result(row=make_row(model, kind="trial", seed=10_000 + n)))
+    told = page_of(store).text
+    assert "2 lines, each a model with its hyper-parameters and 1 seed, " in told
+    assert "from 2 runs and 4 trials of tuning. All of them ended well." in told
+
+
 def test_what_was_made_again_is_no_failure_any_more(store: Store):
     store.add(Result(row=failed_row("good", run_key="g", error_message="stopped by hand")))
     store.add(answered(make_row("good", run_key="g")))

@@ -18,7 +18,7 @@ def test_runs_that_are_not_ok_come_first_with_the_reason():
     ]  # fmt: skip
     runs = read_runs(rows)
     assert [run.run_id for run in runs] == ["b", "c", "a"]
-    assert runs[0].why == "ValueError: no way (while construct)"
+    assert runs[0].why == "ValueError: no way (phase: construct)"
     assert (runs[1].kind, runs[1].why, runs[1].log) == ("trial", "", "no log was kept")
     assert (runs[2].log, runs[2].started_at) == ("", "2026-11-26 12:34")
 

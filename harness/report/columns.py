@@ -60,6 +60,8 @@ def columns_of(lines: Sequence[Line]) -> list[Column]:
     known[place:place] = [_metric(name) for name in metrics]
     if all(line.values.get("status", "ok") == "ok" for line in lines):
         known = [c for c in known if c.name != "status"]
+    if len({len(line.ok) for line in lines}) == 1:
+        known = [c for c in known if c.name != "n"]  # the page says it once
     if all(not (row["tune_trials"] or 0) for line in lines for row in line.ok):
         known = [c for c in known if c.name != "tuned"]  # the caption says so
     return [c for c in known if any(c.cell(line) is not None for line in lines)]
@@ -237,14 +239,14 @@ COLUMNS: tuple[Column, ...] = (
         says="Difference in accuracy from the model that the variant changes, on the same "
         "seeds and test examples, with its 95 % interval and Holm-adjusted p.",
     ),
-    Column(name="param_count", heading="parameters",
+    Column(name="param_count", heading="params",
            cell=_of("param_count", lambda count: f"{count:,}"), says="Trained parameters."),
     Column(
         name="step_ms_p50", heading="step ms", cell=_step_ms,
         says="Median time of a training step without compilation and warm-up; p90 is its 0.9 "
         "quantile. ‡ another run went on beside it; † programs were compiled again.",
     ),
-    Column(name="train_s", heading="training s", cell=_train_s,
+    Column(name="train_s", heading="train s", cell=_train_s,
            says="Time of all training steps, the median over seeds."),
     Column(
         name="time_to_target_s", heading="s to target", cell=_target,

@@ -137,13 +137,21 @@ def _heading(document: Document) -> str:
 
 
 def _summary(document: Document) -> str:
-    lines, runs = len(document.lines), len(document.runs)
-    if not runs:
+    if not document.runs:
         return "This store holds no runs."
+    kinds = Counter(run.kind for run in document.runs)
+    seeds = {len(line.ok) for line in document.lines}
+    each = f" and {_number(seeds.pop(), 'seed')}" if len(seeds) == 1 else ""
+    trials = f" and {_number(kinds['trial'], 'trial')} of tuning" if kinds["trial"] else ""
+    lines, runs = _number(len(document.lines), "line"), _number(kinds["run"], "run")
     return (
-        f"{lines} line{'' if lines == 1 else 's'}, each a model with its hyper-parameters, "
-        f"from {runs} run{'' if runs == 1 else 's'}. {_counts(document)}"
+        f"{lines}, each a model with its hyper-parameters{each}, from {runs}{trials}. "
+        f"{_counts(document)}"
     )
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _counts(document: Document) -> str:

@@ -54,7 +54,7 @@ def read_runs(rows: Sequence[Row]) -> list[Run]:
 def _run(row: Row, dataset: str, model: str, *, with_log: bool) -> Run:
     told = [row["error_type"], row["error_message"]]
     why = ": ".join(text for text in told if text)
-    phase = f" (while {row['phase']})" if row["phase"] and row["status"] != "ok" else ""
+    phase = f" (phase: {row['phase']})" if row["phase"] and row["status"] != "ok" else ""
     return Run(
         run_id=row["run_id"], dataset=printable(dataset), model=printable(model),
         kind=row["kind"] or "run", seed=row["seed"], status=row["status"] or "unknown",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 
+from harness.report.axes import spread_x
 from harness.report.lines import Line
 from harness.report.look import Panel, look
 from harness.report.plots import plain
@@ -98,10 +98,5 @@ def _draw(axes: Axes, found: Sequence[StepTimes]) -> None:
     axes.set_ylim(len(found) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("step time (ms)")
-    all_of_them = np.concatenate([one.quantiles for one in found])
-    if all_of_them.max() > 12 * all_of_them.min() > 0:
-        axes.set_xscale("log")
-        axes.set_xlabel("step time (ms, logarithmic)")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.xaxis.set_minor_formatter("")
+    far = spread_x(axes, [value for one in found for value in one.quantiles])
+    axes.set_xlabel("step time (ms, logarithmic)" if far else "step time (ms)")

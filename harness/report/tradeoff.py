@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 
+from harness.report.axes import spread_x
 from harness.report.lines import Line
 from harness.report.look import CONTEXT, INK, Panel, look
 from harness.report.plots import plain
@@ -57,11 +57,11 @@ def why_not_judged(lines: Sequence[Line]) -> str:
 
 
 def _draw(axes: Axes, drawn: Sequence[Line], front: Sequence[Line]) -> None:
-    axes.set_xscale("log")
-    axes.set_xlabel("step time, median (ms, logarithmic)")
+    how = (
+        "ms, logarithmic" if spread_x(axes, [o.values["step_ms_p50"] for o in drawn]) else "ms"
+    )
+    axes.set_xlabel(f"step time, median ({how})")
     axes.set_ylabel("accuracy")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter("")
     if len(front) > 1:
         x, y = ([one.values[name] for one in front] for name in ("step_ms_p50", "accuracy"))
         axes.step(x, y, where="post", color=CONTEXT, linewidth=1.4, zorder=1.5)

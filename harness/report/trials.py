@@ -9,13 +9,11 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 
+from harness.report.axes import spread_x
 from harness.report.lines import printable
 from harness.report.look import INK, LOOKS, Panel, look
 from harness.table.labels import labels
-
-LOGARITHMIC = 12  # largest over smallest value from which on an axis is logarithmic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,10 +127,6 @@ def _draw(axes: Axes, key: str, drawn: Sequence[Trial], models: Sequence[str]) -
             [best.chosen[key]], [best.score or 0.0], s=160, facecolors="none", edgecolors=INK,
             linewidths=1.0,
         )  # fmt: skip
-    values = [one.chosen[key] for one in drawn]
-    if min(values) > 0 and max(values) >= LOGARITHMIC * min(values):
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.xaxis.set_minor_formatter("")
+    spread_x(axes, [one.chosen[key] for one in drawn])
     axes.set_xlabel(key.replace("_", " "))
     axes.set_ylabel("validation loss" if drawn[0].is_loss else "validation accuracy")
