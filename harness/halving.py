@@ -8,10 +8,14 @@ here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.rows import Row
+from harness.space import MODEL
+
+# how a run ends that a model refuses, or for which a package is missing
+REFUSED = ("skipped", "unavailable")
 
 
 @dataclass(frozen=True)
@@ -61,18 +65,19 @@ class Hopeless:
 
 
 def next_step(
-    rungs: Sequence[Rung], rows: Mapping[tuple[int, int], Row]
+    rungs: Sequence[Rung], rows: Mapping[tuple[int, int], Row], *, keys: Collection[str] = ()
 ) -> Trials | Chosen | Hopeless:
     """What a cell needs next.
 
     Args:
       rungs: empty where nothing is tuned.
       rows: of its trials so far, by the numbers of rung and trial.
+      keys: of what is tuned.
     """
     if not rungs:
         return Chosen(None, None)
     first = rows.get((0, 0))
-    if first is not None and is_pointless(first):
+    if first is not None and is_pointless(first, keys):
         return Hopeless(first, f"its first trial: {first['error_message']}")
     numbers = tuple(range(rungs[0].trials))
     best: Chosen | None = None
@@ -87,17 +92,35 @@ def next_step(
         best = Chosen(numbers[0], rows[rung, numbers[0]])
     if best is not None:
         return best
-    failed = rows[0, 0]
-    return Hopeless(
-        failed,
-        f"none of {rungs[0].trials} trials was ok; the first: {failed['error_message']}",
-    )
+    return _hopeless([rows[0, number] for number in range(rungs[0].trials)])
 
 
-def is_pointless(row: Row) -> bool:
-    """Whether a trial's end has nothing to do with its values, so that others end alike."""
-    unable = row["status"] in ("skipped", "unavailable")
-    return unable or (row["status"] == "failed" and row["phase"] in ("load", "data"))
+def _hopeless(first: Sequence[Row]) -> Hopeless:
+    """Says why no trial of the first rung was ok: rather a failure than a refused value."""
+    number = next((n for n, row in enumerate(first) if row["status"] not in REFUSED), 0)
+    which = f"trial {number}" if number else "the first"
+    said = f"{which}: {first[number]['error_message']}"
+    return Hopeless(first[number], f"none of {len(first)} trials was ok; {said}")
+
+
+def is_pointless(row: Row, keys: Collection[str] = ()) -> bool:
+    """Whether a trial's end has nothing to do with its values, so that others end alike.
+
+    A model that refuses the data may take it with other values of its own parameters, and a
+    package may be missing for one optimizer and not for another. Where these are tuned, an end
+    decides for all only if it came before them: loading the plugins of model and data set is
+    first, then come the data, with the optimizer's plugin, and at last the model.
+
+    Args:
+      keys: of what is tuned.
+    """
+    phase, refused = row["phase"], row["status"] in REFUSED
+    if not refused and (row["status"] != "failed" or phase not in ("load", "data")):
+        return False
+    if phase == "load":
+        return True
+    of_model = phase != "data" and any(key.startswith(MODEL) for key in keys)
+    return not (of_model or "optimizer" in keys)
 
 
 def ranked(rows: Mapping[int, Row]) -> tuple[int, ...]:

@@ -2,9 +2,9 @@
 
 A run is stored if an `ok` row has its key and was measured on the data and the kind of
 device that are here now: these two are the parts of the key that only a process of its own
-can tell. A failure is never taken for a result, but for a trial that diverged: it would again,
-and is never chosen. Where another version of the same cell is
-stored, the run is stale, and the parts of the key that differ say why.
+can tell. A failure is never taken for a result, but for a trial that diverged or was skipped:
+it would again, and is never chosen. Where another version of the same cell is stored, the run
+is stale, and the parts of the key that differ say why.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class Lookup:
 
 
 def _is_result(row: Row) -> bool:
-    diverged = row["kind"] == "trial" and row["status"] == "diverged"
-    return row["status"] == "ok" or diverged
+    again = row["kind"] == "trial" and row["status"] in ("diverged", "skipped")
+    return row["status"] == "ok" or again
 
 
 def _data_key(run: Run) -> str:

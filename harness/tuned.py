@@ -46,9 +46,9 @@ class Driver:
         have no values of what is tuned and say that they were stopped.
         """
         before, rows = self.performance.number, Rows()
-        step = next_step(cell.rungs, rows)
+        step = next_step(cell.rungs, rows, keys=cell.axes)
         while isinstance(step, Trials) and self._take(cell, step, rows):
-            step = next_step(cell.rungs, rows)
+            step = next_step(cell.rungs, rows, keys=cell.axes)
         if not isinstance(step, Trials):
             trials = cell.count - len(cell.seeds)
             self.performance.leave_out(before + trials - self.performance.number)
@@ -60,11 +60,11 @@ class Driver:
         stored = self._stored(list(trials.values()))
         if self.performance.stopped and any(t.run_key not in stored for t in trials.values()):
             return False
-        # of the first trial's end depends whether there is a second one
+        # the end of the first trial may be that of all
         places = list(trials)
         cut = 1 if (0, 0) in trials else len(places)
         for part in (places[:cut], places[cut:]):
-            if rows.get((0, 0)) is None or not is_pointless(rows[0, 0]):
+            if rows.get((0, 0)) is None or not is_pointless(rows[0, 0], cell.axes):
                 done = self._each([trials[place] for place in part], stored)
                 rows |= dict(zip(part, done, strict=True))
         return all(rows[place]["status"] != "interrupted" for place in places if place in rows)
@@ -133,17 +133,18 @@ def walk(cell: TunedCell, states: States) -> Walk:
     """Goes through a cell as far as stored rows decide what is next."""
     rows = Rows()
     known: list[tuple[Run, State]] = []
-    step = next_step(cell.rungs, rows)
+    step = next_step(cell.rungs, rows, keys=cell.axes)
     while isinstance(step, Trials):
-        trials = [cell.trial(step.rung, number) for number in step.numbers]
-        found = states(trials)
-        known += zip(trials, found, strict=True)
-        for number, state in zip(step.numbers, found, strict=True):
+        asked, trials = step, [cell.trial(step.rung, number) for number in step.numbers]
+        found = list(zip(trials, states(trials), strict=True))
+        for number, (_, state) in zip(asked.numbers, found, strict=True):
             if state.word == "stored" and state.row is not None:
-                rows[step.rung, number] = state.row
-        if any(state.word != "stored" for state in found):
+                rows[asked.rung, number] = state.row
+        step = next_step(cell.rungs, rows, keys=cell.axes)
+        hopeless = isinstance(step, Hopeless)  # then nobody needs the trials that are missing
+        known += [pair for pair in found if pair[1].word == "stored" or not hopeless]
+        if isinstance(step, Trials) and step.rung == asked.rung:
             return Walk(tuple(known), _later(cell, step.rung + 1))
-        step = next_step(cell.rungs, rows)
     runs = cell.runs(step.number if isinstance(step, Chosen) else None, rows)
     return Walk((*known, *zip(runs, states(runs), strict=True)), ())
 

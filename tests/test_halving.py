@@ -94,6 +94,41 @@ def test_another_end_of_the_first_trial_stops_none(row: Row):
     assert next_step(RUNGS, {(0, 0): row}) == Trials(0, (1, 2, 3))
 
 
+@pytest.mark.parametrize("status", ["skipped", "unavailable"])
+def test_what_a_model_refuses_may_be_the_value_of_its_own_parameter(status: str):
+    refused = failed(status, phase="construct")
+    rows = rung(0, refused)
+    assert next_step(RUNGS, rows, keys=["model.patch"]) == Trials(0, (1, 2, 3))
+    assert next_step(RUNGS, rows, keys=["optimizer"]) == Trials(0, (1, 2, 3))
+    assert next_step(RUNGS, rows, keys=["batch_size"]) == Hopeless(
+        refused, "its first trial: no"
+    )
+    rows |= rung(0, *[refused] * 4)
+    said = "none of 4 trials was ok; the first: no"
+    assert next_step(RUNGS, rows, keys=["model.patch"]) == Hopeless(refused, said)
+
+
+@pytest.mark.parametrize(
+    ("phase", "key", "is_end"),
+    [
+        ("load", "model.patch", True),
+        ("load", "optimizer", True),
+        ("data", "model.patch", True),
+        ("data", "optimizer", False),
+    ],
+)
+def test_what_ends_before_a_value_is_looked_at_is_the_end_of_all(phase, key, is_end):
+    for status in ("failed", "unavailable"):
+        step = next_step(RUNGS, rung(0, failed(status, phase=phase)), keys=[key])
+        assert isinstance(step, Hopeless) == is_end
+
+
+def test_a_failure_says_more_than_a_refused_value():
+    rows = rung(0, failed("skipped"), failed("skipped"), failed(error_message="inf"), failed())
+    said = "none of 4 trials was ok; trial 2: inf"
+    assert next_step(RUNGS, rows, keys=["model.patch"]) == Hopeless(rows[0, 2], said)
+
+
 def test_equal_accuracies_are_told_apart_by_the_loss_and_then_by_order():
     rows = [
         trial(0.5, loss=0.9),

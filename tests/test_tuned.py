@@ -20,6 +20,7 @@ from harness.store import Store, open_store
 from harness.suites import Suite
 from harness.tuning import TunedCell, tuned_cells
 
+LEARNING_RATE = {"learning_rate": ""}
 Rates = Callable[[float, int], float]
 
 
@@ -93,10 +94,12 @@ class Bench:
         return [result.row for result in self.saved]
 
 
-def cells_of(*models: str, seeds: int = 2) -> list[TunedCell]:
+def cells_of(
+    *models: str, seeds: int = 2, tune: Mapping[str, str] = LEARNING_RATE, budget: int = 4
+) -> list[TunedCell]:
     suite = Suite(
         datasets=("words",), models=models, seeds=tuple(range(seeds)), recipe={"epochs": 2},
-        tune={"learning_rate": ""}, budget=4,
+        tune=tune, budget=budget,
     )  # fmt: skip
     return tuned_cells(suite, registry_of(NET, POOL, WORDS), key_parts={"host": "here"})
 
@@ -191,6 +194,17 @@ def test_a_model_that_cannot_serve_the_data_is_asked_once():
     assert rows[-1]["error_message"] == "its first trial: no words here"
     assert bench.announced == bench.performed == ["words x net, trial 0, 1 epoch, "
                                                   "learning_rate=0.0001"]  # fmt: skip
+
+
+@pytest.mark.parametrize("widths", ["3,2,4", "2,3,4", "2,4,3"])
+def test_a_value_that_a_model_does_not_take_costs_its_own_trial(widths: str):
+    bench = Bench(bad={"width=3": Ended("skipped", "Unsupported", "3 does not divide 8")})
+    rows = bench.perform(cells_of("net", tune={"model.width": widths}, budget=3))
+    trials, runs = rows[:3], rows[3:]
+    assert [row["status"] for row in trials].count("ok") == 2 and len(runs) == 2
+    assert {row["status"] for row in runs} == {"ok"}
+    first = next(int(width) for width in widths.split(",") if width != "3")
+    assert {json.loads(row["model_params"])["width"] for row in runs} == {first}
 
 
 @pytest.mark.parametrize("where", ["trial 2, 1 epoch", "trial 3, 1 epoch", "trial 1, 2 epochs"])
@@ -311,5 +325,30 @@ def test_a_walk_through_a_cell_without_an_ok_trial_ends_at_its_failed_runs(store
     found = walked(store, cell)
     assert [(run.kind, state.word) for run, state in found.known] == [
         *[("trial", "stored")] * 4, *[("run", "missing")] * 2,
+    ]  # fmt: skip
+    assert found.failed and not found.later
+
+
+def test_a_walk_goes_past_a_trial_that_was_skipped(store: Store):
+    (cell,) = cells_of("net", tune={"model.width": "3,2,4"}, budget=3)
+    bench = Bench(bad={"width=3": Ended("skipped", "Unsupported", "3 does not divide 8")})
+    bench.perform([cell])
+    keep(store, bench)
+    found = walked(store, cell)
+    assert [run.kind for run, _ in found.known] == ["trial"] * 3 + ["run"] * 2
+    assert found.whole and not found.failed
+    again = Bench()
+    again.perform([cell], stands(store))
+    assert again.performed == []
+
+
+def test_a_walk_asks_for_no_trial_behind_one_that_decides_for_all(store: Store):
+    (cell,) = cells_of("net")
+    bench = Bench(bad={"net, trial": Ended("skipped", "Unsupported", "no words here")})
+    bench.perform([cell])
+    keep(store, bench)
+    found = walked(store, cell)
+    assert [(run.kind, state.word) for run, state in found.known] == [
+        ("trial", "stored"), *[("run", "missing")] * 2,
     ]  # fmt: skip
     assert found.failed and not found.later
