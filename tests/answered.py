@@ -12,6 +12,7 @@ from stored import make_row
 from harness.comparison import Evidence
 from harness.rows import Row
 from harness.store import frame_of
+from harness.table.sides import Kind, Side
 
 EXAMPLES = 400
 
@@ -38,3 +39,16 @@ def stored(*several: Mapping[str, tuple[Row, np.ndarray]]) -> tuple[pd.DataFrame
     joined = {run: told for some in several for run, told in some.items()}
     frame = frame_of([row for row, _ in joined.values()])
     return frame, Evidence(right={run: right for run, (_, right) in joined.items()})
+
+
+def side_of(
+    *several: Mapping[str, tuple[Row, np.ndarray]], name: str = "x", kind: Kind = "model"
+) -> Side:
+    """A side of a comparison, whose answers are stored."""
+    frame, evidence = stored(*several)
+    return Side(name=name, kind=kind, frame=frame, evidence=evidence)
+
+
+def bare_side(*rows: Row, name: str = "x", kind: Kind = "model") -> Side:
+    """A side without stored answers."""
+    return Side(name=name, kind=kind, frame=frame_of(rows), evidence=Evidence())

@@ -8,21 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from answered import answered_rows, stored
+from answered import answered_rows, bare_side
+from answered import side_of as side
 from stored import make_row
 
-from harness.comparison import Evidence, difference
+from harness.comparison import difference
 from harness.errors import UsageError
-from harness.store import frame_of
 from harness.table.beside import beside, beside_text
-from harness.table.sides import Kind, Side
+from harness.table.sides import Side
 
 COSTS = {"step_ms_p50": 2.0, "param_count": 50, "train_s": 8.0}
-
-
-def side(*several: Any, name: str = "x", kind: Kind = "model") -> Side:
-    frame, evidence = stored(*several)
-    return Side(name=name, kind=kind, frame=frame, evidence=evidence)
 
 
 def test_effects_are_the_first_side_against_the_second():
@@ -106,12 +101,11 @@ def test_what_cannot_be_paired_says_why():
     [line] = beside(one, other).to_dict("records")
     assert pd.isna(line["difference"]) and line["note"].startswith("other data")
     seeds = side(answered_rows("b", 0.9, seeds=[7], data_fingerprint="1"))
-    assert beside(one, seeds)["note"].tolist() == ["no common seed"]
+    assert beside(one, seeds)["note"].tolist() == ["no common seed, so nothing is paired"]
     single = side(answered_rows("b", 0.9, seeds=[1], data_fingerprint="1"))
     assert "these two trained models" in beside(one, single)["note"].iloc[0]
     rows = [make_row("b", seed=s, accuracy=0.5, data_fingerprint="1") for s in range(2)]
-    bare = Side(name="b", kind="model", frame=frame_of(rows), evidence=Evidence())
-    [line] = beside(one, bare).to_dict("records")
+    [line] = beside(one, bare_side(*rows)).to_dict("records")
     assert line["note"].startswith("over seeds only") and pd.isna(line["p"])
     assert line["difference_low"] < line["difference"] < line["difference_high"]
 
@@ -129,3 +123,21 @@ def test_what_cannot_be_paired_says_why():
 def test_what_cannot_be_compared_is_one_line(first: Side, second: Side, expected: str):
     with pytest.raises(UsageError, match=expected):
         beside(first, second)
+
+
+def tuned_rows(model: str, rate: float, **values: Any) -> Any:
+    tune = {"space": {"learning_rate": "0.001:0.1"}, "budget": 4,
+            "chosen": {"learning_rate": rate}}  # fmt: skip
+    return answered_rows(model, 0.9, tune=json.dumps(tune), tune_trials=4, learning_rate=rate,
+                         **values)  # fmt: skip
+
+
+def test_what_tuning_chose_is_no_column_because_it_is_of_one_side():
+    one = side(tuned_rows("a", 0.01), tuned_rows("a", 0.03, dataset="imdb"))
+    two = side(tuned_rows("b", 0.1), tuned_rows("b", 0.05, dataset="imdb"))
+    assert "learning_rate" not in beside(one, two)
+    # what was not tuned keeps its own
+    one = side(tuned_rows("a", 0.01), answered_rows("a", 0.9, learning_rate=0.5))
+    two = side(tuned_rows("b", 0.1), answered_rows("b", 0.9, learning_rate=0.5))
+    rates = beside(one, two)["learning_rate"].tolist()
+    assert pd.isna(rates[0]) and rates[1] == 0.5

@@ -52,7 +52,9 @@ def compare_command(
 
     A and B are two models as selections (transformer:no_position, mean_pool[width=16]), two
     commits (the beginning of their hashes) or two stores (URLs or files). Differences are A
-    minus B, ratios A over B.
+    minus B, ratios A over B. Where a task has no accuracy, the difference is in test loss.
+
+    A parameter that one side does not know yet may have any value on the other, and is named.
     """
     from harness.table.beside import beside, beside_text
     from harness.table.beside_caption import beside_caption

@@ -7,9 +7,18 @@ from typing import Any
 
 import pandas as pd
 
+from harness.comparison.intervals import EXAMPLES, SEEDS, SEEDS_AND_EXAMPLES
 from harness.table.caption import place_of, recipe_of
 from harness.table.cells import counted
+from harness.table.labels import selection
 from harness.table.sides import Side
+
+# what an interval is over, the most that can be known first
+OVER = {
+    SEEDS_AND_EXAMPLES: "common seeds and test examples",
+    EXAMPLES: "test examples of one common seed",
+    SEEDS: "common seeds",
+}
 
 
 def beside_caption(first: Side, second: Side, lines: pd.DataFrame) -> str:
@@ -23,12 +32,11 @@ def beside_caption(first: Side, second: Side, lines: pd.DataFrame) -> str:
     })  # fmt: skip
     measured = f"{' or '.join(f'{n:,}' for n in examples)} test examples" if examples else ""
     head = (f"A is {first.name}, B is {second.name}", measured, place_of(both))
-    recipe, picked = recipe_of(both), [_chosen(some) for some in runs]
+    recipe = recipe_of(both)
+    a, b = (_chosen(side, some) for side, some in zip((first, second), runs, strict=True))
     told = ["; ".join(part for part in head if part)]
     told += [f"recipe: {recipe}"] if recipe else []
-    told += [
-        f"chosen: {a or 'nothing'} (A), {b or 'nothing'} (B)" for a, b in [picked] if a or b
-    ]
+    told += [f"chosen: {a or 'nothing'} (A), {b or 'nothing'} (B)"] if a or b else []
     return "\n".join([*told, *_legend(lines), *_notes(lines)])
 
 
@@ -37,23 +45,69 @@ def _ok(side: Side) -> pd.DataFrame:
     return runs.loc[runs["status"] == "ok"]
 
 
-def _chosen(runs: pd.DataFrame) -> str:
-    """What tuning chose for a side, in the order of its cells."""
-    texts = [text for text in runs.drop_duplicates("cell")["tune"] if isinstance(text, str)]
-    chosen: list[dict[str, Any]] = [json.loads(text)["chosen"] for text in texts]
-    return " or ".join(
-        dict.fromkeys(", ".join(f"{k}={v}" for k, v in one.items()) for one in chosen)
-    )
+def _chosen(side: Side, runs: pd.DataFrame) -> str:
+    """What tuning chose for a side, and where if that is not the same for all its cells."""
+    first = runs.drop_duplicates("cell")
+    found: dict[str, dict[str, None]] = {}
+    for tune, place in zip(first["tune"], _places(side, first), strict=True):
+        if isinstance(tune, str):
+            chosen: dict[str, Any] = json.loads(tune)["chosen"]
+            text = ", ".join(f"{key}={value}" for key, value in chosen.items())
+            found.setdefault(text, {})[place] = None
+    if len(found) < 2:
+        return "".join(found)
+    return " or ".join(f"{text} on {', '.join(places)}" for text, places in found.items())
+
+
+def _places(side: Side, cells: pd.DataFrame) -> list[str]:
+    """The data set of each cell, and the model where sides have several."""
+    names = ["dataset", "dataset_variant"]
+    names += [] if side.kind == "model" else ["model", "variant"]
+    rows = cells[names].fillna("").itertuples(index=False, name=None)
+    return [
+        " ".join(selection(*entry, {}) for entry in zip(row[::2], row[1::2], strict=True))
+        for row in rows
+    ]
 
 
 def _legend(lines: pd.DataFrame) -> list[str]:
-    pairs = len(lines.loc[lines["p"].notna()])
+    """What the columns are, of those that say something."""
+    accuracy = [text for text in (_interval(lines), _p(lines)) if text]
+    ratios = "error A/B is the ratio of 1 - accuracy, below 1 where A errs less"
+    told = ["; ".join(accuracy)] if accuracy else []
+    told += [ratios] if _some(lines, "error_ratio") else []
+    return told + ([_loss(lines)] if _some(lines, "loss_difference") else [])
+
+
+def _some(lines: pd.DataFrame, name: str) -> bool:
+    return name in lines and bool(lines[name].notna().any())
+
+
+def _interval(lines: pd.DataFrame) -> str:
+    """What intervals of accuracies are over; where they differ, that of most that is known."""
+    if not _some(lines, "difference_over"):
+        return ""
+    over = set(lines["difference_over"].dropna())
+    first = next(words for name, words in OVER.items() if name in over)
+    more = ", or over what the note of its line says" if len(over) > 1 else ""
+    return f"[low, high] is the 95 % interval over {first}{more}"
+
+
+def _p(lines: pd.DataFrame) -> str:
+    pairs = len(lines.loc[lines["p"].notna()]) if "p" in lines else 0
+    if not pairs:
+        return ""
     alone = "of this pair alone" if pairs < 2 else f"adjusted over these {pairs} pairs (Holm)"
     wider = "a table, which adjusts over all pairs of its lines, may call the same pair a tie"
-    p = f"p of no difference is {alone}, * p <= 0.05; {wider}" if pairs else ""
-    interval = "[low, high] is the 95 % interval over common seeds and test examples"
-    ratios = "error A/B is the ratio of 1 - accuracy, below 1 where A errs less"
-    return ["; ".join(part for part in (interval, p) if part), ratios]
+    return f"p of no difference is {alone}, * p <= 0.05; {wider}"
+
+
+def _loss(lines: pd.DataFrame) -> str:
+    text = (
+        "loss A - B is the difference in test loss over common seeds, below 0 where A is better"
+    )
+    known = _some(lines, "loss_difference_low")
+    return f"{text}; [low, high] is its 95 % interval over these seeds" if known else text
 
 
 def _notes(lines: pd.DataFrame) -> list[str]:

@@ -29,6 +29,7 @@ HEADINGS = {
     "param_count": "params", "examples_per_s": "examples/s", "difference": "accuracy A - B",
     "error_ratio": "error A/B", "step_ratio": "step A/B", "params_ratio": "params A/B",
     "train_ratio": "train A/B", "accuracy_a": "accuracy A", "accuracy_b": "accuracy B",
+    "loss_difference": "loss A - B", "loss_a": "loss A", "loss_b": "loss B",
     "step_ms_p50_a": "step ms A", "step_ms_p50_b": "step ms B",
 }  # fmt: skip
 MISSING = "-"
@@ -288,7 +289,8 @@ JOINED = (
     "vs_next_high", "vs_next_p", "accuracy_low", "accuracy_high", "accuracy_over", "tied",
     "best", "reached_target", "vs_best", "pareto_note", "tune_ok", "tune_at_end",
     "family_pairs", "target_split", *MARKS,
-    "difference_low", "difference_high", "param_count_a", "param_count_b", "train_s_a",
+    "difference_low", "difference_high", "difference_over", "loss_difference_low",
+    "loss_difference_high", "param_count_a", "param_count_b", "train_s_a",
     "train_s_b",
 )  # fmt: skip
 # not shown beside intervals, and only beside them
@@ -312,11 +314,13 @@ SHOWN: dict[str, Show] = {
     "vs_parent": _difference("vs_parent"),
     "vs_next": _difference("vs_next"),
     "difference": _difference("difference"),
+    "loss_difference": _difference("loss_difference"),
     **dict.fromkeys(
         ("error_ratio", "step_ratio", "params_ratio", "train_ratio"), _three_digits
     ),
-    "accuracy_a": lambda value, _: f"{value:.4f}",
-    "accuracy_b": lambda value, _: f"{value:.4f}",
+    **dict.fromkeys(
+        ("accuracy_a", "accuracy_b", "loss_a", "loss_b"), lambda value, _: f"{value:.4f}"
+    ),
     "step_ms_p50_a": _three_digits,
     "step_ms_p50_b": _three_digits,
     "p": _p_value,

@@ -1,0 +1,60 @@
+"""Which lines of two sides meet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from answered import answered_rows, side_of
+
+from harness.errors import UsageError
+from harness.table.beside import beside
+from harness.table.sides import Side
+
+
+def commit(*params: dict[str, Any], **values: Any) -> Side:
+    rows = [answered_rows("a", 0.9 - i / 10, params=p, **values) for i, p in enumerate(params)]
+    return side_of(*rows, name="c", kind="commit")
+
+
+def test_a_parameter_that_one_commit_alone_knows_keeps_no_lines_apart_and_is_named():
+    lines = beside(commit({"w": 1}), commit({"w": 1, "dropout": 0.1}))
+    assert lines["model"].tolist() == ["a"] and lines["seeds"].tolist() == [3]
+    assert lines["note"].tolist() == ["B alone has model.dropout=0.1"]
+    turned = beside(commit({"w": 1, "deep": True}), commit({"w": 1, "dropout": 0.1}))
+    assert turned["note"].tolist() == ["A alone has model.deep=true; B alone has "
+                                       "model.dropout=0.1"]  # fmt: skip
+
+
+def test_that_holds_for_a_data_set_too():
+    one = side_of(answered_rows("a", 0.9, dataset_params='{"n": 8}'))
+    two = side_of(answered_rows("b", 0.8, dataset_params='{"n": 8, "flip": false}'))
+    assert beside(one, two)["note"].tolist() == ["B alone has dataset.flip=false"]
+    other = side_of(answered_rows("b", 0.8, dataset_params='{"n": 9}'), name="y")
+    with pytest.raises(UsageError, match=r"x and y differ in dataset\.n \(8; 9\)$"):
+        beside(one, other)
+
+
+def test_each_value_of_such_a_parameter_is_a_line_and_its_label():
+    lines = beside(commit({"w": 1}), commit({"w": 1, "d": 0.1}, {"w": 1, "d": 0.5}))
+    assert lines["model"].tolist() == ["a[d=0.1]", "a[d=0.5]"]
+    assert lines["difference"].tolist() == pytest.approx([0.0, 0.1])
+
+
+def test_a_line_that_is_there_as_it_is_meets_no_other():
+    one, two = commit({"w": 1}, {"w": 1, "d": 0.1}), commit({"w": 1, "d": 0.1})
+    lines = beside(one, two)
+    assert lines["model"].tolist() == ["a[d=0.1]"] and "note" not in lines
+    assert lines["difference"].tolist() == pytest.approx([-0.1])
+
+
+def test_a_parameter_that_both_know_keeps_lines_apart_and_is_named():
+    with pytest.raises(UsageError) as caught:
+        beside(commit({"w": 1, "d": 0.0}), commit({"w": 2, "e": 1}))
+    assert str(caught.value) == "nothing to compare: c and c differ in model.w (1; 2)"
+
+
+def test_a_recipe_column_of_one_side_tells_which_line_met():
+    one = side_of(answered_rows("a", 0.9), answered_rows("a", 0.8, epochs=3))
+    lines = beside(one, side_of(answered_rows("b", 0.6, epochs=3)))
+    assert lines["epochs"].tolist() == [3]
