@@ -104,3 +104,19 @@ def test_a_table_without_lines_says_why(capfd: pytest.CaptureFixture[str], tmp_p
     _, _, err = said(capfd, "table", "--store", url, "--target-accuracy", "0.5")
     assert "note: 1 row, all of them trials of tuning, which make no line" in err
     assert "note: --target-accuracy: no row has an accuracy" in err
+
+
+def test_commits_are_compared_by_what_was_committed(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+):
+    url = f"sqlite:///{tmp_path}/commits.db"
+    with open_store(url) as store:
+        for commit, dirty, loss in (
+            ("0a1b", False, 0.5), ("0a1b", True, 0.9), ("2c3d", True, 0.75),
+        ):  # fmt: skip
+            values = {"commit": commit, "dirty": dirty, "test_loss": loss}
+            store.add(Result(row=make_row("mlp", accuracy=None, **values)))
+    code, out, _ = said(capfd, "compare", "0a1b", "2c3d", "--store", url, "--format", "json")
+    [line] = json.loads(out)
+    assert code == 0 and line["loss_difference"] == pytest.approx(-0.25)
+    assert "B holds rows of uncommitted changes" in line["note"]

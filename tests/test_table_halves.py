@@ -54,6 +54,14 @@ def test_a_parameter_that_both_know_keeps_lines_apart_and_is_named():
     assert str(caught.value) == "nothing to compare: c and c differ in model.w (1; 2)"
 
 
+def test_a_commits_rows_of_uncommitted_changes_are_noted():
+    clean, dirty = commit({"w": 1}, dirty=False), commit({"w": 1}, dirty=True)
+    assert beside(clean, dirty)["note"].tolist() == ["B holds rows of uncommitted changes"]
+    assert "note" not in beside(clean, clean)
+    models = (side_of(answered_rows(name, 0.9, dirty=True)) for name in "ab")
+    assert "note" not in beside(*models)
+
+
 def test_a_recipe_column_of_one_side_tells_which_line_met():
     one = side_of(answered_rows("a", 0.9), answered_rows("a", 0.8, epochs=3))
     lines = beside(one, side_of(answered_rows("b", 0.6, epochs=3)))

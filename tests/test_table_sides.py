@@ -57,3 +57,17 @@ def test_rows_of_a_data_set_are_chosen_alike():
         UsageError, match="no rows of data set 'mnist'; known data sets with rows: digits, imdb"
     ):
         chosen("mnist", FRAME, DATASET, what="data set")
+
+
+def test_rows_of_uncommitted_changes_stand_for_a_commit_only_where_there_are_no_others():
+    frame = frame_of([
+        make_row("mlp", seed=0, commit="0a1b", dirty=False),
+        make_row("mlp", seed=1, commit="0a1b", dirty=True),
+        make_row("mlp", epochs=3, commit="0a1b", dirty=True),
+        make_row("rnn", commit="0a1b", dirty=False, status="failed", accuracy=None),
+        make_row("rnn", commit="0a1b", dirty=True),
+        make_row("rnn", commit="0a1b", dirty=False, kind="trial"),
+    ])  # fmt: skip
+    assert rows_of("0a1b", frame)[1].index.tolist() == [0, 2, 3, 4]
+    # a model is one whatever was committed
+    assert len(rows_of("mlp", frame)[1]) == 3

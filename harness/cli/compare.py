@@ -54,7 +54,8 @@ def compare_command(
     commits (the beginning of their hashes) or two stores (URLs or files). Differences are A
     minus B, ratios A over B. Where a task has no accuracy, the difference is in test loss.
 
-    A parameter that one side does not know yet may have any value on the other, and is named.
+    Rows of uncommitted changes stand for a commit only where it has no others. A parameter
+    that one side does not know yet may have any value on the other, and is named.
     """
     from harness.table.beside import beside, beside_text
     from harness.table.beside_caption import beside_caption

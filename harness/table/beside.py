@@ -95,7 +95,7 @@ def _line(one: Half, two: Half, meeting: Meeting) -> dict[str, Any]:
         told[column] = ratio(a[name], b[name]) if given else np.nan
     for name in VALUES:
         told |= {f"{name}_a": a.get(name, np.nan), f"{name}_b": b.get(name, np.nan)}
-    notes = [*effect.notes, *meeting.notes]
+    notes = [*effect.notes, *_uncommitted(one.side, runs), *meeting.notes]
     notes += [f"times not comparable: {' and '.join(why)}"] if why else []
     return told | {"note": "; ".join(notes)}
 
@@ -120,6 +120,18 @@ def _incomparable(one: pd.DataFrame, two: pd.DataFrame) -> list[str]:
     return why + (
         ["another run went on beside"] if any(_shared(some) for some in (one, two)) else []
     )
+
+
+def _uncommitted(side: Side, runs: tuple[pd.DataFrame, pd.DataFrame]) -> list[str]:
+    """Of commits, the sides whose rows are not of what was committed."""
+    if side.kind != "commit":
+        return []
+    dirty = [bool(some["dirty"].fillna(False).any()) for some in runs]
+    return [
+        f"{name} holds rows of uncommitted changes"
+        for name, is_so in zip("AB", dirty, strict=True)
+        if is_so
+    ]
 
 
 def _agree(one: pd.DataFrame, two: pd.DataFrame, names: list[str]) -> bool:

@@ -17,7 +17,8 @@ import pandas as pd
 from harness import grammar
 from harness.comparison import Evidence
 from harness.errors import UsageError, did_you_mean
-from harness.table.labels import parameters, selection
+from harness.table.labels import RECIPE, parameters, selection
+from harness.table.tuned import as_asked, without_trials
 
 COMMIT = re.compile(r"[0-9a-f]{4,40}")
 MODEL = ("model", "variant", "model_params")
@@ -43,7 +44,7 @@ class Side:
 
 
 def rows_of(word: str, frame: pd.DataFrame) -> tuple[Kind, pd.DataFrame]:
-    """The rows of a model or else of a commit.
+    """The rows of a model, or else of a commit: those of what was committed come first.
 
     Raises:
       UsageError: there are none; lists the models and commits that there are.
@@ -57,7 +58,7 @@ def rows_of(word: str, frame: pd.DataFrame) -> tuple[Kind, pd.DataFrame]:
             listed = ", ".join(commit[: len(word) + 4] for commit in commits)
             raise UsageError(f"{len(commits)} commits start with {word!r}: {listed}")
         if commits:
-            return "commit", rows
+            return "commit", _committed_first(rows)
     commits = [str(commit)[:8] for commit in frame["commit"].dropna().unique()]
     raise UsageError(
         f"{word!r} is no model, commit or store; "
@@ -86,6 +87,19 @@ def chosen(
         there = did_you_mean(text, _listed(frame, columns), what=f"{what}s with rows")
         raise UsageError(f"no rows of {what} {text!r}; {there}")
     return found
+
+
+def _committed_first(rows: pd.DataFrame) -> pd.DataFrame:
+    """The runs of a commit, of uncommitted changes only those of cells that have no other ok.
+
+    Such changes may be what the next commit holds, and no mean mixes them with this one.
+    """
+    rows = without_trials(rows)
+    clean = ~rows["dirty"].fillna(False).astype(bool)
+    is_result = clean & (rows["status"] == "ok").fillna(False).astype(bool)
+    asked = as_asked(rows).assign(is_result=is_result)
+    cells = asked.groupby([*DATASET, *MODEL, *RECIPE, "tuning"], dropna=False)
+    return rows.loc[clean | ~cells["is_result"].transform("any")]
 
 
 def _begins_with_model(word: str, frame: pd.DataFrame) -> bool:
