@@ -50,9 +50,13 @@ def output_option() -> Decorator:
 
 def check_output(output: str | None) -> None:
     """Refuses a file that could not be written, before any work is done for it."""
-    folder = Path(output or ".").absolute().parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
+    if output is None:
+        return
+    folder = Path(output).absolute().parent
+    if not folder.is_dir():
         raise click.UsageError(f"cannot write {output!r}: no folder {folder} to write in")
+    if not os.access(folder, os.W_OK):
+        raise click.UsageError(f"cannot write {output!r}: folder {folder} is not writable")
 
 
 def write_output(text: str, output: str | None) -> None:
