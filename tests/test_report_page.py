@@ -144,10 +144,22 @@ def test_runs_and_trials_are_counted_apart(store: Store):
 def test_what_was_made_again_is_no_failure_any_more(store: Store):
     store.add(Result(row=failed_row("good", run_key="g", error_message="stopped by hand")))
     store.add(answered(make_row("good", run_key="g")))
-    page = page_of(store)
+    page = page_of(store, load=decode)
     assert "from 1 run. All of them ended well." in page.text
     assert "1 earlier row that was superseded" in page.text
     assert "stopped by hand" not in page.text
+
+
+def test_a_repeat_that_failed_is_told_and_takes_no_result_away(store: Store):
+    store.add(answered(make_row("good", run_key="g", data_fingerprint="f")))
+    store.add(Result(row=failed_row("good", run_key="g", error_message="out of memory")))
+    document = read_document(store, Asked(rows=store.rows(), load=decode))
+    told = Page(to_html(document)).text
+    assert "from 2 runs. 1 ok, 1 failed." in told and "out of memory" in told
+    assert "superseded" not in told
+    (line,) = document.lines
+    assert (line.values["accuracy"], len(line.rows)) == (1.0, 1)
+    assert "status" not in [column.name for column in document.columns]
 
 
 def test_every_version_of_the_data_has_its_confusion_and_what_lacks_one_is_named(store: Store):
