@@ -27,11 +27,23 @@ def test_all_machines_and_versions_are_named():
 
 def test_a_table_is_made_again_by_the_same_choice_of_runs():
     store, conditions = "sqlite:///a b.db", ["accuracy > 0.5"]
-    report, table = table_commands(store, conditions, [], 0.8)
+    report, table = table_commands(store, conditions=conditions, target=0.8)
     chosen = "--store 'sqlite:///a b.db' --where 'accuracy > 0.5' --target-accuracy 0.8"
     assert table == f"harness table {chosen}"
-    assert report.startswith("harness report -o report.html --store")
-    assert len(table_commands(store, [], ["abc"], None)) == 1
+    assert report == f"harness report -o report.html {chosen}"
+    assert len(table_commands(store, runs=["abc"])) == 1
+
+
+def test_a_page_without_data_is_made_again_without_them():
+    report, table = table_commands("s", plugins=["my data.py", "b.py"], with_data=False)
+    assert report == (
+        "harness report -o report.html --store s --plugin 'my data.py' --plugin b.py "
+        "--no-examples"
+    )
+    assert table == "harness table --store s"
+    words = shlex.split(report)[2:]
+    context = harness.cli.cli.commands["report"].make_context("report", words)
+    assert context.params["no_examples"] and context.params["plugins"] == ("my data.py", "b.py")
 
 
 def test_the_commands_of_the_runs_can_be_read_and_stand_for_all_of_them():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness import errors
 from harness.paths import DEFAULT_STORE
 from harness.paths import store_url as store_url
 from harness.registry import Registry
@@ -82,6 +83,19 @@ def report_failures(known: Registry) -> None:
             f"{source.name}{file}`",
             file=sys.stderr,
         )
+
+
+def note_nothing(frame: pd.DataFrame, *, filtered: bool) -> None:
+    """On standard error, why there is nothing in a table."""
+    from harness.table.tuned import without_trials
+
+    if len(without_trials(frame)):
+        return
+    rows = "no row meets every --where" if filtered else "the store has no rows"
+    if len(frame):
+        told = errors.counted(len(frame), "row")
+        rows = f"{told}, all of them trials of tuning, which make no line"
+    print(f"note: {rows}", file=sys.stderr)
 
 
 def target_option() -> Decorator:

@@ -48,16 +48,26 @@ def _plain(value: Any) -> str:
 
 
 def table_commands(
-    store: str, conditions: Sequence[str], runs: Sequence[str], target: float | None
+    store: str,
+    *,
+    conditions: Sequence[str] = (),
+    runs: Sequence[str] = (),
+    target: float | None = None,
+    plugins: Sequence[str] = (),
+    with_data: bool = True,
 ) -> list[str]:
     """The commands that make the table and this page again from the store.
 
     Args:
       store: its URL, without a password.
+      plugins: files that the page's data sets need.
+      with_data: whether the page shows examples, messages and logs.
     """
     shared = ["--store", store, *(word for c in conditions for word in ("--where", c))]
     shared += [] if target is None else ["--target-accuracy", f"{target:g}"]
-    commands = [["harness", "report", "-o", "report.html", *runs, *shared]]
+    own = [word for file in plugins for word in ("--plugin", file)]
+    own += [] if with_data else ["--no-examples"]
+    commands = [["harness", "report", "-o", "report.html", *runs, *shared, *own]]
     if not runs:
         commands.append(["harness", "table", *shared])
     return [shlex.join(words) for words in commands]
