@@ -18,6 +18,7 @@ from harness.cli import cli
 from harness.hookspecs import Hooks, Register, RunHooks
 from harness.observers import HOOKS
 from harness.rows import COLUMNS
+from harness.table.render import EXPECTED, JOINED, MARKS, TIGHT
 
 # pages whose blocks are run, and what must be among their commands
 RUN = {
@@ -243,6 +244,12 @@ def test_the_method_speaks_of_columns_that_there_are():
     )
     assert {"compile_s", "first_step_ms", "step_ms_p50", "host_overhead_pct"} <= spoken
     assert spoken <= {column.name for column in COLUMNS}
+
+
+def test_the_method_has_every_column_of_a_table_that_is_not_shown_unasked():
+    text = (ROOT / "docs/method.md").read_text()
+    hidden = {*TIGHT, *MARKS, *(EXPECTED & {*JOINED}), "accuracy_sd", "vs_parent_sd"}
+    assert [name for name in sorted(hidden) if f"`{name}`" not in text] == []
 
 
 def test_links_between_pages_lead_somewhere():

@@ -27,11 +27,23 @@ def test_all_machines_and_versions_are_named():
 
 def test_a_table_is_made_again_by_the_same_choice_of_runs():
     store, conditions = "sqlite:///a b.db", ["accuracy > 0.5"]
-    report, table = table_commands(store, conditions, [], 0.8)
+    report, table = table_commands(store, conditions=conditions, target=0.8)
     chosen = "--store 'sqlite:///a b.db' --where 'accuracy > 0.5' --target-accuracy 0.8"
     assert table == f"harness table {chosen}"
-    assert report.startswith("harness report -o report.html --store")
-    assert len(table_commands(store, [], ["abc"], None)) == 1
+    assert report == f"harness report -o report.html {chosen}"
+    assert len(table_commands(store, runs=["abc"])) == 1
+
+
+def test_a_page_without_data_is_made_again_without_them():
+    report, table = table_commands("s", plugins=["my data.py", "b.py"], with_data=False)
+    assert report == (
+        "harness report -o report.html --store s --plugin 'my data.py' --plugin b.py "
+        "--no-examples"
+    )
+    assert table == "harness table --store s"
+    words = shlex.split(report)[2:]
+    context = harness.cli.cli.commands["report"].make_context("report", words)
+    assert context.params["no_examples"] and context.params["plugins"] == ("my data.py", "b.py")
 
 
 def test_the_commands_of_the_runs_can_be_read_and_stand_for_all_of_them():
@@ -61,14 +73,16 @@ def test_models_and_data_sets_with_the_same_recipe_share_a_command():
 
 
 def test_tuned_runs_are_tuned_again():
-    tune = {"space": {"learning_rate": "0.0001:0.01:log", "model.width": "8:64"}, "budget": 8,
-            "chosen": {"learning_rate": 0.003, "model.width": 16}}  # fmt: skip
-    row = make_row(params={"width": 16, "depth": 2}, learning_rate=0.003, tune_trials=8,
-                   tune=json.dumps(tune))  # fmt: skip
-    assert run_commands(lines_of([row])) == [
-        "harness run -d digits -m 'mlp[depth=2]' --tune learning_rate=0.0001:0.01:log "
-        "--tune model.width=8:64 --budget 8"
-    ]
+    tune = {"space": {"learning_rate": "0.0001:0.01:log"}, "budget": 3,
+            "chosen": {"learning_rate": 0.001}}  # fmt: skip
+    given: dict[str, Any] = {"params": {"width": 16}, "learning_rate": 0.001, "tune_trials": 3,
+                             "tune": json.dumps(tune), "validation": 0.1}  # fmt: skip
+    tuned = "--tune learning_rate=0.0001:0.01:log --budget 3"
+    for model, selection, flags in (("mlp", "best", ""), ("rnn", "last", "--select last ")):
+        row = make_row(model, selection=selection, **given)
+        assert run_commands(lines_of([row])) == [
+            f"harness run -d digits -m '{model}[width=16]' {flags}{tuned}"
+        ]
 
 
 def test_a_plugin_file_is_named_and_a_default_is_not():
@@ -83,4 +97,38 @@ def test_a_plugin_file_is_named_and_a_default_is_not():
     assert run_commands(lines_of(rows), declared=declared) == [
         "harness run -d digits -m 'bag[width=16]' --plugin bag.py",
         "harness run -d digits -m mlp",
+    ]
+
+
+def test_a_parameter_that_stood_beside_a_variant_is_said():
+    declares = '{"depth": 3, "width": 128}'
+    rows = [
+        make_row("mlp", "wide", params={"depth": 3, "width": width, "rate": 0.5},
+                 variant_params=declares)
+        for width in (64, 128, 32)
+    ]  # fmt: skip
+    # 32 is the default of mlp and not that of its variant
+    declared = {("model", "mlp"): {"depth": 2, "width": 32, "rate": 0.5}}
+    assert run_commands(lines_of(rows), declared=declared) == [
+        "harness run -d digits -m 'mlp:wide[width=64]' -m mlp:wide -m 'mlp:wide[width=32]'"
+    ]
+
+
+def test_metrics_are_asked_for_again():
+    parts = {"metrics": {
+        "own[k=3]": {"source": {"name": "own", "origin": "file"}},
+        "r_squared": {"source": {"name": "r_squared", "origin": "built-in"}},
+    }}  # fmt: skip
+    row = make_row(params={}, key_parts=json.dumps(parts))
+    assert run_commands(lines_of([row])) == [
+        "harness run -d digits -m mlp --plugin own.py --metric 'own[k=3]' --metric r_squared"
+    ]
+
+
+def test_a_class_has_words_in_place_of_a_command():
+    parts = {"model": {"source": {"name": "Mine", "origin": "session"}}}
+    rows = [make_row("Mine", params={}, key_parts=json.dumps(parts)), make_row(params={})]
+    assert run_commands(lines_of(rows)) == [
+        "harness run -d digits -m mlp",
+        "# from Python: Mine on digits, a class that harness.run was given",
     ]

@@ -121,6 +121,29 @@ def test_without_examples_nothing_of_the_data_is_there(store: Store):
     assert "This report was made without examples." in page.text
 
 
+def test_without_examples_there_is_nothing_that_may_quote_them(
+    store: Store, shared_cache: Path
+):
+    log = shared_cache / "logs" / "quoting.log"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("text of 1")
+    two_models(store)
+    message = "cannot encode 'text of 2'"
+    told_of: dict[str, Any] = {
+        "error_type": "ValueError",
+        "error_message": message,
+        "phase": "train",
+    }
+    store.add(Result(row=failed_row("rnn", run_id="failed1", log_path=str(log), **told_of)))
+    left_out = "messages and logs, which may quote data, are left out"
+    told = page_of(store).text
+    assert "text of" not in told and left_out in told
+    assert "failed1" in told and "ValueError (phase: train)" in told
+    told = page_of(store, load=decode).text
+    assert "'text of 2'" in told and "End of its log text of 1" in told
+    assert left_out not in told
+
+
 def test_data_that_cannot_be_loaded_costs_the_examples_alone(store: Store):
     def gone(row: Row) -> Data:
         raise UsageError("the files have gone")
@@ -144,10 +167,22 @@ def test_runs_and_trials_are_counted_apart(store: Store):
 def test_what_was_made_again_is_no_failure_any_more(store: Store):
     store.add(Result(row=failed_row("good", run_key="g", error_message="stopped by hand")))
     store.add(answered(make_row("good", run_key="g")))
-    page = page_of(store)
+    page = page_of(store, load=decode)
     assert "from 1 run. All of them ended well." in page.text
     assert "1 earlier row that was superseded" in page.text
     assert "stopped by hand" not in page.text
+
+
+def test_a_repeat_that_failed_is_told_and_takes_no_result_away(store: Store):
+    store.add(answered(make_row("good", run_key="g", data_fingerprint="f")))
+    store.add(Result(row=failed_row("good", run_key="g", error_message="out of memory")))
+    document = read_document(store, Asked(rows=store.rows(), load=decode))
+    told = Page(to_html(document)).text
+    assert "from 2 runs. 1 ok, 1 failed." in told and "out of memory" in told
+    assert "superseded" not in told
+    (line,) = document.lines
+    assert (line.values["accuracy"], len(line.rows)) == (1.0, 1)
+    assert "status" not in [column.name for column in document.columns]
 
 
 def test_every_version_of_the_data_has_its_confusion_and_what_lacks_one_is_named(store: Store):
@@ -233,7 +268,7 @@ def test_every_kind_of_store_has_a_report(
     store: Store, fill: Callable[[Store], None], said: str, sections: list[str]
 ):
     fill(store)
-    page = page_of(store)
+    page = page_of(store, load=decode)
     assert said in page.text
     assert [a["href"] for tag, a in page.tags if tag == "a"][1:] == [f"#{s}" for s in sections]
 
@@ -249,6 +284,15 @@ def test_gates_are_told(store: Store):
     (drawn,) = re.findall(r"<svg[^>]*gates-title.*?</svg>", html_of(store), re.DOTALL)
     assert all("currentColor" in text for text in re.findall(r"<text style=\"[^\"]*", drawn))
     assert "gates" not in page_of(store, runs=["abc"]).ids
+    assert "gates" not in page_of(store, conditions=["seed == 0"]).ids
+
+
+def test_a_choice_that_no_run_meets_is_no_empty_store(store: Store):
+    one_run(store)
+    asked = Asked(rows=[], conditions=["accuracy > 2"])
+    told = Page(to_html(read_document(store, asked))).text
+    assert "No run meets the conditions." in told and "harness run adds runs" not in told
+    assert "there is none that could be tabulated" in told
 
 
 def test_what_a_store_says_is_shown_and_never_run(store: Store, shared_cache: Path):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from stored import make_answered, make_row
+from stored import failed_row, make_answered, make_row
 
 from harness.errors import UsageError
-from harness.report import Asked, save_plots, save_report, save_tables
+from harness.report import Asked, Data, save_plots, save_report, save_tables
+from harness.rows import Result
 from harness.store import Store, open_store
 
 
@@ -41,6 +43,21 @@ def test_the_table_is_there_for_a_readme_and_for_a_paper(store: Store, tmp_path:
     assert r"\toprule" in latex and "good" in latex
     assert save_tables(store, Asked(rows=[]), tmp_path / "none").notes
     assert not (tmp_path / "none").exists()
+
+
+def test_a_table_without_data_has_no_messages_that_may_quote_them(store: Store, tmp_path: Path):
+    store.add(Result(row=failed_row("rnn", error_message="cannot encode 'secret'")))
+    asked = Asked(rows=store.rows())
+    for load, is_told in ((None, False), (lambda row: Data((), lambda some: {}), True)):
+        saved = save_tables(store, replace(asked, load=load), tmp_path)
+        text = saved.paths[0].read_text()
+        assert "failed" in text and ("secret" in text) is is_told
+
+
+def test_no_plots_are_told_of(store: Store, tmp_path: Path):
+    saved = save_plots(store, [], tmp_path / "none")
+    assert saved.paths == () and not (tmp_path / "none").exists()
+    assert saved.notes == ("there is nothing to draw, so that no plots are written",)
 
 
 def test_a_report_replaces_the_one_before(store: Store, tmp_path: Path):

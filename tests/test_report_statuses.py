@@ -42,4 +42,8 @@ def test_a_store_from_elsewhere_cannot_name_any_file(tmp_path: Path):
 
 def test_only_so_many_logs_are_read():
     runs = read_runs([failed_row(run_id=f"r{i}") for i in range(LOGS + 2)])
-    assert [bool(run.log) for run in runs] == [True] * LOGS + [False] * 2
+    assert [run.log for run in runs] == [
+        *["no log was kept"] * LOGS,
+        *["its log is not shown: only those of the first 50 runs are"] * 2,
+    ]
+    assert {run.log for run in read_runs([failed_row()], with_logs=False)} == {""}

@@ -20,7 +20,19 @@ def test_a_run_that_was_made_again_is_no_failure_any_more():
         make_row("mlp", seed=1, run_id="ok", run_key="new"),
         failed_row("mlp", 1, run_id="worse", run_key="new"),
     ]
-    assert superseded(rows) == {"stopped", "other code", "worse"}
+    assert superseded(rows) == {"stopped", "other code"}
+
+
+def test_a_repeat_that_failed_later_is_told():
+    rows = [
+        failed_row("mlp", 0, run_id="before", run_key="a"),
+        make_row("mlp", seed=0, run_id="first", run_key="a"),
+        failed_row("mlp", 0, run_id="between", run_key="a", status="oom"),
+        make_row("mlp", seed=0, run_id="ok", run_key="a"),
+        failed_row("mlp", 0, run_id="later", run_key="a", status="oom"),
+        failed_row("mlp", 0, run_id="other code", run_key="b"),
+    ]
+    assert superseded(rows) == {"before", "first", "between"}
 
 
 def test_a_tuned_run_is_the_same_whatever_was_chosen():
@@ -41,6 +53,7 @@ def test_trials_are_superseded_by_trials_of_their_key_alone():
         make_row(run_id="first", run_key="t", kind="trial"),
         make_row(run_id="again", run_key="t", kind="trial"),
         failed_row(run_id="diverged", run_key="u", kind="trial", status="diverged"),
+        failed_row(run_id="later", run_key="t", kind="trial", status="diverged"),
         make_row(run_id="run"),
     ]
     assert superseded(rows) == {"stopped", "first"}

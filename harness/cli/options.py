@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness import errors
 from harness.paths import DEFAULT_STORE
 from harness.paths import store_url as store_url
 from harness.registry import Registry
@@ -50,9 +51,13 @@ def output_option() -> Decorator:
 
 def check_output(output: str | None) -> None:
     """Refuses a file that could not be written, before any work is done for it."""
-    folder = Path(output or ".").absolute().parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
+    if output is None:
+        return
+    folder = Path(output).absolute().parent
+    if not folder.is_dir():
         raise click.UsageError(f"cannot write {output!r}: no folder {folder} to write in")
+    if not os.access(folder, os.W_OK):
+        raise click.UsageError(f"cannot write {output!r}: folder {folder} is not writable")
 
 
 def write_output(text: str, output: str | None) -> None:
@@ -78,6 +83,19 @@ def report_failures(known: Registry) -> None:
             f"{source.name}{file}`",
             file=sys.stderr,
         )
+
+
+def note_nothing(frame: pd.DataFrame, *, filtered: bool) -> None:
+    """On standard error, why there is nothing in a table."""
+    from harness.table.tuned import without_trials
+
+    if len(without_trials(frame)):
+        return
+    rows = "no row meets every --where" if filtered else "the store has no rows"
+    if len(frame):
+        told = errors.counted(len(frame), "row")
+        rows = f"{told}, all of them trials of tuning, which make no line"
+    print(f"note: {rows}", file=sys.stderr)
 
 
 def target_option() -> Decorator:

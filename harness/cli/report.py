@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from harness.cli.options import check_output, plugin_option, store_option, store_url
+from harness.cli.options import (
+    check_output,
+    note_nothing,
+    plugin_option,
+    store_option,
+    store_url,
+)
 from harness.errors import HarnessError, UsageError, first_line
 
 if TYPE_CHECKING:
     from harness.report import Data
     from harness.rows import Row
     from harness.store import Store
+
+Read = TypeVar("Read")
 
 
 @click.command("report")
@@ -62,7 +70,8 @@ if TYPE_CHECKING:
 @click.option(
     "--no-examples",
     is_flag=True,
-    help="Leave all data out of the report: no test examples, no names of classes.",
+    help="Leave all data out of the report: no test examples, no names of classes, and no "
+    "error messages and logs, which may quote data.",
 )
 @plugin_option()
 @store_option()
@@ -92,17 +101,20 @@ def report(
             "--tables DIR for tables"
         )
     check_output(output)
-    from harness.store import open_store
+    from harness.store import frame_of, open_store
 
-    with open_store(store_url(store), must_exist=True) as opened:
+    url = store_url(store)
+    with open_store(url, must_exist=True) as opened:
         # late: an absent store need not wait for it
         from harness.report import Asked, save_plots, save_report, save_tables
 
         rows = _chosen(opened, runs, conditions)
+        note_nothing(frame_of(rows), filtered=bool(conditions))
         asked = Asked(
             rows=rows, runs=runs, conditions=conditions, target_accuracy=target_accuracy,
             load=None if no_examples else _loader(plugins),
             declared=_declared(plugins) if output else {},
+            store=_named(opened, url), plugins=plugins,
         )  # fmt: skip
         saved = []
         if output:
@@ -131,6 +143,11 @@ def _chosen(store: Store, runs: Sequence[str], conditions: Sequence[str]) -> lis
     return [row for row in rows if row["run_id"] in kept]
 
 
+def _named(store: Store, url: str) -> str:
+    """The store as it was named: a relative file stays so, and no password is told."""
+    return url if url.startswith("sqlite") else store.name
+
+
 def _declared(plugins: Sequence[str]) -> dict[tuple[str, str], dict[str, Any]]:
     """The default parameters of the data sets and models that are known here."""
     from harness.index import open_registry
@@ -146,14 +163,29 @@ def _loader(plugins: Sequence[str]) -> Callable[[Row], Data]:
         from harness.inspection import data_of
         from harness.report import Data
 
-        try:
-            names, texts = data_of(row, plugins=plugins)
-        except HarnessError:
-            raise
-        except Exception as error:  # a plugin raises as it likes
-            raise UsageError(
-                f"data set {row['dataset']!r} cannot be loaded: {first_line(error)}"
-            ) from None
-        return Data(names, texts)
+        names, texts = _read(row, "loaded", lambda: data_of(row, plugins=plugins))
+
+        def decoded(indices: Sequence[int]) -> Mapping[int, str]:
+            return _read(
+                row, "decoded", lambda: {i: str(text) for i, text in texts(indices).items()}
+            )
+
+        return Data(names, decoded)
 
     return load
+
+
+def _read(row: Row, what: str, read: Callable[[], Read]) -> Read:
+    """What a plugin gives, or a harness's error: a plugin raises as it likes.
+
+    Args:
+      what: is done with the data set.
+    """
+    try:
+        return read()
+    except HarnessError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"data set {row['dataset']!r} cannot be {what}: {first_line(error)}"
+        ) from None

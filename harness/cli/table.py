@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.options import (
     format_option,
+    note_nothing,
     output_option,
     store_option,
     store_url,
@@ -17,9 +17,6 @@ from harness.cli.options import (
     write_output,
 )
 from harness.errors import UsageError, counted
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @click.command("table")
@@ -70,7 +67,7 @@ def table_command(
 
         frame = where(opened.frame(), conditions)
         lost = opened.lost()
-        _note_nothing(frame, filtered=bool(conditions))
+        note_nothing(frame, filtered=bool(conditions))
         text = table_text(
             frame, format_, store=opened, by=_names(by), sort=sort, columns=_names(shown),
             target_accuracy=target_accuracy,
@@ -82,17 +79,6 @@ def table_command(
             file=sys.stderr,
         )
     write_output(text, output)
-
-
-def _note_nothing(frame: pd.DataFrame, *, filtered: bool) -> None:
-    """On standard error, why a table has a heading and nothing else."""
-    from harness.table.tuned import without_trials
-
-    if len(without_trials(frame)):
-        return
-    rows = "no row meets every --where" if filtered else "the store has no rows"
-    trials = f"{counted(len(frame), 'row')}, all of them trials of tuning, which make no line"
-    print(f"note: {trials if len(frame) else rows}", file=sys.stderr)
 
 
 def _names(text: str | None) -> list[str] | None:

@@ -42,7 +42,8 @@ class Data:
 
     Attributes:
       class_names: of its classes.
-      texts: test examples in words by their positions.
+      texts: test examples in words by their positions; raises HarnessError where they cannot
+        be decoded.
     """
 
     class_names: tuple[str, ...]
@@ -61,8 +62,11 @@ class Asked:
       rows: in the order of the store.
       runs, conditions: how they were chosen, for the commands in the page.
       target_accuracy: as for `tabulate`.
-      load: reads data sets; None leaves all data out.
+      load: reads data sets; None leaves all data out, and with them what may quote some:
+        error messages and logs.
       declared: the default parameters of entries, which commands need not say.
+      store, plugins: the store and the plugin files as they were named, for the commands;
+        the store's own name, with its whole path, where nothing was.
     """
 
     rows: Sequence[Row]
@@ -71,6 +75,15 @@ class Asked:
     target_accuracy: float | None = None
     load: Load | None = None
     declared: Declared = field(default_factory=dict)
+    store: str = ""
+    plugins: Sequence[str] = ()
+
+    @property
+    def told(self) -> list[Row]:
+        """The rows, without error messages where data are left out: one may quote them."""
+        if self.load is not None:
+            return list(self.rows)
+        return [{**row, "error_message": None} for row in self.rows]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +135,8 @@ class Document:
 
     Attributes:
       superseded: how many rows are left out because later ones took their place.
+      has_examples: whether data are in it, and error messages and logs, which may quote them.
+      is_chosen: whether it is of some runs of the store, not of all.
     """
 
     data_sets: Sequence[DataSet]
@@ -137,6 +152,7 @@ class Document:
     table_commands: Sequence[str]
     run_commands: Sequence[str]
     has_examples: bool
+    is_chosen: bool = False
     lines: Sequence[Line] = field(default=())
 
 
@@ -148,12 +164,13 @@ def read_document(store: Store, asked: Asked) -> Document:
       UsageError: the target is no accuracy.
     """
     gone = superseded(asked.rows)
-    rows = [row for row in asked.rows if row["run_id"] not in gone]
+    rows = [row for row in asked.told if row["run_id"] not in gone]
     frame = frame_of(rows)
     table = tabulated(store, frame, target_accuracy=asked.target_accuracy)
     lines = [] if table is None else read_lines(frame, table)
     trials = read_trials(frame)
-    gates = [] if asked.runs else store.gates()
+    is_chosen = bool(asked.runs or asked.conditions)
+    gates = [] if is_chosen else store.gates()
     timed = [gate for gate in gates if gate["ratio"]]
     ok = [row for line in lines for row in line.ok]
     return Document(
@@ -165,19 +182,25 @@ def read_document(store: Store, asked: Asked) -> Document:
         columns=columns_of(lines),
         # a page has no compile times, so nothing is to be said of them
         caption="" if table is None else caption(frame.assign(compile_cache=None), table),
-        runs=read_runs(rows),
+        runs=read_runs(rows, with_logs=asked.load is not None),
         superseded=len(gone),
         trials=trials,
         tuning=_drawn(trial_panels(trials), "tuning"),
         gates=gates,
         gate_ratios=_gates(timed) if timed else None,
         places=places(ok),
-        table_commands=table_commands(
-            store.name, asked.conditions, asked.runs, asked.target_accuracy
-        ),
+        table_commands=_table_commands(store, asked),
         run_commands=run_commands(lines, declared=asked.declared),
         has_examples=asked.load is not None,
+        is_chosen=is_chosen,
     )
+
+
+def _table_commands(store: Store, asked: Asked) -> list[str]:
+    return table_commands(
+        asked.store or store.name, conditions=asked.conditions, runs=asked.runs,
+        target=asked.target_accuracy, plugins=asked.plugins, with_data=asked.load is not None,
+    )  # fmt: skip
 
 
 def _data_set(

@@ -138,6 +138,8 @@ def _heading(document: Document) -> str:
 
 def _summary(document: Document) -> str:
     if not document.runs:
+        if document.is_chosen:
+            return "No run meets the conditions."
         return "This store holds no runs."
     kinds = Counter(run.kind for run in document.runs)
     seeds = {len(line.ok) for line in document.lines}

@@ -69,6 +69,8 @@ def save_plots(
     timed = [] if run_ids is not None else [g for g in store.gates() if g["ratio"]]
     if timed:
         figures["gate_ratios"] = gate_ratios_figure(timed)
+    if not figures:
+        notes.append("there is nothing to draw, so that no plots are written")
     files = {f"{name}.{format}": picture(figure, format) for name, figure in figures.items()}
     return Saved(_written(files, folder, what="plots"), tuple(notes))
 
@@ -83,7 +85,7 @@ def save_tables(store: Store, asked: Asked, folder: Path) -> Saved:
       UsageError: the folder cannot be written.
       StoreError: the store cannot be read.
     """
-    frame = frame_of(asked.rows)
+    frame = frame_of(asked.told)
     lines = tabulated(store, frame, target_accuracy=asked.target_accuracy)
     if lines is None:
         return Saved((), ("there is no run to tabulate",))

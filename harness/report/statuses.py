@@ -21,7 +21,7 @@ class Run:
     """One run.
 
     Attributes:
-      log: the log's last lines, "" for an ok run.
+      log: its last lines, or why they are not here; "" for an ok run, and without logs.
     """
 
     run_id: str
@@ -38,7 +38,7 @@ class Run:
     log: str
 
 
-def read_runs(rows: Sequence[Row]) -> list[Run]:
+def read_runs(rows: Sequence[Row], *, with_logs: bool = True) -> list[Run]:
     """All runs, those that are not ok first, in the order of the store."""
     datasets = labels((r["dataset"], r["dataset_variant"], r["dataset_params"]) for r in rows)
     models = labels((r["model"], r["variant"], r["model_params"]) for r in rows)
@@ -46,12 +46,12 @@ def read_runs(rows: Sequence[Row]) -> list[Run]:
         zip(rows, datasets, models, strict=True), key=lambda n: n[0]["status"] == "ok"
     )
     return [
-        _run(row, dataset, model, with_log=number < LOGS)
+        _run(row, dataset, model, log=_log(row, number) if with_logs else "")
         for number, (row, dataset, model) in enumerate(named)
     ]
 
 
-def _run(row: Row, dataset: str, model: str, *, with_log: bool) -> Run:
+def _run(row: Row, dataset: str, model: str, *, log: str) -> Run:
     told = [row["error_type"], row["error_message"]]
     why = ": ".join(text for text in told if text)
     phase = f" (phase: {row['phase']})" if row["phase"] and row["status"] != "ok" else ""
@@ -61,12 +61,22 @@ def _run(row: Row, dataset: str, model: str, *, with_log: bool) -> Run:
         why=printable(why + phase if why else ""), accuracy=row["test_accuracy"],
         loss=row["test_loss"], train_s=row["train_s"],
         started_at=(row["started_at"] or "")[:16].replace("T", " "),
-        log=_log(row) if with_log and row["status"] != "ok" else "",
+        log=log,
     )  # fmt: skip
 
 
-def _log(row: Row) -> str:
-    """The log's end. A store may come from elsewhere and name any file: only logs are read."""
+def _log(row: Row, number: int) -> str:
+    """The end of its log, or why it is not shown; "" for an ok run.
+
+    A store may come from elsewhere and name any file: only logs are read.
+
+    Args:
+      number: of the row among those that are not ok.
+    """
+    if row["status"] == "ok":
+        return ""
+    if number >= LOGS:
+        return f"its log is not shown: only those of the first {LOGS} runs are"
     if not row["log_path"]:
         return "no log was kept"
     path = Path(row["log_path"])

@@ -1,12 +1,14 @@
 """Rows whose place later ones have taken: interrupted runs that were resumed, repeated ones.
 
 A report tells what is known now. A run that failed and was made again is no failure any
-more, so that neither its row nor its log is part of it; the store keeps both.
+more, so that neither its row nor its log is part of it; the store keeps both. One that failed
+when it was made again is news: it takes no result from the table, and is told all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -21,9 +23,12 @@ from harness.table.tuned import as_asked, without_trials
 def superseded(rows: Sequence[Row]) -> set[str]:
     """Ids of the rows that a report leaves out.
 
-    Of runs these are the rows beside which an `ok` one of the same key, or of the same cell
-    (as it was asked for) and seed, is in the table. Of trials, those beside which there is a
-    newer `ok` one of the same key.
+    Of runs these are the rows before an `ok` one of the same key, or of the same cell (as it
+    was asked for) and seed, which is in the table. Of trials, those before an `ok` one of the
+    same key.
+
+    Args:
+      rows: in the order of the store.
     """
     if not rows:
         return set()
@@ -37,15 +42,13 @@ def _runs(runs: pd.DataFrame, kept: pd.DataFrame) -> set[str]:
     told = runs.assign(asked=asked, key=runs["run_key"].fillna(runs["run_id"]))
     shown = told["run_id"].isin(kept["run_id"])
     done = told.loc[shown & _ok(told)]
-    again = told["key"].isin(done["key"]) | _among(told, done, ["asked", "seed"])
-    return set(told.loc[~shown & again, "run_id"])
+    before = _before(told, done, ["key"]) | _before(told, done, ["asked", "seed"])
+    return set(told.loc[~shown & before, "run_id"])
 
 
 def _trials(trials: pd.DataFrame) -> set[str]:
     told = trials.assign(key=trials["run_key"].fillna(trials["run_id"]))
-    newest = told.loc[_ok(told)].drop_duplicates("key", keep="last")
-    again = told["key"].isin(newest["key"]) & ~told["run_id"].isin(newest["run_id"])
-    return set(told.loc[again, "run_id"])
+    return set(told.loc[_before(told, told.loc[_ok(told)], ["key"]), "run_id"])
 
 
 def _ok(rows: pd.DataFrame) -> pd.Series:
@@ -53,8 +56,16 @@ def _ok(rows: pd.DataFrame) -> pd.Series:
     return pd.Series(found, index=rows.index, dtype=bool)
 
 
-def _among(rows: pd.DataFrame, others: pd.DataFrame, names: Collection[str]) -> pd.Series:
-    """Whether a row agrees with one of the others in these columns."""
-    found = set(others[[*names]].itertuples(index=False, name=None))
-    listed = rows[[*names]].itertuples(index=False, name=None)
-    return pd.Series([one in found for one in listed], index=rows.index, dtype=bool)
+def _before(rows: pd.DataFrame, others: pd.DataFrame, names: Collection[str]) -> pd.Series:
+    """Whether a row stands before one of the others that agrees with it in these columns."""
+    # a frame of rows is numbered in their order, and the last of several counts
+    last = dict(zip(_values(others, names), others.index, strict=True))
+    found = [
+        number < last.get(values, number)
+        for number, values in zip(rows.index, _values(rows, names), strict=True)
+    ]
+    return pd.Series(found, index=rows.index, dtype=bool)
+
+
+def _values(rows: pd.DataFrame, names: Collection[str]) -> Iterable[tuple[Any, ...]]:
+    return rows[[*names]].itertuples(index=False, name=None)
