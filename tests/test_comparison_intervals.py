@@ -146,3 +146,9 @@ def test_seeds_alone_have_students_interval_and_one_seed_none():
     assert told.high - 0.85 == pytest.approx(stats.t.isf(0.025, 2) * 0.05 / np.sqrt(3))
     alone = seeds_interval(np.array([0.8]))
     assert alone.estimate == 0.8 and np.isnan(alone.low) and alone.over == ""
+
+
+def test_an_interval_over_seeds_ends_where_no_value_can_lie():
+    told = seeds_interval(np.array([0.9, 1.0]), within=(0.0, 1.0))
+    assert (told.low, told.high) == (pytest.approx(0.315, abs=1e-3), 1.0)
+    assert seeds_interval(np.array([0.9, 1.0])).high > 1.5

@@ -68,6 +68,13 @@ def _none(value: Any) -> Any:
     return None if pd.isna(value) else value
 
 
+def test_an_accuracy_over_seeds_alone_lies_between_0_and_1():
+    rows = [make_row("old", seed=s, accuracy=a) for s, a in enumerate((0.9, 1.0))]
+    lines = tabulate(frame_of(rows), evidence=Evidence())
+    assert lines["accuracy_high"].tolist() == [1.0]
+    assert "0.9500 [0.315, 1.000]¶" in to_text(lines, "text")
+
+
 def test_a_line_some_of_whose_answers_are_missing_is_not_ranked():
     runs = answered_rows("part", 0.9)
     frame, evidence = stored(runs, answered_rows("a", 0.5), answered_rows("b", 0.6))

@@ -133,7 +133,7 @@ def in_order(names: Sequence[str]) -> list[str]:
 
 def _interval(answers: Answers | None, accuracies: list[float]) -> Line:
     if answers is None:
-        told: Interval = seeds_interval(np.array(accuracies, dtype=float))
+        told: Interval = seeds_interval(np.array(accuracies, dtype=float), within=(0.0, 1.0))
     else:
         told = mean_interval(np.stack(list(answers.values())))
     over = told.over or None
@@ -209,7 +209,7 @@ def _compare_with_parents(
             lines[child] |= _told("vs_parent", pairs[child, parent])
         elif {child, parent} <= here:
             over_seeds = (accuracy.loc[child] - accuracy.loc[parent]).to_numpy(dtype=float)
-            told = seeds_interval(over_seeds)
+            told = seeds_interval(over_seeds, within=(-1.0, 1.0))
             lines[child] |= {"vs_parent_low": told.low, "vs_parent_high": told.high}
 
 
