@@ -12,7 +12,7 @@ from stored import failed_row, make_epochs, make_row
 
 from harness.comparison import Evidence, difference, mean_interval
 from harness.store import frame_of
-from harness.table import counted, pairs, tabulate, to_text
+from harness.table import caption, counted, pairs, tabulate, to_text
 from harness.table.known import ADDED
 
 
@@ -68,6 +68,12 @@ def _none(value: Any) -> Any:
     return None if pd.isna(value) else value
 
 
+def without_answers(frame: pd.DataFrame, evidence: Evidence, *models: str) -> Evidence:
+    """What is left of the answers if those of some lines are not stored."""
+    gone = set(frame.loc[frame["model"].isin(models) & frame["variant"].eq(""), "run_id"])
+    return Evidence(right={k: v for k, v in evidence.right.items() if k not in gone})
+
+
 def test_an_accuracy_over_seeds_alone_lies_between_0_and_1():
     rows = [make_row("old", seed=s, accuracy=a) for s, a in enumerate((0.9, 1.0))]
     lines = tabulate(frame_of(rows), evidence=Evidence())
@@ -105,6 +111,18 @@ def test_a_variant_differs_from_its_parent_by_the_p_of_the_whole_family():
     assert family.loc[(0, 1), "difference"] == pytest.approx(-alone.estimate)
     text = to_text(tabulate(frame, evidence=evidence), "text").splitlines()[3]
     assert text.endswith(f"-0.1000 [{alone.low:+.3f}, {alone.high:+.3f}] *")
+
+
+def test_the_next_line_is_the_next_one_of_the_table():
+    """One that lies between is not stepped over because nothing is known of it."""
+    frame, evidence = stored(
+        answered_rows("good", 0.9), answered_rows("bare", 0.8), answered_rows("poor", 0.5),
+        answered_rows("last", 0.4),
+    )  # fmt: skip
+    lines = lines_of(frame, without_answers(frame, evidence, "bare"))
+    assert lines["vs_next"].notna().to_dict() == {
+        "good": False, "bare": False, "poor": True, "last": False,
+    }  # fmt: skip
 
 
 def test_without_answers_the_difference_has_students_interval_and_no_p():
@@ -169,6 +187,22 @@ def test_times_of_two_machines_or_beside_another_run_make_no_front():
     lines = lines_of(frame, evidence)
     assert lines["pareto"].to_dict() == {"a": "P", "b": ""}
     assert set(lines["pareto_note"]) == {"‡"}
+
+
+def test_lines_without_an_accuracy_are_on_no_front_and_keep_no_other_from_one():
+    costs = {"step_ms_p50": 1.0, "param_count": 1, "train_s": 1.0}
+    frame, evidence = stored(answered_rows("a", 0.9, **costs), answered_rows("b", 0.5, **costs))
+    bare = [
+        make_row(name, accuracy=None, test_loss=1.0, timing_comparable=False, dataset=dataset,
+                 host="elsewhere", **costs)
+        for dataset in ("digits", "diabetes") for name in ("c", "d")
+    ]  # fmt: skip
+    both = pd.concat([frame, frame_of(bare)], ignore_index=True)
+    lines = tabulate(both, evidence=evidence)
+    assert lines["pareto"].fillna("none").tolist() == ["SPT", "", *["none"] * 4]
+    assert "pareto_note" not in lines
+    text = caption(both, lines)
+    assert "with S a faster step" in text and "judged" not in text
 
 
 def test_there_is_no_front_where_no_cost_is_known():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -80,10 +81,12 @@ def known(
             for cell in cells:
                 lines[cell]["family_pairs"] = len(pairs) // 2
         _rank(lines, cells, answers, pairs)
-        _against_best(lines, measured.loc[cells, "accuracy"].dropna(), pairs)
-        _neighbours(lines, answers, pairs)
+        judged = measured.loc[cells].dropna(subset=["accuracy"])
+        _against_best(lines, judged["accuracy"], pairs)
+        _neighbours(lines, judged["accuracy"], pairs)
         _compare_with_parents(lines, runs, parent_of, pairs)
-        _mark_fronts(lines, measured.loc[cells], apart(runs))
+        timed = runs.loc[runs["cell"].isin(judged.index)]
+        _mark_fronts(lines, judged, apart(timed))
     names = [n for n in TYPES if target_accuracy is not None or "target" not in n]
     found = pd.DataFrame.from_dict(lines, orient="index", columns=names)
     return found.astype({name: TYPES[name] for name in names})
@@ -180,13 +183,10 @@ def _against_best(
         lines[cell]["vs_best"] = "best" if cell == first else told
 
 
-def _neighbours(
-    lines: dict[int, Line], answers: Mapping[int, Answers], pairs: Mapping[Any, Pair]
-) -> None:
-    """Each line's difference from the one with the next lower accuracy."""
-    accuracy = _accuracies(answers)
-    ordered = sorted(accuracy, key=lambda cell: -accuracy[cell])
-    for cell, other in zip(ordered, ordered[1:], strict=False):
+def _neighbours(lines: dict[int, Line], accuracy: pd.Series, pairs: Mapping[Any, Pair]) -> None:
+    """Each line's difference from the one with the next lower accuracy, if they are a pair."""
+    ordered = accuracy.sort_values(ascending=False, kind="stable").index
+    for cell, other in pairwise(ordered):
         if (cell, other) in pairs:
             pair = pairs[cell, other]
             lines[cell] |= {"vs_next": pair.estimate} | _told("vs_next", pair)
