@@ -23,6 +23,17 @@ def test_a_caption_explains_the_marks_that_are_there():
     assert "¶" not in text and "±" not in text and "tuning" not in text
 
 
+def test_each_data_set_is_said_to_be_a_family_of_its_own():
+    there = [answered_rows(m, a, dataset=d) for m, a in (("a", 0.9), ("b", 0.5))
+             for d in ("digits", "imdb")]  # fmt: skip
+    frame, evidence = stored(*there)
+    text = caption(frame, tabulate(frame, evidence=evidence))
+    assert "adjusted over the one pair of each data set (Holm)" in text
+    frame, evidence = stored(*there, answered_rows("c", 0.2))
+    text = caption(frame, tabulate(frame, evidence=evidence))
+    assert "adjusted over all pairs of each data set (1 to 3) (Holm)" in text
+
+
 def test_and_no_others():
     rows = [make_row(seed=s, accuracy=0.5 + s / 10) for s in range(2)]
     lines = tabulate(frame_of(rows), evidence=Evidence())

@@ -70,10 +70,17 @@ def _compared(lines: pd.DataFrame) -> list[str]:
 
 
 def _pairs(lines: pd.DataFrame) -> str:
-    numbers: list[int] = sorted({int(n) for n in lines["family_pairs"].dropna().tolist()})
-    if len(numbers) > 1:
-        return f"all pairs of a data set ({numbers[0]} to {numbers[-1]})"
-    return "the one pair" if numbers == [1] else f"{numbers[0]} pairs"
+    """How many pairs are a family, and that each data set is one of its own if so."""
+    paired = lines.loc[lines["family_pairs"].notna()]
+    least, most = int(paired["family_pairs"].min()), int(paired["family_pairs"].max())
+    # each family has one line with the highest accuracy
+    families = int((paired["vs_best"] == "best").sum())
+    if least < most:
+        return f"all pairs of each data set ({least} to {most})"
+    if families > 1:
+        told = "the one pair" if most == 1 else f"the {most} pairs"
+        return f"{told} of each data set"
+    return "the one pair" if most == 1 else f"{most} pairs"
 
 
 def _fronts(lines: pd.DataFrame) -> list[str]:
