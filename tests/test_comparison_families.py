@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.comparison import best, difference, family, holm, ranks
+from harness.comparison import best, difference, family, holm, ranks, ranks_over
 from harness.comparison import families as module
 from harness.comparison.families import Answers
 
@@ -69,15 +69,15 @@ def accuracies(lines: Mapping[int, Answers]) -> dict[int, float]:
     return {key: float(np.mean(list(told.values()))) for key, told in lines.items()}
 
 
-def test_a_line_that_hardly_anything_is_known_of_does_not_overtake():
-    """Its seeds disagree so much that nothing is better than it for certain."""
+def test_an_unstable_line_takes_no_rank_from_a_better_one():
+    """Its seeds disagree so much that nothing differs from it for certain."""
     rng = np.random.default_rng(0)
     wild = {s: rng.random(EXAMPLES) < p for s, p in enumerate((0.1, 0.5, 0.95))}
     lines = {0: answers(0.95), 1: answers(0.7), 2: wild}
     found = family(lines)
     assert found[0, 1].significant and not found[0, 2].significant
     assert accuracies(lines)[2] < accuracies(lines)[1]
-    assert ranks(accuracies(lines), found) == {0: 1, 1: 1, 2: 1}
+    assert ranks(accuracies(lines), found) == {0: 1, 1: 2, 2: 1}
 
 
 def test_a_line_that_was_not_compared_has_no_rank():
@@ -86,9 +86,31 @@ def test_a_line_that_was_not_compared_has_no_rank():
         0: answers(0.9), 1: answers(0.5, seeds=(0, 1, 2, 7)), 2: answers(0.95, seeds=(5, 6)),
         3: answers(0.6, seeds=(7, 8)),
     }  # fmt: skip
-    assert ranks(accuracies(lines), family(lines)) == {0: 1, 1: 2}
+    found = family(lines)
+    assert found[3, 1].significant  # so it counts as one of two lines that are better
+    assert ranks(accuracies(lines), found) == {0: 1, 1: 3}
     apart = {key: lines[key] for key in (0, 2)}
     assert ranks(accuracies(apart), family(apart)) == {}
+
+
+def test_a_rank_rests_on_one_seed_if_the_line_or_one_that_counts_as_better_has_one():
+    lines = {
+        0: answers(0.9), 1: answers(0.7), 2: answers(0.8, seeds=(0,)), 3: answers(0.85),
+    }  # fmt: skip
+    found = family(lines)
+    assert ranks(accuracies(lines), found) == {0: 1, 1: 4, 2: 3, 3: 2}
+    over = ranks_over(found)
+    assert over[0] == over[3] == "seeds and examples"
+    assert over[1] == over[2] == "examples"
+
+
+def test_no_line_is_the_best_on_one_common_seed():
+    alone = {key: answers(accuracy, seeds=(0,)) for key, accuracy in ((0, 0.9), (1, 0.5))}
+    found = family(alone)
+    assert found[0, 1].significant and best([0, 1], found) is None
+    lines = {0: answers(0.9), 1: answers(0.5), 2: answers(0.5, seeds=(2,))}
+    assert best([0, 1, 2], family(lines)) is None
+    assert best([0, 1], family(lines)) == 0
 
 
 def test_lines_that_are_not_told_apart_share_a_rank():

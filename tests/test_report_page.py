@@ -215,6 +215,16 @@ def test_only_what_was_tested_is_claimed():
     assert finding("digits", [best, tied, old]) == (
         f"{start}; not separable from it: c; {unknown}."
     )
+    single = line("d", 0.7, vs_best="worse", vs_best_over="examples")
+    only = "tested on one common seed, so of these trained models only: d"
+    assert finding("digits", [best, single]) == (
+        f"{start}; the other line is significantly worse; {only}."
+    )
+    better = line("e", 0.8, rank=1, vs_best="better on common seeds")
+    assert finding("digits", [best, better, worse]) == (
+        f"{start}; on common seeds significantly better than it: e; "
+        "1 line is significantly worse."
+    )
     assert finding("digits", [line("a", 0.9)]) == f"{start}."
     assert finding("digits", []) == ""
 

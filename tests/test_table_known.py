@@ -12,7 +12,7 @@ from stored import failed_row, make_epochs, make_row
 
 from harness.comparison import Evidence, difference, mean_interval
 from harness.store import frame_of
-from harness.table import counted, pairs, tabulate, to_text
+from harness.table import caption, counted, pairs, tabulate, to_text
 from harness.table.known import ADDED
 
 
@@ -61,11 +61,37 @@ def test_what_an_interval_is_over_is_told_and_marked():
     }  # fmt: skip
     assert lines["rank"].notna().tolist() == [True, True, False, False]
     text = to_text(lines, "text").splitlines()
-    assert "]§" in text[3] and "]¶" in text[4] and "[" not in text[5] and "§" not in text[2]
+    assert "]§" in text[3] and "]¶" in text[4] and "[" not in text[5]
+    assert "]§" not in text[2] and "1=§" in text[2]  # it shares one seed with the only other
 
 
 def _none(value: Any) -> Any:
     return None if pd.isna(value) else value
+
+
+def without_answers(frame: pd.DataFrame, evidence: Evidence, *models: str) -> Evidence:
+    """What is left of the answers if those of some lines are not stored."""
+    gone = set(frame.loc[frame["model"].isin(models) & frame["variant"].eq(""), "run_id"])
+    return Evidence(right={k: v for k, v in evidence.right.items() if k not in gone})
+
+
+def test_an_accuracy_over_seeds_alone_lies_between_0_and_1():
+    rows = [make_row("old", seed=s, accuracy=a) for s, a in enumerate((0.9, 1.0))]
+    lines = tabulate(frame_of(rows), evidence=Evidence())
+    assert lines["accuracy_high"].tolist() == [1.0]
+    assert "0.9500 [0.315, 1.000]¶" in to_text(lines, "text")
+
+
+def test_an_unstable_line_is_tied_with_the_best_and_takes_no_rank_from_the_others():
+    wild = {}
+    for seed, accuracy in enumerate((0.1, 0.5, 0.95)):
+        wild |= answered_rows("wild", accuracy, seeds=[seed])
+    frame, evidence = stored(answered_rows("good", 0.95), answered_rows("fair", 0.7), wild)
+    lines = lines_of(frame, evidence)
+    assert lines["rank"].to_dict() == {"good": 1, "fair": 2, "wild": 1}
+    assert lines["tied"].to_dict() == {"good": True, "fair": False, "wild": True}
+    assert lines["vs_best"].to_dict() == {"good": "best", "fair": "worse", "wild": "tied"}
+    assert lines["rank_over"].unique().tolist() == ["seeds and examples"]
 
 
 def test_a_line_some_of_whose_answers_are_missing_is_not_ranked():
@@ -98,6 +124,63 @@ def test_a_variant_differs_from_its_parent_by_the_p_of_the_whole_family():
     assert family.loc[(0, 1), "difference"] == pytest.approx(-alone.estimate)
     text = to_text(tabulate(frame, evidence=evidence), "text").splitlines()[3]
     assert text.endswith(f"-0.1000 [{alone.low:+.3f}, {alone.high:+.3f}] *")
+
+
+def test_what_rests_on_one_seed_is_marked_and_makes_no_line_the_best():
+    frame, evidence = stored(
+        answered_rows("mlp", 0.9, seeds=[0]),
+        answered_rows("mlp", 0.5, variant="thin", params={"width": 1}, seeds=[0, 1]),
+    )
+    lines = lines_of(frame, evidence)
+    assert lines["best"].tolist() == [False, False]
+    assert lines["vs_best"].tolist() == ["best", "worse"]
+    over = ["rank_over", "vs_parent_over", "vs_best_over"]
+    assert lines.loc["mlp:thin", over].tolist() == ["examples"] * 3
+    assert lines.loc["mlp", ["rank_over", "vs_next_over"]].tolist() == ["examples"] * 2
+    text = to_text(lines, "text").splitlines()
+    assert [line.split()[3] for line in text[2:]] == ["1§", "2§"]
+    assert text[3].endswith("] *§ (n=1)")
+    asked = to_text(lines, "text", columns=["vs_next", "vs_next_p", "vs_best"]).splitlines()
+    assert "] *§" in asked[2] and "<0.0001§" in asked[2] and "worse§" in asked[3]
+    both = stored(
+        *(answered_rows(name, a, seeds=[0, 1]) for name, a in (("a", 0.9), ("b", 0.5)))
+    )
+    assert lines_of(*both)["best"].tolist() == [True, False]
+    assert "§" not in to_text(tabulate(both[0], evidence=both[1]), "text")
+
+
+def test_a_line_that_is_better_on_common_seeds_is_not_called_worse():
+    """One of five seeds collapsed, and the other line has that seed alone."""
+    collapsed = answered_rows("a", 0.92, seeds=range(4)) | answered_rows("a", 0.8, seeds=[4])
+    lines = lines_of(*stored(collapsed, answered_rows("b", 0.89, seeds=[4])))
+    assert lines.loc["a", "accuracy"] > lines.loc["b", "accuracy"]
+    assert lines["vs_best"].to_dict() == {"a": "best", "b": "better on common seeds"}
+    assert lines["rank"].to_dict() == {"a": 2, "b": 1}
+    assert lines["tied"].tolist() == lines["best"].tolist() == [False, False]
+
+
+def test_a_difference_over_seeds_alone_is_marked_beside_others():
+    frame, evidence = stored(
+        answered_rows("mlp", 0.9, seeds=[0, 1]),
+        answered_rows("mlp", 0.8, variant="thin", params={"width": 1}, seeds=[0, 1]),
+    )
+    lines = lines_of(frame, without_answers(frame, evidence, "mlp"))
+    assert lines.loc["mlp:thin", ["accuracy_over", "vs_parent_over"]].tolist() == [
+        "seeds and examples", "seeds",
+    ]  # fmt: skip
+    assert to_text(lines, "text").splitlines()[3].endswith("[-0.100, -0.100]¶")
+
+
+def test_the_next_line_is_the_next_one_of_the_table():
+    """One that lies between is not stepped over because nothing is known of it."""
+    frame, evidence = stored(
+        answered_rows("good", 0.9), answered_rows("bare", 0.8), answered_rows("poor", 0.5),
+        answered_rows("last", 0.4),
+    )  # fmt: skip
+    lines = lines_of(frame, without_answers(frame, evidence, "bare"))
+    assert lines["vs_next"].notna().to_dict() == {
+        "good": False, "bare": False, "poor": True, "last": False,
+    }  # fmt: skip
 
 
 def test_without_answers_the_difference_has_students_interval_and_no_p():
@@ -162,6 +245,22 @@ def test_times_of_two_machines_or_beside_another_run_make_no_front():
     lines = lines_of(frame, evidence)
     assert lines["pareto"].to_dict() == {"a": "P", "b": ""}
     assert set(lines["pareto_note"]) == {"‡"}
+
+
+def test_lines_without_an_accuracy_are_on_no_front_and_keep_no_other_from_one():
+    costs = {"step_ms_p50": 1.0, "param_count": 1, "train_s": 1.0}
+    frame, evidence = stored(answered_rows("a", 0.9, **costs), answered_rows("b", 0.5, **costs))
+    bare = [
+        make_row(name, accuracy=None, test_loss=1.0, timing_comparable=False, dataset=dataset,
+                 host="elsewhere", **costs)
+        for dataset in ("digits", "diabetes") for name in ("c", "d")
+    ]  # fmt: skip
+    both = pd.concat([frame, frame_of(bare)], ignore_index=True)
+    lines = tabulate(both, evidence=evidence)
+    assert lines["pareto"].fillna("none").tolist() == ["SPT", "", *["none"] * 4]
+    assert "pareto_note" not in lines
+    text = caption(both, lines)
+    assert "with S a faster step" in text and "judged" not in text
 
 
 def test_there_is_no_front_where_no_cost_is_known():

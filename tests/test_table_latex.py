@@ -42,3 +42,6 @@ def test_an_accuracy_is_bold_only_where_it_is_significantly_the_best():
     text = to_text(tabulate(frame, evidence=evidence), "latex")
     [line] = [line for line in text.splitlines() if r"\textbf" in line]
     assert line.startswith("digits & good") and r"\textbf{0.8975 [" in line
+    alone = stored(*(answered_rows(n, a, seeds=[0]) for n, a in (("good", 0.9), ("poor", 0.3))))
+    text = to_text(tabulate(alone[0], evidence=alone[1]), "latex")
+    assert r"\textbf" not in text and r"& 1\S{} &" in text

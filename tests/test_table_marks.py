@@ -16,11 +16,41 @@ def test_a_caption_explains_the_marks_that_are_there():
     )
     text = caption(frame, tabulate(frame, evidence=evidence))
     for mark in (
-        "interval over seeds and test examples;", "§ one seed:", "= marks ties",
-        "* differs from", "adjusted over 3 pairs (Holm)",
+        "interval over seeds and test examples;", "= marks ties", "* differs from",
+        "§ one seed: 95 % intervals (over test examples only), ranks and * are about these "
+        "trained models, not about other seeds",
+        "adjusted over 3 pairs (Holm)",
     ):  # fmt: skip
         assert mark in text, mark
     assert "¶" not in text and "±" not in text and "tuning" not in text
+
+
+def test_one_seed_alone_is_said_of_its_interval():
+    frame, evidence = stored(answered_rows("one", 0.9, seeds=[0]))
+    text = caption(frame, tabulate(frame, evidence=evidence))
+    assert "only) are about these trained models" in text and "rank" not in text
+
+
+def test_a_mark_behind_a_difference_alone_is_explained_too():
+    """Parent and child have answers, and one seed in common."""
+    frame, evidence = stored(
+        answered_rows("mlp", 0.9, seeds=[0, 1]),
+        answered_rows("mlp", 0.5, variant="thin", params={"width": 1}, seeds=[1, 2]),
+    )
+    lines = tabulate(frame, evidence=evidence)
+    assert set(lines["accuracy_over"]) == {"seeds and examples"}
+    assert "§ one seed:" in caption(frame, lines)
+
+
+def test_each_data_set_is_said_to_be_a_family_of_its_own():
+    there = [answered_rows(m, a, dataset=d) for m, a in (("a", 0.9), ("b", 0.5))
+             for d in ("digits", "imdb")]  # fmt: skip
+    frame, evidence = stored(*there)
+    text = caption(frame, tabulate(frame, evidence=evidence))
+    assert "adjusted over the one pair of each data set (Holm)" in text
+    frame, evidence = stored(*there, answered_rows("c", 0.2))
+    text = caption(frame, tabulate(frame, evidence=evidence))
+    assert "adjusted over all pairs of each data set (1 to 3) (Holm)" in text
 
 
 def test_and_no_others():

@@ -13,6 +13,7 @@ from harness.comparison.families import best as best
 from harness.comparison.families import family as family
 from harness.comparison.families import holm as holm
 from harness.comparison.families import ranks as ranks
+from harness.comparison.families import ranks_over as ranks_over
 from harness.comparison.fronts import front as front
 from harness.comparison.fronts import time_to_target as time_to_target
 from harness.comparison.intervals import Difference as Difference

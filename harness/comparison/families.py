@@ -2,8 +2,11 @@
 
 A table invites comparisons of any two of its lines, whether it prints them or not. So
 the p-values of all pairs are adjusted together (Holm 1979), and differences from a parent, from
-the next line and the ranks are taken from this one family: with probability 0.95 not one of
-all differences that are called significant is none.
+the next line and the ranks are taken from this one family. Of the pairs of a data set that have
+two or more common seeds, with probability 0.95 no difference that is called significant is
+none. A pair with one common seed is a pair of trained models: what is significant there holds
+for these two, and other seeds may turn it around. It is marked as such wherever it counts
+(`Pair.over`), and makes no line the best.
 """
 
 from __future__ import annotations
@@ -11,12 +14,17 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, permutations
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.comparison.intervals import ALPHA, differences_of
+from harness.comparison.intervals import (
+    ALPHA,
+    EXAMPLES,
+    SEEDS_AND_EXAMPLES,
+    differences_of,
+)
 
 # the runs of a line: by seed, which test examples [n] were right
 Answers = Mapping[int, NDArray[np.bool_]]
@@ -47,6 +55,11 @@ class Pair:
     @property
     def significant(self) -> bool:
         return self.p_holm <= ALPHA
+
+    @property
+    def over(self) -> str:
+        """What interval and p are over, as of an `Interval`; "examples" with one seed."""
+        return EXAMPLES if self.seeds == 1 else SEEDS_AND_EXAMPLES
 
     def turned(self) -> Pair:
         """The second minus the first."""
@@ -117,27 +130,47 @@ def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return adjusted
 
 
+def betters(pairs: Mapping[tuple[int, int], Pair]) -> dict[int, list[Pair]]:
+    """Of each line its pairs with the lines that are significantly better, if there are any."""
+    found: dict[int, list[Pair]] = defaultdict(list)
+    for pair in pairs.values():
+        if _is_better(pair.turned()):
+            found[pair.first].append(pair)
+    return dict(found)
+
+
 def ranks(
     accuracy: Mapping[int, float], pairs: Mapping[tuple[int, int], Pair]
 ) -> dict[int, int]:  # fmt: skip
-    """1 and the number of lines that are significantly better; so ties share a rank.
+    """1 and the number of lines that are significantly better, those without a rank included.
 
     Ranks are of lines any two of which were compared: a line without a pair with one that more
     lines were compared with has none, because nothing says how it stands to that one.
     A line of which little is known may have fewer such lines than a more accurate one of which
-    more is known. Then both have the better rank, so that ranks never contradict accuracies.
+    more is known, and then the better rank. Nothing is done about that: one unstable line
+    would otherwise take the ranks from all lines above it.
     """
-    placed = _compared(accuracy, pairs)
-    above = dict.fromkeys(placed, 1)
-    for first, second in permutations(placed, 2):
-        pair = pairs[first, second]
-        above[first] += pair.significant and pair.estimate < 0
-    found: dict[int, int] = {}
-    least = len(above)
-    for key in sorted(placed, key=lambda key: accuracy[key]):
-        least = min(least, above[key])
-        found[key] = least
-    return {key: found[key] for key in accuracy if key in found}
+    better = betters(pairs)
+    placed = set(_compared(accuracy, pairs))
+    return {key: 1 + len(better.get(key, ())) for key in accuracy if key in placed}
+
+
+def ranks_over(pairs: Mapping[tuple[int, int], Pair]) -> dict[int, str]:
+    """What the rank of each line is over, as `Pair.over`.
+
+    "examples" where single seeds decide: a line that counts as better is so on one common
+    seed, or the line has no pair with more.
+    """
+    better = betters(pairs)
+    own: dict[int, list[Pair]] = defaultdict(list)
+    for pair in pairs.values():
+        own[pair.first].append(pair)
+    found: dict[int, str] = {}
+    for key, some in own.items():
+        single = any(pair.over == EXAMPLES for pair in better.get(key, ()))
+        single = single or all(pair.over == EXAMPLES for pair in some)
+        found[key] = EXAMPLES if single else SEEDS_AND_EXAMPLES
+    return found
 
 
 def _compared(
@@ -153,9 +186,17 @@ def _compared(
 
 
 def best(keys: Sequence[int], pairs: Mapping[tuple[int, int], Pair]) -> int | None:
-    """The line that is significantly better than every other one, if there is one."""
+    """The line that is significantly better than every other one, if there is one.
+
+    On two or more common seeds each: one seed may be a lucky one.
+    """
     for key in keys:
         others = [pairs.get((key, other)) for other in keys if other != key]
-        if others and all(p and p.significant and p.estimate > 0 for p in others):
+        if others and all(p and _is_better(p) and p.seeds > 1 for p in others):
             return key
     return None
+
+
+def _is_better(pair: Pair) -> bool:
+    """Whether the first line of a pair is significantly better than the second."""
+    return pair.significant and pair.estimate > 0

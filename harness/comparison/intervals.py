@@ -74,15 +74,23 @@ def intervals_of(right: Scores) -> tuple[NDArray[np.float64], NDArray[np.float64
     return np.maximum(middle - error, 0.0), np.minimum(middle + error, 1.0)
 
 
-def seeds_interval(values: NDArray[np.float64]) -> Interval:
-    """The mean over seeds alone, from float [s]: Student's interval."""
+def seeds_interval(
+    values: NDArray[np.float64], *, within: tuple[float, float] = (-np.inf, np.inf)
+) -> Interval:  # fmt: skip
+    """The mean over seeds alone, from float [s]: Student's interval.
+
+    Args:
+      within: the least and the largest value that there can be; no end lies beyond.
+    """
     values = values[~np.isnan(values)]
     mean = float(values.mean()) if len(values) else float("nan")
     if len(values) < 2:
         return Interval(estimate=mean, low=float("nan"), high=float("nan"), over="")
     quantile = -special.stdtrit(len(values) - 1, ALPHA / 2)  # as stats.t.isf, and faster
     error = float(quantile * values.std(ddof=1) / np.sqrt(len(values)))
-    return Interval(estimate=mean, low=mean - error, high=mean + error, over=SEEDS)
+    least, most = within
+    low, high = max(mean - error, least), min(mean + error, most)
+    return Interval(estimate=mean, low=low, high=high, over=SEEDS)
 
 
 def difference(first: Scores, second: Scores) -> Difference:

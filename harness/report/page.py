@@ -17,6 +17,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness.comparison import intervals
 from harness.report.calibration import BINS
 from harness.report.columns import three
 from harness.report.curves import MOST
@@ -26,6 +27,7 @@ from harness.report.forest import WIDTH, bar
 from harness.report.lines import Line, printable
 from harness.report.look import LOOKS, MARKERS, Look, look
 from harness.report.step_times import QUANTILES
+from harness.table.known import BETTER
 
 # the marks of the figures as paths in a box of 26 x 12
 MARKS = dict(
@@ -181,13 +183,20 @@ def finding(name: str, lines: Sequence[Line]) -> str:
         return ""
     best = max(scored, key=lambda line: (line.values["accuracy"], _verdict(line) == "best"))
     rest = [line for line in scored if line is not best]
-    tied, worse = ([one for one in rest if _verdict(one) == word] for word in ("tied", "worse"))
-    unknown = [line for line in rest if line not in (*tied, *worse)]
+    better, tied, worse = (
+        [one for one in rest if _verdict(one) == word] for word in (BETTER, "tied", "worse")
+    )
+    unknown = [line for line in rest if line not in (*tied, *worse, *better)]
     told = [f"{name}: {best.model} has the highest accuracy, {best.values['accuracy']:.4f}"]
+    if better:
+        told.append(f"on common seeds significantly better than it: {_names(better)}")
     if tied:
         told.append(f"not separable from it: {_names(tied)}")
     if worse:
         told.append(_how_many(len(worse), len(rest)))
+    if single := [line for line in (*better, *worse) if _is_of_one_seed(line)]:
+        told.append(f"tested on one common seed, so of these trained models only: "
+                    f"{_names(single)}")  # fmt: skip
     if unknown:
         told.append(f"not compared with it (no stored answers or no common seed): "
                     f"{_names(unknown)}")  # fmt: skip
@@ -197,6 +206,11 @@ def finding(name: str, lines: Sequence[Line]) -> str:
 def _verdict(line: Line) -> str:
     """What is known of a line beside the best one of its data set, in one word."""
     return line.values.get("vs_best", "not compared")
+
+
+def _is_of_one_seed(line: Line) -> bool:
+    """Whether that rests on one common seed, and other seeds may turn it around."""
+    return line.values.get("vs_best_over") == intervals.EXAMPLES
 
 
 def _how_many(worse: int, others: int) -> str:

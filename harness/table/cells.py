@@ -53,8 +53,9 @@ MEASURES = {
 # of these a line has a column only if it is not zero everywhere
 RARE = ("compiled_again", "shared")
 # and of these only if there is something in it
-OPTIONAL = ("rank", "tied", "best", "pareto", "vs_next", "vs_next_low", "vs_next_high",
-            "vs_next_p", "vs_best", "pareto_note", "tune_ok", "tune_at_end", "family_pairs",
+OPTIONAL = ("rank", "rank_over", "tied", "best", "pareto", "vs_next", "vs_next_low",
+            "vs_next_high", "vs_next_p", "vs_next_over", "vs_best", "vs_best_over",
+            "pareto_note", "tune_ok", "tune_at_end", "family_pairs",
             "target_split")  # fmt: skip
 # names that a line has, or that stand for something else in a condition
 TAKEN = {

@@ -5,12 +5,17 @@ all have stored answers has an interval over seeds and test examples, and is one
 of `harness.comparison.families`; another one has what its seeds can say, and no rank. What was
 not compared is never called a tie: `vs_best` says of each line how it stands to the one with
 the highest accuracy.
+
+A column whose name ends with `_over` says what another measurement would have drawn anew, as
+of a `harness.comparison.Interval`: "examples" where a single seed decides, so that the number
+beside it is about trained models and not about what other seeds would give.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -26,6 +31,7 @@ from harness.comparison import (
     front,
     mean_interval,
     ranks,
+    ranks_over,
     seeds_interval,
     time_to_target,
 )
@@ -36,14 +42,17 @@ DATA = ["dataset", "dataset_variant", "dataset_params", "data_fingerprint", "lim
 PLACE = ["host", "cpu_model", "device_kind", "device_count", "mesh", "allocator"]
 # a letter for each front, and the column of its cost
 FRONTS = {"S": "step_ms_p50", "P": "param_count", "T": "train_s"}
+# what `vs_best` says of a line that is better where both have seeds, if its mean is lower
+BETTER = "better on common seeds"
 TYPES: dict[str, Any] = {
     "accuracy_low": "float64", "accuracy_high": "float64", "accuracy_over": "string",
-    "rank": "Int64", "tied": "boolean", "best": "boolean", "time_to_target_s": "float64",
-    "reached_target": "Int64", "pareto": "string", "vs_parent_low": "float64",
-    "vs_parent_high": "float64", "vs_parent_p": "float64", "vs_next": "float64",
-    "vs_next_low": "float64", "vs_next_high": "float64", "vs_next_p": "float64",
-    "vs_best": "string", "pareto_note": "string", "family_pairs": "Int64",
-    "target_split": "string",
+    "rank": "Int64", "rank_over": "string", "tied": "boolean", "best": "boolean",
+    "time_to_target_s": "float64", "reached_target": "Int64", "pareto": "string",
+    "vs_parent_low": "float64", "vs_parent_high": "float64", "vs_parent_p": "float64",
+    "vs_parent_over": "string", "vs_next": "float64", "vs_next_low": "float64",
+    "vs_next_high": "float64", "vs_next_p": "float64", "vs_next_over": "string",
+    "vs_best": "string", "vs_best_over": "string", "pareto_note": "string",
+    "family_pairs": "Int64", "target_split": "string",
 }  # fmt: skip
 ADDED = tuple(TYPES)
 Line = dict[str, Any]
@@ -80,10 +89,12 @@ def known(
             for cell in cells:
                 lines[cell]["family_pairs"] = len(pairs) // 2
         _rank(lines, cells, answers, pairs)
-        _against_best(lines, measured.loc[cells, "accuracy"].dropna(), pairs)
-        _neighbours(lines, answers, pairs)
+        judged = measured.loc[cells].dropna(subset=["accuracy"])
+        _against_best(lines, judged["accuracy"], pairs)
+        _neighbours(lines, judged["accuracy"], pairs)
         _compare_with_parents(lines, runs, parent_of, pairs)
-        _mark_fronts(lines, measured.loc[cells], apart(runs))
+        timed = runs.loc[runs["cell"].isin(judged.index)]
+        _mark_fronts(lines, judged, apart(timed))
     names = [n for n in TYPES if target_accuracy is not None or "target" not in n]
     found = pd.DataFrame.from_dict(lines, orient="index", columns=names)
     return found.astype({name: TYPES[name] for name in names})
@@ -122,7 +133,7 @@ def in_order(names: Sequence[str]) -> list[str]:
     if "accuracy" not in names:
         return [name for name in names if name not in ADDED]
     before, behind = (
-        ("rank", "tied", "best"),
+        ("rank", "rank_over", "tied", "best"),
         ("accuracy_low", "accuracy_high", "accuracy_over"),
     )
     rest = [name for name in names if name not in {*before, *behind}]
@@ -133,7 +144,7 @@ def in_order(names: Sequence[str]) -> list[str]:
 
 def _interval(answers: Answers | None, accuracies: list[float]) -> Line:
     if answers is None:
-        told: Interval = seeds_interval(np.array(accuracies, dtype=float))
+        told: Interval = seeds_interval(np.array(accuracies, dtype=float), within=(0.0, 1.0))
     else:
         told = mean_interval(np.stack(list(answers.values())))
     over = told.over or None
@@ -161,39 +172,47 @@ def _rank(
     answers: Mapping[int, Answers],
     pairs: Mapping[Any, Pair],
 ) -> None:
-    placed, first = ranks(_accuracies(answers), pairs), best(cells, pairs)
-    taken = list(placed.values())
+    accuracy = {cell: float(np.mean(list(told.values()))) for cell, told in answers.items()}
+    placed, first, over = ranks(accuracy, pairs), best(cells, pairs), ranks_over(pairs)
     for cell, rank in placed.items():
-        lines[cell] |= {"rank": rank, "tied": taken.count(rank) > 1, "best": cell == first}
+        beside = [other for other in placed if other != cell and placed[other] == rank]
+        tied = any(not pairs[cell, other].significant for other in beside)
+        lines[cell] |= {"rank": rank, "rank_over": over[cell], "tied": tied}
+        lines[cell] |= {"best": cell == first}
 
 
 def _against_best(
     lines: dict[int, Line], accuracy: pd.Series, pairs: Mapping[Any, Pair]
 ) -> None:
-    """How each line stands to the one with the highest accuracy; one alone to none."""
+    """How each line stands to the one with the highest accuracy; one alone to none.
+
+    Each mean is over all seeds of its line, so on the common ones the other may be better.
+    """
     if len(accuracy) < 2:
         return
     first = int(accuracy.index[int(np.argmax(accuracy.to_numpy(dtype=float)))])
     for cell in accuracy.index:
         pair: Pair | None = pairs.get((first, cell))
-        told = "not compared" if pair is None else "worse" if pair.significant else "tied"
-        lines[cell]["vs_best"] = "best" if cell == first else told
+        lines[cell]["vs_best"] = "best" if cell == first else _verdict(pair)
+        lines[cell]["vs_best_over"] = None if pair is None else pair.over
 
 
-def _neighbours(
-    lines: dict[int, Line], answers: Mapping[int, Answers], pairs: Mapping[Any, Pair]
-) -> None:
-    """Each line's difference from the one with the next lower accuracy."""
-    accuracy = _accuracies(answers)
-    ordered = sorted(accuracy, key=lambda cell: -accuracy[cell])
-    for cell, other in zip(ordered, ordered[1:], strict=False):
+def _verdict(pair: Pair | None) -> str:
+    """What is known of the second line of a pair whose first has the highest accuracy."""
+    if pair is None:
+        return "not compared"
+    if not pair.significant:
+        return "tied"
+    return "worse" if pair.estimate > 0 else BETTER
+
+
+def _neighbours(lines: dict[int, Line], accuracy: pd.Series, pairs: Mapping[Any, Pair]) -> None:
+    """Each line's difference from the one with the next lower accuracy, if they are a pair."""
+    ordered = accuracy.sort_values(ascending=False, kind="stable").index
+    for cell, other in pairwise(ordered):
         if (cell, other) in pairs:
             pair = pairs[cell, other]
             lines[cell] |= {"vs_next": pair.estimate} | _told("vs_next", pair)
-
-
-def _accuracies(answers: Mapping[int, Answers]) -> dict[int, float]:
-    return {cell: float(np.mean(list(told.values()))) for cell, told in answers.items()}
 
 
 def _compare_with_parents(
@@ -209,12 +228,16 @@ def _compare_with_parents(
             lines[child] |= _told("vs_parent", pairs[child, parent])
         elif {child, parent} <= here:
             over_seeds = (accuracy.loc[child] - accuracy.loc[parent]).to_numpy(dtype=float)
-            told = seeds_interval(over_seeds)
-            lines[child] |= {"vs_parent_low": told.low, "vs_parent_high": told.high}
+            told = seeds_interval(over_seeds, within=(-1.0, 1.0))
+            lines[child] |= {"vs_parent_low": told.low, "vs_parent_high": told.high,
+                             "vs_parent_over": told.over or None}  # fmt: skip
 
 
 def _told(name: str, pair: Pair) -> Line:
-    return {f"{name}_low": pair.low, f"{name}_high": pair.high, f"{name}_p": pair.p_holm}
+    return {
+        f"{name}_low": pair.low, f"{name}_high": pair.high, f"{name}_p": pair.p_holm,
+        f"{name}_over": pair.over,
+    }  # fmt: skip
 
 
 def _mark_fronts(lines: dict[int, Line], measured: pd.DataFrame, apart: list[str]) -> None:

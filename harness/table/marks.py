@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from harness.comparison.intervals import EXAMPLES, SEEDS, SEEDS_AND_EXAMPLES
+from harness.comparison.intervals import ALPHA, EXAMPLES, SEEDS, SEEDS_AND_EXAMPLES
 
 # what another line would have to have, by the letter of a front
 BETTER = {"S": "a faster step", "P": "fewer parameters", "T": "less training time"}
+# columns on what the number beside them is over; each decides on a mark
+OVER = ("accuracy_over", "rank_over", "vs_parent_over", "vs_next_over", "vs_best_over")
 
 
 def explained(lines: pd.DataFrame) -> list[str]:
@@ -36,18 +38,31 @@ def _tuning(lines: pd.DataFrame) -> list[str]:
 def _known(lines: pd.DataFrame) -> list[str]:
     if "accuracy_over" not in lines:
         return []
-    over = set(lines["accuracy_over"].dropna())
+    over = {word for name in OVER if name in lines for word in lines[name].dropna()}
     told = []
     if SEEDS_AND_EXAMPLES in over:
         told.append("[low, high] is the 95 % interval over seeds and test examples")
     if EXAMPLES in over:
-        told.append("§ one seed: 95 % interval over test examples only")
+        told.append(_of_one_seed(lines))
     if SEEDS in over:
         told.append(
             "¶ 95 % interval over seeds only, not test examples: answers are not stored, and "
             "seeds that agree make it too narrow"
         )
     return told
+
+
+def _of_one_seed(lines: pd.DataFrame) -> str:
+    told = ["95 % intervals (over test examples only)"]
+    told += ["ranks"] * ("rank" in lines) + ["*"] * _starred(lines)
+    *some, last = told
+    joined = " and ".join(filter(None, [", ".join(some), last]))
+    return f"§ one seed: {joined} are about these trained models, not about other seeds"
+
+
+def _starred(lines: pd.DataFrame) -> bool:
+    """Whether `*` stands behind the difference of any line from its parent."""
+    return "vs_parent_p" in lines and bool((lines["vs_parent_p"] <= ALPHA).any())
 
 
 def _compared(lines: pd.DataFrame) -> list[str]:
@@ -57,9 +72,9 @@ def _compared(lines: pd.DataFrame) -> list[str]:
         told.append("rank is 1 + the number of significantly better lines"
                     + ", = marks ties" * tied)  # fmt: skip
         if bool(lines.loc[lines["vs_best"].notna(), "rank"].isna().any()):
-            told.append("a line without a rank was not compared with the others: no stored "
-                        "answers or no common seed")  # fmt: skip
-    if "vs_parent_p" in lines and bool((lines["vs_parent_p"] <= 0.05).any()):
+            told.append("a line without a rank was not compared with all that have one: no "
+                        "stored answers or no common seed")  # fmt: skip
+    if _starred(lines):
         told.append("* differs from its parent")
     if "family_pairs" in lines:
         told.append(f"intervals are of each pair alone, p, * and ranks adjusted over "
@@ -70,10 +85,17 @@ def _compared(lines: pd.DataFrame) -> list[str]:
 
 
 def _pairs(lines: pd.DataFrame) -> str:
-    numbers: list[int] = sorted({int(n) for n in lines["family_pairs"].dropna().tolist()})
-    if len(numbers) > 1:
-        return f"all pairs of a data set ({numbers[0]} to {numbers[-1]})"
-    return "the one pair" if numbers == [1] else f"{numbers[0]} pairs"
+    """How many pairs are a family, and that each data set is one of its own if so."""
+    paired = lines.loc[lines["family_pairs"].notna()]
+    least, most = int(paired["family_pairs"].min()), int(paired["family_pairs"].max())
+    # each family has one line with the highest accuracy
+    families = int((paired["vs_best"] == "best").sum())
+    if least < most:
+        return f"all pairs of each data set ({least} to {most})"
+    if families > 1:
+        told = "the one pair" if most == 1 else f"the {most} pairs"
+        return f"{told} of each data set"
+    return "the one pair" if most == 1 else f"{most} pairs"
 
 
 def _fronts(lines: pd.DataFrame) -> list[str]:

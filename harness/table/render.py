@@ -48,7 +48,8 @@ def to_text(
 
     Args:
       format: "text", "markdown" or "latex", which emphasizes the accuracy of a line that
-        is significantly better than every other one, and no other.
+        is significantly better than every other one on two or more common seeds each, and
+        no other.
       columns: those that are shown, instead of the usual ones; one that these lines
         have nothing for shows "-".
 
@@ -191,13 +192,17 @@ def _value(value: Any) -> str:
 def _accuracy(value: float, line: Mapping[Any, Any]) -> str:
     if "accuracy_low" not in line:
         return f"{value:.4f}{_spread(line.get('accuracy_sd'))}"
-    over = line["accuracy_over"]
-    mark = "" if pd.isna(over) else OVER.get(over, "")
-    return f"{value:.4f}{_interval(line, 'accuracy')}{mark}"
+    return f"{value:.4f}{_interval(line, 'accuracy')}{_over(line, 'accuracy')}"
+
+
+def _over(line: Mapping[Any, Any], name: str) -> str:
+    """The mark of what says less than one over seeds and test examples."""
+    over = line.get(f"{name}_over")
+    return "" if over is None or pd.isna(over) else OVER.get(over, "")
 
 
 def _rank(value: int, line: Mapping[Any, Any]) -> str:
-    return f"{value}=" if line.get("tied") is True else str(value)
+    return f"{value}{'=' * (line.get('tied') is True)}{_over(line, 'rank')}"
 
 
 def _trials(value: int, line: Mapping[Any, Any]) -> str:
@@ -214,7 +219,7 @@ def _difference(name: str) -> Show:
         text = f"{round(value, 4) + 0.0:+.4f}"
         if f"{name}_low" in line:
             p = line.get(f"{name}_p", line.get("p"))
-            text += _interval(line, name, sign="+") + _significant(p)
+            text += _interval(line, name, sign="+") + _significant(p) + _over(line, name)
         else:
             text += _spread(line.get(f"{name}_sd"))
         number = line.get(f"{name}_n", line.get("n"))
@@ -236,8 +241,13 @@ def _significant(p: Any) -> str:
     return " *" if not pd.isna(p) and p <= ALPHA else ""
 
 
-def _p_value(value: float, _: Mapping[Any, Any]) -> str:
-    return "<0.0001" if value < 1e-4 else f"{value:.4f}"
+def _p_value(name: str) -> Show:
+    """The p-value of a difference, with the same mark as the difference."""
+
+    def show(value: float, line: Mapping[Any, Any]) -> str:
+        return ("<0.0001" if value < 1e-4 else f"{value:.4f}") + _over(line, name)
+
+    return show
 
 
 def _time_to_target(value: float, line: Mapping[Any, Any]) -> str:
@@ -281,14 +291,15 @@ def _reason(value: str, _: Mapping[Any, Any]) -> str:
 MARKS = {"shared": "‡", "compiled_again": "†"}
 # behind a chosen value that lies at an end of its range
 AT_END = "‖"
-# behind an interval, if it is over less than seeds and examples
+# behind what is over less than seeds and examples: an interval, a rank, a difference
 OVER = {EXAMPLES: "§", SEEDS: "¶"}
 # beside the spreads, columns that are written behind another one or not at all
 JOINED = (
     "vs_parent_n", "vs_parent_low", "vs_parent_high", "vs_parent_p", "vs_next", "vs_next_low",
     "vs_next_high", "vs_next_p", "accuracy_low", "accuracy_high", "accuracy_over", "tied",
     "best", "reached_target", "vs_best", "pareto_note", "tune_ok", "tune_at_end",
-    "family_pairs", "target_split", *MARKS,
+    "family_pairs", "target_split", "rank_over", "vs_parent_over", "vs_next_over",
+    "vs_best_over", *MARKS,
     "difference_low", "difference_high", "difference_over", "loss_difference_low",
     "loss_difference_high", "param_count_a", "param_count_b", "train_s_a",
     "train_s_b",
@@ -323,8 +334,9 @@ SHOWN: dict[str, Show] = {
     ),
     "step_ms_p50_a": _three_digits,
     "step_ms_p50_b": _three_digits,
-    "p": _p_value,
-    "vs_parent_p": _p_value,
-    "vs_next_p": _p_value,
+    "p": _p_value("difference"),
+    "vs_parent_p": _p_value("vs_parent"),
+    "vs_next_p": _p_value("vs_next"),
+    "vs_best": lambda value, line: f"{value}{_over(line, 'vs_best')}",
     "status": _reason,
 }
