@@ -58,7 +58,7 @@ def _compared(lines: pd.DataFrame) -> list[str]:
                     + ", = marks ties" * tied)  # fmt: skip
         if bool(lines.loc[lines["vs_best"].notna(), "rank"].isna().any()):
             told.append("a line without a rank was not compared with the others: no stored "
-                        "answers or no common seed")  # fmt: skip
+                        "answers, no common seed or other test labels")  # fmt: skip
     if "vs_parent_p" in lines and bool((lines["vs_parent_p"] <= 0.05).any()):
         told.append("* differs from its parent")
     if "family_pairs" in lines:
