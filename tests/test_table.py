@@ -86,42 +86,6 @@ def test_a_limit_that_only_some_runs_have_stays_an_integer():
     assert lines["limit"].isna().tolist() == [False, True]
 
 
-def test_the_newest_row_of_a_repeated_run_counts():
-    rows = [
-        make_row(run_key="k", accuracy=0.5),
-        make_row(run_key="other", seed=1, accuracy=0.7),
-        make_row(run_key="k", accuracy=0.9),
-    ]
-    [line] = lines_of(*rows).to_dict(orient="records")
-    assert (line["n"], line["accuracy"]) == (2, pytest.approx(0.8))
-
-
-def test_a_repeat_that_failed_takes_no_result_away():
-    rows = [make_row(run_key="k", accuracy=0.7), failed_row(run_key="k")]
-    lines = lines_of(*rows)
-    assert lines["n"].tolist() == [1]
-    assert lines["accuracy"].tolist() == [0.7]
-    assert lines_of(*rows[1:])["status"].tolist() == ["failed"]
-
-
-def test_rows_without_a_key_are_not_taken_for_repeats():
-    assert lines_of(*[make_row(seed=s, run_key=None) for s in range(3)])["n"].tolist() == [3]
-
-
-def test_a_mean_does_not_mix_two_versions_of_the_code():
-    """Three seeds of the old plugin, then one seed of the new one."""
-    old = [make_row(seed=s, accuracy=0.5, model_plugin="mlp==1") for s in range(3)]
-    new = make_row(seed=0, accuracy=0.9, model_plugin="mlp==2")
-    [line] = lines_of(*old, new).to_dict(orient="records")
-    assert (line["n"], line["accuracy"]) == (1, 0.9)
-
-
-def test_a_failed_row_that_does_not_know_its_versions_does_not_hide_the_others():
-    rows = [make_row(seed=s, jax_version="0.10", data_fingerprint="f") for s in range(2)]
-    [line] = lines_of(*rows, failed_row(seed=2)).to_dict(orient="records")
-    assert (line["n"], line["status"]) == (2, "2 ok 1 failed")
-
-
 def test_without_failures_there_is_no_status():
     assert "status" not in lines_of(make_row(), make_row("rnn")).columns
 

@@ -13,30 +13,14 @@ import pandas as pd
 
 from harness.comparison import Evidence
 from harness.errors import UsageError
-from harness.rows import COLUMNS, NAMES, STATUSES
+from harness.rows import NAMES, STATUSES
 from harness.table.conditions import ALIASES, REVERSED, column_named
+from harness.table.counted import EACH, counted, unrepeated
 from harness.table.known import ADDED, all_pairs, in_order, known
-from harness.table.labels import RECIPE, labels, parameters, with_parameters
+from harness.table.labels import DATASET, MODEL, RECIPE, labels, parameters, with_parameters
 from harness.table.parents import Cell, differences, parents
-from harness.table.tuned import (
-    as_asked,
-    chosen_parameters,
-    of_one_choice,
-    tuning_told,
-    with_chosen,
-    without_trials,
-)
+from harness.table.tuned import as_asked, chosen_parameters, tuning_told, with_chosen
 
-DATASET = ["dataset", "dataset_variant", "dataset_params"]
-MODEL = ["model", "variant", "model_params"]
-# rows of one cell that differ in these were not made by the same code and data
-CODE = [
-    "dataset_plugin",
-    "data_fingerprint",
-    "model_plugin",
-    *(column.name for column in COLUMNS if column.name.endswith("_version")),
-]
-EACH: dict[str, Any] = {"dropna": False, "sort": False}  # missing values make groups too
 # a line's name for a measure: the row's column, and how several runs become one number
 MEASURES = {
     "accuracy": ("test_accuracy", "mean"),
@@ -80,9 +64,9 @@ def tabulate(
     newest `ok` run. If a run was repeated (the same `run_key` on
     the same data more than once in the store), its newest `ok` row counts, or without one its
     newest: a repeat that fails or is stopped takes no result away. In a line of a cell, only
-    rows made by the newest code count (plugins, data and package versions), and of them the
-    newest of each seed, so that no mean mixes two versions; the older ones stay in `records`,
-    and `by=["model", "jax_version"]` shows both.
+    rows made by the code of its newest `ok` rows count (sources of plugins and harness, data,
+    package versions), and of them the newest of each seed, so that no mean mixes two versions;
+    the others stay in `records`, and `by=["model", "jax_version"]` shows both.
 
     Columns of a line: `dataset` and `model` as selections that show the parameters which
     vary (or else the columns `by`); hyper-parameters that are not the same in all rows;
@@ -109,27 +93,10 @@ def tabulate(
       UsageError: `by` or `sort` names an unknown column; the nearest are listed.
     """
     if by:
-        lines = _groups(_unrepeated(frame), by)
+        lines = _groups(unrepeated(frame), by)
     else:
         lines = _cells(counted(frame), evidence, target_accuracy)
     return _sorted(lines, sort) if sort else lines
-
-
-def counted(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows that the lines of `tabulate` are made of, with a column `cell`.
-
-    `cell` is the index of a row's line, as long as `tabulate` does not sort.
-    """
-    runs = _unrepeated(frame)
-    cell = as_asked(runs).groupby([*DATASET, *MODEL, *RECIPE, "tuning"], **EACH).ngroup()
-    newest = _newest(runs.assign(cell=cell))
-    return newest.assign(cell=newest.groupby("cell", sort=False).ngroup())
-
-
-def _unrepeated(frame: pd.DataFrame) -> pd.DataFrame:
-    frame = without_trials(frame)
-    named = frame.assign(key=frame["run_key"].fillna(frame["run_id"]))
-    return _best(named, ["key", "data_fingerprint"])
 
 
 def pairs(frame: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:
@@ -178,23 +145,6 @@ def _groups(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         part.drop(columns=names, errors="ignore") for part in (_measured(runs), _statuses(runs))
     ]
     return _joined(told, *rest)
-
-
-def _best(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Of the rows that agree in `names`, the newest ok one, or else the newest."""
-    ok = (rows["status"] == "ok").fillna(False)
-    ranked = rows.assign(ok=ok).sort_values("ok", kind="stable")
-    kept = ranked.drop_duplicates(names, keep="last").index
-    return rows.loc[rows.index.isin(kept)]
-
-
-def _newest(runs: pd.DataFrame) -> pd.DataFrame:
-    """Each cell's runs of its newest code and choice, and of them the newest of each seed."""
-    for name in CODE:
-        newest = runs.groupby("cell")[name].transform("last")  # skips missing values
-        older = (runs[name] != newest).fillna(False)
-        runs = runs.loc[~older]
-    return _best(of_one_choice(runs), ["cell", "seed"])
 
 
 def _labels(cells: pd.DataFrame, columns: Sequence[str]) -> pd.Series:

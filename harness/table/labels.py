@@ -14,6 +14,8 @@ from typing import Any
 from harness.grammar import parse_value
 from harness.rows import COLUMNS, Row
 
+DATASET = ["dataset", "dataset_variant", "dataset_params"]
+MODEL = ["model", "variant", "model_params"]
 RECIPE = tuple(c.name for c in COLUMNS if c.group == "recipe" and c.name != "tune")
 MARKS = set('[],=:"')
 
