@@ -139,6 +139,24 @@ def test_a_variant_is_compared_within_its_data_set_and_recipe():
     assert lines["vs_parent"].dropna().tolist() == pytest.approx([0.1, 0.2, 0.4])
 
 
+def test_a_variant_on_other_data_than_its_parent_is_not_compared_and_the_lines_say_so():
+    rows = [
+        make_row(accuracy=0.8, data_fingerprint="0123456789"),
+        make_row("mlp", "wide", params={"width": 64}, accuracy=0.9, data_fingerprint="abcdef"),
+        failed_row("rnn"),
+        make_row("rnn", seed=1, data_fingerprint="abcdef"),
+        make_row(dataset="imdb", data_fingerprint="abcdef"),
+    ]
+    lines = lines_of(*rows)
+    assert lines["dataset"].tolist() == [
+        "digits (data 01234567)", "digits (data abcdef)", "digits (data abcdef)", "imdb",
+    ]  # fmt: skip
+    assert "vs_parent" not in lines
+    same = lines_of({**rows[0], "data_fingerprint": "abcdef"}, *rows[1:])
+    assert same["vs_parent"].dropna().tolist() == pytest.approx([0.1])
+    assert set(same["dataset"]) == {"digits", "imdb"}
+
+
 def test_without_a_parent_in_the_frame_there_is_no_difference():
     lines = lines_of(make_row("mlp", "wide"), make_row("rnn"))
     assert not [name for name in lines.columns if name.startswith("vs_parent")]

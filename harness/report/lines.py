@@ -23,8 +23,6 @@ from harness.table.labels import RECIPE
 # hyper-parameters that stand in a column of their own, or behind the name of the line
 NAMED = tuple(name for name in RECIPE if name not in ("limit", "tune_trials"))
 
-SHORT = 8  # letters of a fingerprint
-
 DEFAULTS = Recipe().to_row()  # which need not be said
 
 
@@ -91,7 +89,7 @@ def read_lines(frame: pd.DataFrame, table: pd.DataFrame) -> list[Line]:
         runs.setdefault(int(values["cell"]), []).append(values)
     groups: dict[str, list[tuple[int, dict[str, Any]]]] = {}
     listed = list(enumerate(_records(table)))
-    names = _data_names([(values, runs.get(number, [])) for number, values in listed])
+    names = [_data_named(values, runs.get(number, [])) for number, values in listed]
     for name, one in zip(names, listed, strict=True):
         groups.setdefault(name, []).append(one)
     lines = []
@@ -130,26 +128,6 @@ def _data_named(values: Mapping[str, Any], rows: Sequence[Row]) -> str:
     limit = rows[0]["limit"] if rows and "limit" in values else None
     told = "" if limit is None else f", first {limit:,} examples"
     return printable(f"{values['dataset']}{told}")
-
-
-def _data_names(lines: Sequence[tuple[Mapping[str, Any], Sequence[Row]]]) -> list[str]:
-    """The data set of each line, with its fingerprint where lines have other data.
-
-    A line whose runs never came to read the data stands with the first that did.
-    """
-    names = [_data_named(values, rows) for values, rows in lines]
-    prints = [next(filter(None, (row["data_fingerprint"] for row in rows)), None)
-              for _, rows in lines]  # fmt: skip
-    known: dict[str, list[str]] = {}
-    for name, found in zip(names, prints, strict=True):
-        if found is not None and found not in known.setdefault(name, []):
-            known[name].append(found)
-    return [
-        f"{name} (data {printable((found or known[name][0])[:SHORT])})"
-        if len(known.get(name, ())) > 1
-        else name
-        for name, found in zip(names, prints, strict=True)
-    ]
 
 
 def _varying(members: Sequence[Mapping[str, Any]]) -> set[str]:

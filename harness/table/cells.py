@@ -6,7 +6,7 @@ over seeds, and a variant with its difference from its parent on the same seeds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,7 +17,15 @@ from harness.rows import NAMES, STATUSES
 from harness.table.conditions import ALIASES, REVERSED, column_named
 from harness.table.counted import EACH, counted, unrepeated
 from harness.table.known import ADDED, all_pairs, in_order, known
-from harness.table.labels import DATASET, MODEL, RECIPE, labels, parameters, with_parameters
+from harness.table.labels import (
+    DATASET,
+    MODEL,
+    RECIPE,
+    labels,
+    parameters,
+    versions,
+    with_parameters,
+)
 from harness.table.parents import Cell, differences, parents
 from harness.table.tuned import as_asked, chosen_parameters, tuning_told, with_chosen
 
@@ -69,7 +77,8 @@ def tabulate(
     the others stay in `records`, and `by=["model", "jax_version"]` shows both.
 
     Columns of a line: `dataset` and `model` as selections that show the parameters which
-    vary (or else the columns `by`); hyper-parameters that are not the same in all rows;
+    vary (or else the columns `by`), a data set of several fingerprints with its own;
+    hyper-parameters that are not the same in all rows;
     `n` ok runs; `accuracy`, `loss` means, and `accuracy_sd` the sample standard deviation
     (missing for one run); `param_count`; `compile_s` (of runs that did compile),
     `step_ms_p50`, `step_ms_p90`, `examples_per_s` and `train_s` medians; each metric that was
@@ -118,10 +127,10 @@ def _cells(
     runs: pd.DataFrame, evidence: Evidence | None, target_accuracy: float | None
 ) -> pd.DataFrame:
     differing = [name for name in RECIPE if len(runs[name].unique()) > 1]
-    first = runs.drop_duplicates("cell").set_index("cell")
-    told = with_chosen(first).loc[:, differing]
-    told.insert(0, "dataset", _labels(first, DATASET))
+    first = _first(runs)
     asked = as_asked(first)
+    told = with_chosen(first).loc[:, differing]
+    told.insert(0, "dataset", _data_labels(first))
     told.insert(1, "model", _model_labels(asked))
     told = told.join(tuning_told(first))
     ok = runs.loc[runs["status"] == "ok"]
@@ -132,6 +141,12 @@ def _cells(
     more = known(ok, measured, parent_of, evidence, target_accuracy=target_accuracy)
     lines = _joined(told, measured, more, change, _statuses(runs))
     return lines.loc[:, in_order([str(name) for name in lines.columns])]
+
+
+def _first(runs: pd.DataFrame) -> pd.DataFrame:
+    """The first row of each cell, with the data that any of its runs came to read."""
+    data = runs.groupby("cell")["data_fingerprint"].first()  # counted rows have no two
+    return runs.drop_duplicates("cell").set_index("cell").assign(data_fingerprint=data)
 
 
 def _groups(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -153,6 +168,16 @@ def _labels(cells: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     return pd.Series(found, index=cells.index, dtype="string")
 
 
+def _data_labels(cells: pd.DataFrame) -> pd.Series:
+    """As `_labels`, with the fingerprint where there are lines on other data of that name."""
+    found = versions(_labels(cells, DATASET), _none(cells["data_fingerprint"]))
+    return pd.Series(found, index=cells.index, dtype="string")
+
+
+def _none(texts: Iterable[Any]) -> list[str | None]:
+    return [text if isinstance(text, str) else None for text in texts]
+
+
 def _model_labels(asked: pd.DataFrame) -> pd.Series:
     """As `_labels`, with what tuning chose of the model's parameters in brackets."""
     bare = _labels(asked, MODEL)
@@ -166,11 +191,12 @@ def _described(cells: pd.DataFrame) -> list[Cell]:
     texts = cells[["model", "variant", "parent", "model_params", "variant_params"]].fillna("")
     return [
         Cell(
-            key=key, setting=where, model=model, variant=variant, parent=parent,
+            key=key, setting=where, data=data, model=model, variant=variant, parent=parent,
             params=parameters(params), changes=frozenset(parameters(changes)),
         )
-        for key, where, (model, variant, parent, params, changes) in zip(
-            cells.index, setting, texts.itertuples(index=False, name=None), strict=True
+        for key, where, data, (model, variant, parent, params, changes) in zip(
+            cells.index, setting, _none(cells["data_fingerprint"]),
+            texts.itertuples(index=False, name=None), strict=True,
         )
     ]  # fmt: skip
 
