@@ -95,18 +95,36 @@ def read_lines(frame: pd.DataFrame, table: pd.DataFrame) -> list[Line]:
     lines = []
     for dataset, members in groups.items():
         varying = _varying([values for _, values in members])
-        for place, (number, values) in enumerate(members):
-            rows = tuple(runs.get(number, ()))
+        models = _models(members, varying, runs)
+        for place, (model, (number, values)) in enumerate(zip(models, members, strict=True)):
             line = Line(
-                number=number, place=place, dataset=dataset,
-                model=_named(values, [n for n in NAMED if n in varying - set(chosen(rows))]),
+                number=number, place=place, dataset=dataset, model=model,
                 settings=_named({**values, "model": ""}, [
                     n for n in NAMED if n not in varying and values.get(n) != DEFAULTS[n]
                 ]),
-                values={k: v for k, v in values.items() if v is not None}, rows=rows,
+                values={k: v for k, v in values.items() if v is not None},
+                rows=tuple(runs.get(number, ())),
             )  # fmt: skip
             lines.append(line)
     return lines
+
+
+def _models(
+    members: Sequence[tuple[int, Mapping[str, Any]]],
+    varying: set[str],
+    runs: Mapping[int, Sequence[Row]],
+) -> list[str]:
+    """The names of the lines of one data set, with their tuning where nothing else differs."""
+    names = [
+        _named(values, [n for n in NAMED if n in varying - set(chosen(runs.get(number, ())))])
+        for number, values in members
+    ]
+    return [
+        f"{name}, tuned over {printable(values['tune'])}"
+        if names.count(name) > 1 and values.get("tune")
+        else name
+        for name, (_, values) in zip(names, members, strict=True)
+    ]
 
 
 def datasets(lines: Sequence[Line]) -> dict[str, list[Line]]:

@@ -27,7 +27,13 @@ from harness.table.labels import (
     with_parameters,
 )
 from harness.table.parents import Cell, differences, parents
-from harness.table.tuned import as_asked, chosen_parameters, tuning_told, with_chosen
+from harness.table.tuned import (
+    as_asked,
+    chosen_parameters,
+    tuning_told,
+    unequal_tuning,
+    with_chosen,
+)
 
 # a line's name for a measure: the row's column, and how several runs become one number
 MEASURES = {
@@ -78,7 +84,8 @@ def tabulate(
 
     Columns of a line: `dataset` and `model` as selections that show the parameters which
     vary (or else the columns `by`), a data set of several fingerprints with its own;
-    hyper-parameters that are not the same in all rows;
+    hyper-parameters that are not the same in all rows; `tune`, over what and with which
+    budget a line was tuned, where tuned lines of a data set are unequal in that;
     `n` ok runs; `accuracy`, `loss` means, and `accuracy_sd` the sample standard deviation
     (missing for one run); `param_count`; `compile_s` (of runs that did compile),
     `step_ms_p50`, `step_ms_p90`, `examples_per_s` and `train_s` medians; each metric that was
@@ -132,7 +139,7 @@ def _cells(
     told = with_chosen(first).loc[:, differing]
     told.insert(0, "dataset", _data_labels(first))
     told.insert(1, "model", _model_labels(asked))
-    told = told.join(tuning_told(first))
+    told = told.join(unequal_tuning(asked)).join(tuning_told(first))
     ok = runs.loc[runs["status"] == "ok"]
     parent_of = parents(_described(asked))
     measured, change = _measured(runs), differences(ok, parent_of)

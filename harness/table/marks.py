@@ -64,7 +64,7 @@ def _compared(lines: pd.DataFrame) -> list[str]:
     if "family_pairs" in lines:
         told.append(f"intervals are of each pair alone, p, * and ranks adjusted over "
                     f"{_pairs(lines)} (Holm)")  # fmt: skip
-    if "rank" in lines and "tune_trials" in lines:
+    if "rank" in lines and ("tune_trials" in lines or "tune" in lines):
         told.append("lines with unequal tuning are compared: ranks say as much of the tuning")
     return told
 
