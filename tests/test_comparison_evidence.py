@@ -43,6 +43,21 @@ def test_what_was_right_is_read_where_it_is_known(tmp_path: Path):
     assert found.epochs[rows["old"]["run_id"]][0]["test_accuracy"] == 0.5
 
 
+def test_what_would_have_been_right_is_known_by_a_digest(tmp_path: Path):
+    labels = {"a": [0, 1], "same": [0, 1], "swapped": [1, 0], "several": [[0, 1]]}
+    rows = {name: make_row(name, accuracy=1.0) for name in labels}
+    with open_store(f"sqlite:///{tmp_path}/rows.db") as store:
+        for name, values in labels.items():
+            kind = "uint16" if name == "same" else "uint8"
+            arrays = {f"test_{what}": npy(values, kind) for what in ("label", "predicted")}
+            store.add(Result(row=rows[name], arrays=arrays))
+        found = read_evidence(store, store.frame())
+    assert found.labels.keys() == found.right.keys()
+    told = {name: found.labels[row["run_id"]] for name, row in rows.items()}
+    assert told["a"] == told["same"]
+    assert len({told["a"], told["swapped"], told["several"]}) == 3
+
+
 def test_a_damaged_array_is_one_line(tmp_path: Path):
     row = make_row(accuracy=1.0)
     with open_store(f"sqlite:///{tmp_path}/rows.db") as store:

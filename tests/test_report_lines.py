@@ -8,6 +8,7 @@ from reported import lines_of
 from stored import failed_row, make_row
 
 from harness.report.lines import chosen, datasets, printable, printable_lines
+from harness.rows import Row
 
 
 def test_a_line_has_its_runs_and_its_place_within_its_data_set():
@@ -66,6 +67,19 @@ def test_what_tuning_chose_is_no_part_of_a_name():
     assert [one.model for one in lines] == ["mlp", "rnn"]
     assert [chosen(one.rows) for one in lines] == [
         {"learning_rate": 1e-3}, {"learning_rate": 1e-2},
+    ]  # fmt: skip
+
+
+def test_lines_that_only_their_tuning_tells_apart_have_it_in_their_names():
+    def tuned(model: str, high: str) -> Row:
+        tune = {"space": {"learning_rate": f"0.0001:{high}:log"}, "budget": 8,
+                "chosen": {"learning_rate": 1e-2}}  # fmt: skip
+        return make_row(model, learning_rate=1e-2, tune_trials=8, tune=json.dumps(tune))
+
+    lines = lines_of([tuned("mlp", "0.01"), tuned("mlp", "0.1"), tuned("rnn", "0.1")])
+    assert [one.model for one in lines] == [
+        "mlp, tuned over learning_rate=0.0001:0.01:log, budget 8",
+        "mlp, tuned over learning_rate=0.0001:0.1:log, budget 8", "rnn",
     ]  # fmt: skip
 
 

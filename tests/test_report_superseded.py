@@ -35,6 +35,15 @@ def test_a_repeat_that_failed_later_is_told():
     assert superseded(rows) == {"before", "first", "between"}
 
 
+def test_a_failure_of_newer_code_is_told_beside_the_older_result():
+    rows = [
+        failed_row(run_id="made good", run_key="a", jax_version="1"),
+        make_row(run_id="result", run_key="b", jax_version="1"),
+        failed_row(run_id="failed since", run_key="c", jax_version="2"),
+    ]
+    assert superseded(rows) == {"made good"}
+
+
 def test_a_tuned_run_is_the_same_whatever_was_chosen():
     def tuned(run_id: str, chosen: dict[str, Any], **values: Any) -> Row:
         tune = {"space": {"learning_rate": "1e-4:1e-2:log"}, "budget": 3, "chosen": chosen}

@@ -86,42 +86,6 @@ def test_a_limit_that_only_some_runs_have_stays_an_integer():
     assert lines["limit"].isna().tolist() == [False, True]
 
 
-def test_the_newest_row_of_a_repeated_run_counts():
-    rows = [
-        make_row(run_key="k", accuracy=0.5),
-        make_row(run_key="other", seed=1, accuracy=0.7),
-        make_row(run_key="k", accuracy=0.9),
-    ]
-    [line] = lines_of(*rows).to_dict(orient="records")
-    assert (line["n"], line["accuracy"]) == (2, pytest.approx(0.8))
-
-
-def test_a_repeat_that_failed_takes_no_result_away():
-    rows = [make_row(run_key="k", accuracy=0.7), failed_row(run_key="k")]
-    lines = lines_of(*rows)
-    assert lines["n"].tolist() == [1]
-    assert lines["accuracy"].tolist() == [0.7]
-    assert lines_of(*rows[1:])["status"].tolist() == ["failed"]
-
-
-def test_rows_without_a_key_are_not_taken_for_repeats():
-    assert lines_of(*[make_row(seed=s, run_key=None) for s in range(3)])["n"].tolist() == [3]
-
-
-def test_a_mean_does_not_mix_two_versions_of_the_code():
-    """Three seeds of the old plugin, then one seed of the new one."""
-    old = [make_row(seed=s, accuracy=0.5, model_plugin="mlp==1") for s in range(3)]
-    new = make_row(seed=0, accuracy=0.9, model_plugin="mlp==2")
-    [line] = lines_of(*old, new).to_dict(orient="records")
-    assert (line["n"], line["accuracy"]) == (1, 0.9)
-
-
-def test_a_failed_row_that_does_not_know_its_versions_does_not_hide_the_others():
-    rows = [make_row(seed=s, jax_version="0.10", data_fingerprint="f") for s in range(2)]
-    [line] = lines_of(*rows, failed_row(seed=2)).to_dict(orient="records")
-    assert (line["n"], line["status"]) == (2, "2 ok 1 failed")
-
-
 def test_without_failures_there_is_no_status():
     assert "status" not in lines_of(make_row(), make_row("rnn")).columns
 
@@ -173,6 +137,24 @@ def test_a_variant_is_compared_within_its_data_set_and_recipe():
 
     lines = lines_of(*pair(0.6), *pair(0.7, dataset="imdb"), *pair(0.9, learning_rate=1.0))
     assert lines["vs_parent"].dropna().tolist() == pytest.approx([0.1, 0.2, 0.4])
+
+
+def test_a_variant_on_other_data_than_its_parent_is_not_compared_and_the_lines_say_so():
+    rows = [
+        make_row(accuracy=0.8, data_fingerprint="0123456789"),
+        make_row("mlp", "wide", params={"width": 64}, accuracy=0.9, data_fingerprint="abcdef"),
+        failed_row("rnn"),
+        make_row("rnn", seed=1, data_fingerprint="abcdef"),
+        make_row(dataset="imdb", data_fingerprint="abcdef"),
+    ]
+    lines = lines_of(*rows)
+    assert lines["dataset"].tolist() == [
+        "digits (data 01234567)", "digits (data abcdef)", "digits (data abcdef)", "imdb",
+    ]  # fmt: skip
+    assert "vs_parent" not in lines
+    same = lines_of({**rows[0], "data_fingerprint": "abcdef"}, *rows[1:])
+    assert same["vs_parent"].dropna().tolist() == pytest.approx([0.1])
+    assert set(same["dataset"]) == {"digits", "imdb"}
 
 
 def test_without_a_parent_in_the_frame_there_is_no_difference():

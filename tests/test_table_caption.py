@@ -4,8 +4,9 @@ from typing import Any
 
 from stored import failed_row, make_row
 
+from harness.cli.options import table_text
 from harness.store import frame_of
-from harness.table import caption
+from harness.table import caption, tabulate
 
 PLACE: dict[str, Any] = {"cpu_model": "EPYC", "device_kind": "cpu", "jax_version": "0.10.2",
          "started_at": "2026-11-22T10:00:00+00:00"}  # fmt: skip
@@ -19,11 +20,11 @@ def test_a_table_says_where_and_when_it_was_measured():
 
 
 def test_what_differs_is_named_and_what_needs_a_word_is_explained():
+    later = {**PLACE, "jax_version": "0.11", "started_at": "2026-11-23T10:00:00+00:00"}
     rows = [
-        make_row(seed=0, compile_cache="miss", **PLACE),
-        make_row(seed=1, compile_cache="hit", **{**PLACE, "jax_version": "0.11",
-                 "started_at": "2026-11-23T10:00:00+00:00"}),
-    ]  # fmt: skip
+        *(make_row(seed=s, compile_cache="miss", **PLACE) for s in range(2)),
+        make_row("rnn", compile_cache="hit", **later),
+    ]
     first, _, second = caption(frame_of(rows)).splitlines()
     assert "jax 0.10.2 and 0.11" in first and first.endswith("2026-11-22 to 2026-11-23")
     assert second == (
@@ -71,3 +72,17 @@ def test_a_table_says_how_far_its_rows_were_tuned_and_on_what_the_epoch_was_chos
     # where rows differ the lines say it
     mixed = caption(frame_of([make_row(**tuned), make_row()]))
     assert "trials" not in mixed and "untuned" not in mixed
+
+
+def test_a_caption_is_of_the_rows_that_the_lines_hold():
+    """The same suite twice: first beside another run and under an older jax."""
+    later = {**PLACE, "jax_version": "0.11", "timing_comparable": True}
+    first = [make_row(seed=s, **PLACE, timing_comparable=False) for s in range(3)]
+    frame = frame_of([*first, *(make_row(seed=s, **later) for s in range(3))])
+    text = caption(frame, tabulate(frame))
+    assert text.startswith("3 runs; ") and "jax 0.11;" in text and "‡" not in text
+    # lines of columns hold both
+    both = caption(frame, tabulate(frame, by=["jax_version"]), by=["jax_version"])
+    assert both.startswith("6 runs; ") and "jax 0.10.2 and 0.11;" in both
+    assert "‡ times of 3 are not comparable" in both
+    assert both in table_text(frame, "text", by=["jax_version"])

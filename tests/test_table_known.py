@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -330,3 +331,21 @@ def test_the_cell_of_a_counted_row_is_the_index_of_its_line():
     lines = tabulate(frame)
     assert [lines["model"][cell] for cell in found["cell"]] == found["model"].tolist()
     assert found["run_id"].tolist() == [rows[1]["run_id"], rows[2]["run_id"]]
+
+
+def test_answers_to_other_labels_are_not_paired():
+    """Two data sets of one name, neither of which has a fingerprint."""
+    frame, evidence = stored(answered_rows("a", 0.9), answered_rows("b", 0.5))
+    first = set(frame.loc[frame["model"] == "a", "run_id"])
+    apart = replace(evidence, labels={run: str(run in first) for run in evidence.right})
+    assert pairs(frame, apart).empty and not pairs(frame, evidence).empty
+    lines = lines_of(frame, apart)
+    assert set(lines["vs_best"]) == {"best", "not compared"} and "rank" not in lines
+    # each has an interval over its own examples
+    assert set(lines["accuracy_over"]) == {"seeds and examples"}
+
+
+def test_a_line_of_two_test_sets_has_no_interval_over_examples():
+    frame, evidence = stored(answered_rows("a", 0.9))
+    mixed = replace(evidence, labels={run: run for run in evidence.right})
+    assert lines_of(frame, mixed)["accuracy_over"].tolist() == ["seeds"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stored import make_row
 
 from harness import grammar
-from harness.table.labels import labels, selection, settings
+from harness.table.labels import labels, selection, settings, versions
 
 VALUES = (
     st.none()
@@ -67,3 +67,13 @@ def test_settings_name_the_hyper_parameters_that_differ():
     rows = [make_row(learning_rate=1e-3), make_row(learning_rate=1e-4)]
     assert settings(rows) == ["learning_rate=0.001", "learning_rate=0.0001"]
     assert settings(rows[:1]) == [""]
+
+
+def test_versions_of_a_data_set_are_told_apart_by_as_much_of_their_fingerprints_as_it_takes():
+    prints = ["houses-1-0.2", "houses-1-0.3", None, "houses-1-0.2", None]
+    assert versions(["a", "a", "a", "b", "c"], prints) == [
+        "a (data houses-1-0.2)", "a (data houses-1-0.3)", "a (data houses-1-0.2)", "b", "c",
+    ]  # fmt: skip
+    assert versions(["a", "a"], ["0123456789", "abcdef0123"]) == [
+        "a (data 01234567)", "a (data abcdef01)",
+    ]  # fmt: skip

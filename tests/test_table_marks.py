@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 from answered import answered_rows, stored
 from stored import make_epochs, make_row
 
@@ -104,3 +106,17 @@ def test_unequal_tuning_is_said():
         answered_rows("a", 0.9, tune_trials=4), answered_rows("b", 0.5, tune_trials=0)
     )
     assert "unequal tuning" in caption(frame, tabulate(frame, evidence=evidence))
+
+
+def test_and_so_are_unequal_spaces():
+    spaces = ("0.0001:0.01:log", "0.0001:0.1:log")
+    several = [
+        answered_rows(model, 0.9, tune_trials=8, tune=json.dumps(
+            {"space": {"learning_rate": space}, "budget": 8, "chosen": {"learning_rate": 1e-3}}
+        ))
+        for model, space in (("a", spaces[0]), ("b", spaces[0]), ("a", spaces[1]))
+    ]  # fmt: skip
+    frame, evidence = stored(*several)
+    assert "unequal tuning" in caption(frame, tabulate(frame, evidence=evidence))
+    frame, evidence = stored(*several[:2])
+    assert "unequal tuning" not in caption(frame, tabulate(frame, evidence=evidence))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -87,3 +88,11 @@ def test_differences_are_paired_over_common_seeds():
 def test_cells_without_a_common_seed_have_no_difference():
     ok = pd.DataFrame({"cell": [0, 1], "seed": [0, 1], "test_accuracy": [0.5, 0.6]})
     assert differences(ok, {1: 0}).empty
+
+
+def test_a_parent_on_other_data_of_that_name_is_none():
+    cells = [replace(base(0, {"p": 1}), data="old"), replace(child(1, {"p": 2}), data="new")]
+    assert parents(cells) == {}
+    assert parents([cells[0], replace(cells[1], data="old")]) == {1: 0}
+    # a run that never read its data may have been on the same
+    assert parents([cells[0], replace(cells[1], data=None)]) == {1: 0}

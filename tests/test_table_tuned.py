@@ -139,3 +139,46 @@ def test_parameters_of_the_model_are_told_from_hyper_parameters():
     row = tuned(rate=1e-3, dropout=0.2)
     assert chosen_parameters(row["tune"]) == {"dropout": 0.2}
     assert chosen_parameters(None) == {}
+
+
+def space_of(row: Row, space: dict[str, str], *, budget: int = 8) -> Row:
+    return told(row, space=space, budget=budget) | {"tune_trials": budget}
+
+
+NARROW, WIDE = ({"learning_rate": f"0.0001:{high}:log"} for high in ("0.01", "0.1"))
+
+
+def test_lines_of_one_model_that_were_tuned_over_other_spaces_are_told_apart():
+    rows = [space_of(tuned(rate=1e-2, seed=s), NARROW) for s in range(2)]
+    again = [space_of(tuned(rate=1e-2, seed=s), WIDE) for s in range(2)]
+    lines = tabulate(frame_of([*rows, *again, make_row("untuned", learning_rate=1e-2)]))
+    assert lines["n"].tolist() == [2, 2, 1]
+    assert lines["tune"].tolist()[:2] == [
+        "learning_rate=0.0001:0.01:log, budget 8", "learning_rate=0.0001:0.1:log, budget 8",
+    ]  # fmt: skip
+    assert lines["tune"].isna().tolist() == [False, False, True]
+    assert "learning_rate=0.0001:0.1:log, budget 8" in to_text(lines, "text").splitlines()[3]
+
+
+def test_another_budget_or_another_space_of_another_model_is_said():
+    first = space_of(tuned(rate=1e-2), NARROW)
+    for other in (
+        space_of(tuned(rate=1e-2), NARROW, budget=4),
+        space_of(tuned("rnn", rate=1e-2), WIDE),
+        space_of(tuned("rnn", rate=1e-2), {"batch_size": "16:64:linear"}),
+        space_of(tuned(rate=1e-2), {**NARROW, "model.dropout": "0:0.5:linear"}),
+    ):
+        assert tabulate(frame_of([first, other]))["tune"].notna().tolist() == [True, True]
+
+
+def test_lines_that_were_tuned_alike_need_no_column_of_it():
+    both = {**NARROW, "model.units": "8:32:log"}
+    rows = [
+        space_of(tuned(rate=1e-2), both), space_of(tuned("rnn", rate=1e-3), both),
+        # a model may lack a key
+        space_of(tuned("bag", rate=1e-3), NARROW), make_row("majority"),
+        # and what is tuned on other data is compared with none of them
+        space_of(tuned(dataset="imdb", rate=1e-3), WIDE),
+    ]  # fmt: skip
+    assert "tune" not in tabulate(frame_of(rows))
+    assert lines_of() == []

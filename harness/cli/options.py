@@ -137,5 +137,5 @@ def table_text(
     lines = tabulate(
         frame, by=by, sort=sort, evidence=evidence, target_accuracy=target_accuracy
     )  # fmt: skip
-    text, below = to_text(lines, format_, columns=columns), caption(frame, lines)
+    text, below = to_text(lines, format_, columns=columns), caption(frame, lines, by=by)
     return with_caption(text, below, format_)

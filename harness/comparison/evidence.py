@@ -1,7 +1,12 @@
-"""What statistics need beside the rows: which test examples each run got right, its epochs."""
+"""What statistics need beside the rows: which test examples each run got right, its epochs.
+
+Two runs answer the same examples if what would have been right is the same: their data may be
+of one name, and have no fingerprint that tells an older version of it apart.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,10 +25,12 @@ class Evidence:
     Attributes:
       right: bool [n], whether each test example was right. Of a run whose answers or labels
         are not stored, or whose task has no right answers, there is none.
+      labels: a digest of what would have been right, of the same runs.
       epochs: its epochs in order, with the names of `harness.rows.EPOCH_COLUMNS`.
     """
 
     right: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     epochs: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
 
@@ -47,7 +54,14 @@ def read_evidence(store: Store, runs: pd.DataFrame, *, epochs: bool = False) -> 
         if (answers := _right(predicted[run], label, accuracy[run])) is not None
     }  # fmt: skip
     told = {run: store.epochs(run) for run in accuracy} if epochs else {}
-    return Evidence(right=right, epochs=told)
+    digests = {run: _digest(labels[run]) for run in right}
+    return Evidence(right=right, labels=digests, epochs=told)
+
+
+def _digest(labels: NDArray[Any]) -> str:
+    """Equal for equal labels, whatever the type of number that they are stored in."""
+    content = f"{labels.shape}".encode() + labels.astype(np.float64).tobytes()
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
 def _right(

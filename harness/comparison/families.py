@@ -31,6 +31,14 @@ Answers = Mapping[int, NDArray[np.bool_]]
 AT_ONCE = 2_000_000  # scores of pairs that are held in memory together
 
 
+class Labelled(dict[int, NDArray[np.bool_]]):
+    """Answers that know, by a digest, what would have been right."""
+
+    def __init__(self, answers: Answers, labels: str) -> None:
+        super().__init__(answers)
+        self.labels = labels
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pair:
     """Two lines of a family: the accuracy of the first minus that of the second.
@@ -92,9 +100,15 @@ def family(lines: Mapping[int, Answers]) -> dict[tuple[int, int], Pair]:
 
 
 def common(first: Answers, second: Answers) -> list[int]:
-    """Seeds of both, in order; none if the test examples are not the same number."""
+    """Seeds of both, in order; none if the test examples are not the same."""
+    if _labels(first) != _labels(second):
+        return []
     seeds = sorted(first.keys() & second.keys())
     return seeds if all(len(first[s]) == len(second[s]) for s in seeds) else []
+
+
+def _labels(answers: Answers) -> str:
+    return answers.labels if isinstance(answers, Labelled) else ""
 
 
 def _pairs(

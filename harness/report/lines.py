@@ -23,8 +23,6 @@ from harness.table.labels import RECIPE
 # hyper-parameters that stand in a column of their own, or behind the name of the line
 NAMED = tuple(name for name in RECIPE if name not in ("limit", "tune_trials"))
 
-SHORT = 8  # letters of a fingerprint
-
 DEFAULTS = Recipe().to_row()  # which need not be said
 
 
@@ -91,24 +89,42 @@ def read_lines(frame: pd.DataFrame, table: pd.DataFrame) -> list[Line]:
         runs.setdefault(int(values["cell"]), []).append(values)
     groups: dict[str, list[tuple[int, dict[str, Any]]]] = {}
     listed = list(enumerate(_records(table)))
-    names = _data_names([(values, runs.get(number, [])) for number, values in listed])
+    names = [_data_named(values, runs.get(number, [])) for number, values in listed]
     for name, one in zip(names, listed, strict=True):
         groups.setdefault(name, []).append(one)
     lines = []
     for dataset, members in groups.items():
         varying = _varying([values for _, values in members])
-        for place, (number, values) in enumerate(members):
-            rows = tuple(runs.get(number, ()))
+        models = _models(members, varying, runs)
+        for place, (model, (number, values)) in enumerate(zip(models, members, strict=True)):
             line = Line(
-                number=number, place=place, dataset=dataset,
-                model=_named(values, [n for n in NAMED if n in varying - set(chosen(rows))]),
+                number=number, place=place, dataset=dataset, model=model,
                 settings=_named({**values, "model": ""}, [
                     n for n in NAMED if n not in varying and values.get(n) != DEFAULTS[n]
                 ]),
-                values={k: v for k, v in values.items() if v is not None}, rows=rows,
+                values={k: v for k, v in values.items() if v is not None},
+                rows=tuple(runs.get(number, ())),
             )  # fmt: skip
             lines.append(line)
     return lines
+
+
+def _models(
+    members: Sequence[tuple[int, Mapping[str, Any]]],
+    varying: set[str],
+    runs: Mapping[int, Sequence[Row]],
+) -> list[str]:
+    """The names of the lines of one data set, with their tuning where nothing else differs."""
+    names = [
+        _named(values, [n for n in NAMED if n in varying - set(chosen(runs.get(number, ())))])
+        for number, values in members
+    ]
+    return [
+        f"{name}, tuned over {printable(values['tune'])}"
+        if names.count(name) > 1 and values.get("tune")
+        else name
+        for name, (_, values) in zip(names, members, strict=True)
+    ]
 
 
 def datasets(lines: Sequence[Line]) -> dict[str, list[Line]]:
@@ -130,26 +146,6 @@ def _data_named(values: Mapping[str, Any], rows: Sequence[Row]) -> str:
     limit = rows[0]["limit"] if rows and "limit" in values else None
     told = "" if limit is None else f", first {limit:,} examples"
     return printable(f"{values['dataset']}{told}")
-
-
-def _data_names(lines: Sequence[tuple[Mapping[str, Any], Sequence[Row]]]) -> list[str]:
-    """The data set of each line, with its fingerprint where lines have other data.
-
-    A line whose runs never came to read the data stands with the first that did.
-    """
-    names = [_data_named(values, rows) for values, rows in lines]
-    prints = [next(filter(None, (row["data_fingerprint"] for row in rows)), None)
-              for _, rows in lines]  # fmt: skip
-    known: dict[str, list[str]] = {}
-    for name, found in zip(names, prints, strict=True):
-        if found is not None and found not in known.setdefault(name, []):
-            known[name].append(found)
-    return [
-        f"{name} (data {printable((found or known[name][0])[:SHORT])})"
-        if len(known.get(name, ())) > 1
-        else name
-        for name, found in zip(names, prints, strict=True)
-    ]
 
 
 def _varying(members: Sequence[Mapping[str, Any]]) -> set[str]:

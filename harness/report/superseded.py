@@ -15,9 +15,8 @@ import pandas as pd
 from harness.rows import Row
 from harness.store import frame_of
 from harness.table import counted
-from harness.table.cells import DATASET, EACH, MODEL
-from harness.table.labels import RECIPE
-from harness.table.tuned import as_asked, without_trials
+from harness.table.counted import cells_of, is_ok
+from harness.table.tuned import without_trials
 
 
 def superseded(rows: Sequence[Row]) -> set[str]:
@@ -38,22 +37,17 @@ def superseded(rows: Sequence[Row]) -> set[str]:
 
 
 def _runs(runs: pd.DataFrame, kept: pd.DataFrame) -> set[str]:
-    asked = as_asked(runs).groupby([*DATASET, *MODEL, *RECIPE, "tuning"], **EACH).ngroup()
-    told = runs.assign(asked=asked, key=runs["run_key"].fillna(runs["run_id"]))
+    key = runs["run_key"].fillna(runs["run_id"])
+    told = runs.assign(asked=cells_of(runs), key=key)
     shown = told["run_id"].isin(kept["run_id"])
-    done = told.loc[shown & _ok(told)]
+    done = told.loc[shown & is_ok(told)]
     before = _before(told, done, ["key"]) | _before(told, done, ["asked", "seed"])
     return set(told.loc[~shown & before, "run_id"])
 
 
 def _trials(trials: pd.DataFrame) -> set[str]:
     told = trials.assign(key=trials["run_key"].fillna(trials["run_id"]))
-    return set(told.loc[_before(told, told.loc[_ok(told)], ["key"]), "run_id"])
-
-
-def _ok(rows: pd.DataFrame) -> pd.Series:
-    found = [status == "ok" for status in rows["status"].fillna("")]
-    return pd.Series(found, index=rows.index, dtype=bool)
+    return set(told.loc[_before(told, told.loc[is_ok(told)], ["key"]), "run_id"])
 
 
 def _before(rows: pd.DataFrame, others: pd.DataFrame, names: Collection[str]) -> pd.Series:

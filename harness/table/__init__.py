@@ -7,10 +7,10 @@ frames; the frame of rows is the one that `Store.frame` returns.
 """
 
 from harness.table.caption import caption as caption
-from harness.table.cells import counted as counted
 from harness.table.cells import pairs as pairs
 from harness.table.cells import tabulate as tabulate
 from harness.table.conditions import where as where
+from harness.table.counted import counted as counted
 from harness.table.render import records as records
 from harness.table.render import to_text as to_text
 from harness.table.render import with_caption as with_caption

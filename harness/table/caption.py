@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from harness.recipe import Recipe
+from harness.table.counted import counted, unrepeated
 from harness.table.marks import explained, spreads_shown
-from harness.table.tuned import tuning_told, without_trials
+from harness.table.tuned import tuning_told
 
 # what a reader has to know of a row's place, and how it is called
 PLACE = {
@@ -24,17 +26,24 @@ PLACE = {
 SHOWN = 2
 
 
-def caption(frame: pd.DataFrame, lines: pd.DataFrame | None = None) -> str:
+def caption(
+    frame: pd.DataFrame,
+    lines: pd.DataFrame | None = None,
+    *,
+    by: Sequence[str] | None = None,
+) -> str:
     """What stands below the lines of a table, "" where nothing was measured.
 
-    Where rows come from different machines or versions, all of them are named.
+    It is of the rows that the lines hold, and of no others in the frame. Where these come from
+    different machines or versions, all of them are named.
 
     Args:
       frame: the rows.
       lines: what `tabulate` made of them; with intervals and ranks these are explained too.
+      by: as `tabulate` had it.
     """
-    frame = without_trials(frame)
-    ok = frame.loc[frame["status"] == "ok"]
+    runs = unrepeated(frame) if by else counted(frame)
+    ok = runs.loc[runs["status"] == "ok"]
     if ok.empty:
         return ""
     count = f"{len(ok)} run{'' if len(ok) == 1 else 's'}"

@@ -6,37 +6,35 @@ over seeds, and a variant with its difference from its parent on the same seeds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
 from harness.comparison import Evidence
 from harness.errors import UsageError
-from harness.rows import COLUMNS, NAMES, STATUSES
+from harness.rows import NAMES, STATUSES
 from harness.table.conditions import ALIASES, REVERSED, column_named
+from harness.table.counted import EACH, counted, unrepeated
 from harness.table.known import ADDED, all_pairs, in_order, known
-from harness.table.labels import RECIPE, labels, parameters, with_parameters
+from harness.table.labels import (
+    DATASET,
+    MODEL,
+    RECIPE,
+    labels,
+    parameters,
+    versions,
+    with_parameters,
+)
 from harness.table.parents import Cell, differences, parents
 from harness.table.tuned import (
     as_asked,
     chosen_parameters,
-    of_one_choice,
     tuning_told,
+    unequal_tuning,
     with_chosen,
-    without_trials,
 )
 
-DATASET = ["dataset", "dataset_variant", "dataset_params"]
-MODEL = ["model", "variant", "model_params"]
-# rows of one cell that differ in these were not made by the same code and data
-CODE = [
-    "dataset_plugin",
-    "data_fingerprint",
-    "model_plugin",
-    *(column.name for column in COLUMNS if column.name.endswith("_version")),
-]
-EACH: dict[str, Any] = {"dropna": False, "sort": False}  # missing values make groups too
 # a line's name for a measure: the row's column, and how several runs become one number
 MEASURES = {
     "accuracy": ("test_accuracy", "mean"),
@@ -81,12 +79,14 @@ def tabulate(
     newest `ok` run. If a run was repeated (the same `run_key` on
     the same data more than once in the store), its newest `ok` row counts, or without one its
     newest: a repeat that fails or is stopped takes no result away. In a line of a cell, only
-    rows made by the newest code count (plugins, data and package versions), and of them the
-    newest of each seed, so that no mean mixes two versions; the older ones stay in `records`,
-    and `by=["model", "jax_version"]` shows both.
+    rows made by the code of its newest `ok` rows count (sources of plugins and harness, data,
+    package versions), and of them the newest of each seed, so that no mean mixes two versions;
+    the others stay in `records`, and `by=["model", "jax_version"]` shows both.
 
     Columns of a line: `dataset` and `model` as selections that show the parameters which
-    vary (or else the columns `by`); hyper-parameters that are not the same in all rows;
+    vary (or else the columns `by`), a data set of several fingerprints with its own;
+    hyper-parameters that are not the same in all rows; `tune`, over what and with which
+    budget a line was tuned, where tuned lines of a data set are unequal in that;
     `n` ok runs; `accuracy`, `loss` means, and `accuracy_sd` the sample standard deviation
     (missing for one run); `param_count`; `compile_s` (of runs that did compile),
     `step_ms_p50`, `step_ms_p90`, `examples_per_s` and `train_s` medians; each metric that was
@@ -110,27 +110,10 @@ def tabulate(
       UsageError: `by` or `sort` names an unknown column; the nearest are listed.
     """
     if by:
-        lines = _groups(_unrepeated(frame), by)
+        lines = _groups(unrepeated(frame), by)
     else:
         lines = _cells(counted(frame), evidence, target_accuracy)
     return _sorted(lines, sort) if sort else lines
-
-
-def counted(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows that the lines of `tabulate` are made of, with a column `cell`.
-
-    `cell` is the index of a row's line, as long as `tabulate` does not sort.
-    """
-    runs = _unrepeated(frame)
-    cell = as_asked(runs).groupby([*DATASET, *MODEL, *RECIPE, "tuning"], **EACH).ngroup()
-    newest = _newest(runs.assign(cell=cell))
-    return newest.assign(cell=newest.groupby("cell", sort=False).ngroup())
-
-
-def _unrepeated(frame: pd.DataFrame) -> pd.DataFrame:
-    frame = without_trials(frame)
-    named = frame.assign(key=frame["run_key"].fillna(frame["run_id"]))
-    return _best(named, ["key", "data_fingerprint"])
 
 
 def pairs(frame: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:
@@ -152,12 +135,12 @@ def _cells(
     runs: pd.DataFrame, evidence: Evidence | None, target_accuracy: float | None
 ) -> pd.DataFrame:
     differing = [name for name in RECIPE if len(runs[name].unique()) > 1]
-    first = runs.drop_duplicates("cell").set_index("cell")
-    told = with_chosen(first).loc[:, differing]
-    told.insert(0, "dataset", _labels(first, DATASET))
+    first = _first(runs)
     asked = as_asked(first)
+    told = with_chosen(first).loc[:, differing]
+    told.insert(0, "dataset", _data_labels(first))
     told.insert(1, "model", _model_labels(asked))
-    told = told.join(tuning_told(first))
+    told = told.join(unequal_tuning(asked)).join(tuning_told(first))
     ok = runs.loc[runs["status"] == "ok"]
     parent_of = parents(_described(asked))
     measured, change = _measured(runs), differences(ok, parent_of)
@@ -166,6 +149,12 @@ def _cells(
     more = known(ok, measured, parent_of, evidence, target_accuracy=target_accuracy)
     lines = _joined(told, measured, more, change, _statuses(runs))
     return lines.loc[:, in_order([str(name) for name in lines.columns])]
+
+
+def _first(runs: pd.DataFrame) -> pd.DataFrame:
+    """The first row of each cell, with the data that any of its runs came to read."""
+    data = runs.groupby("cell")["data_fingerprint"].first()  # counted rows have no two
+    return runs.drop_duplicates("cell").set_index("cell").assign(data_fingerprint=data)
 
 
 def _groups(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -181,27 +170,20 @@ def _groups(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     return _joined(told, *rest)
 
 
-def _best(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Of the rows that agree in `names`, the newest ok one, or else the newest."""
-    ok = (rows["status"] == "ok").fillna(False)
-    ranked = rows.assign(ok=ok).sort_values("ok", kind="stable")
-    kept = ranked.drop_duplicates(names, keep="last").index
-    return rows.loc[rows.index.isin(kept)]
-
-
-def _newest(runs: pd.DataFrame) -> pd.DataFrame:
-    """Each cell's runs of its newest code and choice, and of them the newest of each seed."""
-    for name in CODE:
-        newest = runs.groupby("cell")[name].transform("last")  # skips missing values
-        older = (runs[name] != newest).fillna(False)
-        runs = runs.loc[~older]
-    return _best(of_one_choice(runs), ["cell", "seed"])
-
-
 def _labels(cells: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     name, variant, params = (cells[column].fillna("") for column in columns)
     found = labels(zip(name, variant, params, strict=True))
     return pd.Series(found, index=cells.index, dtype="string")
+
+
+def _data_labels(cells: pd.DataFrame) -> pd.Series:
+    """As `_labels`, with the fingerprint where there are lines on other data of that name."""
+    found = versions(_labels(cells, DATASET), _none(cells["data_fingerprint"]))
+    return pd.Series(found, index=cells.index, dtype="string")
+
+
+def _none(texts: Iterable[Any]) -> list[str | None]:
+    return [text if isinstance(text, str) else None for text in texts]
 
 
 def _model_labels(asked: pd.DataFrame) -> pd.Series:
@@ -217,11 +199,12 @@ def _described(cells: pd.DataFrame) -> list[Cell]:
     texts = cells[["model", "variant", "parent", "model_params", "variant_params"]].fillna("")
     return [
         Cell(
-            key=key, setting=where, model=model, variant=variant, parent=parent,
+            key=key, setting=where, data=data, model=model, variant=variant, parent=parent,
             params=parameters(params), changes=frozenset(parameters(changes)),
         )
-        for key, where, (model, variant, parent, params, changes) in zip(
-            cells.index, setting, texts.itertuples(index=False, name=None), strict=True
+        for key, where, data, (model, variant, parent, params, changes) in zip(
+            cells.index, setting, _none(cells["data_fingerprint"]),
+            texts.itertuples(index=False, name=None), strict=True,
         )
     ]  # fmt: skip
 

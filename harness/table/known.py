@@ -35,7 +35,7 @@ from harness.comparison import (
     seeds_interval,
     time_to_target,
 )
-from harness.comparison.families import Answers
+from harness.comparison.families import Answers, Labelled
 
 DATA = ["dataset", "dataset_variant", "dataset_params", "data_fingerprint", "limit"]
 # where times must have been measured to be compared
@@ -110,12 +110,14 @@ def all_pairs(ok: pd.DataFrame, evidence: Evidence) -> list[Pair]:
 
 
 def answers_of(runs: pd.DataFrame, evidence: Evidence) -> dict[int, Answers]:
-    """The answers of each line all of whose runs have some, by cell and seed."""
+    """The answers, by seed, of each line all of whose runs have some to the same labels."""
     found: dict[int, Answers] = {}
     for cell, some in _by_cell(runs).items():
         told = {seed: evidence.right[run] for seed, run, _ in some if run in evidence.right}
-        if len(told) == len(some) and len({len(right) for right in told.values()}) == 1:
-            found[cell] = told
+        labels = {evidence.labels.get(run, "") for _, run, _ in some}
+        alike = len({len(right) for right in told.values()}) == len(labels) == 1
+        if len(told) == len(some) and alike:
+            found[cell] = Labelled(told, labels.pop())
     return found
 
 

@@ -14,7 +14,10 @@ from typing import Any
 from harness.grammar import parse_value
 from harness.rows import COLUMNS, Row
 
+DATASET = ["dataset", "dataset_variant", "dataset_params"]
+MODEL = ["model", "variant", "model_params"]
 RECIPE = tuple(c.name for c in COLUMNS if c.group == "recipe" and c.name != "tune")
+SHORT = 8  # letters of a fingerprint, where they tell all of a data set apart
 MARKS = set('[],=:"')
 
 
@@ -36,6 +39,36 @@ def labels(entries: Iterable[tuple[str, str | None, str | None]]) -> list[str]:
         selection(name, variant, {k: params[k] for k in varying[name, variant] if k in params})
         for name, variant, params in listed
     ]
+
+
+def versions(names: Iterable[str], fingerprints: Iterable[str | None]) -> list[str]:
+    """The names of data sets, with their fingerprints where one name stands for several.
+
+    Args:
+      fingerprints: of the data that each name stands for; one that is not known, because no
+        run came to read the data, is taken for the first that is.
+
+    >>> versions(["a", "a", "b"], ["0123456789", "abcdef0123", None])
+    ['a (data 01234567)', 'a (data abcdef01)', 'b']
+    """
+    listed = list(zip(names, fingerprints, strict=True))
+    known: dict[str, dict[str, None]] = defaultdict(dict)
+    for name, found in listed:
+        known[name] |= {found: None} if found else {}
+    return [
+        f"{name} (data {_short(found or next(iter(known[name])), known[name])})"
+        if len(known[name]) > 1
+        else name
+        for name, found in listed
+    ]
+
+
+def _short(fingerprint: str, others: Collection[str]) -> str:
+    """As much of a fingerprint as tells it from all others: a plugin may begin them alike."""
+    length = SHORT
+    while len({one[:length] for one in others}) < len(others):
+        length += 1
+    return fingerprint[:length]
 
 
 def settings(rows: Sequence[Row]) -> list[str]:

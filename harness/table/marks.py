@@ -73,13 +73,13 @@ def _compared(lines: pd.DataFrame) -> list[str]:
                     + ", = marks ties" * tied)  # fmt: skip
         if bool(lines.loc[lines["vs_best"].notna(), "rank"].isna().any()):
             told.append("a line without a rank was not compared with all that have one: no "
-                        "stored answers or no common seed")  # fmt: skip
+                        "stored answers, no common seed or other test labels")  # fmt: skip
     if _starred(lines):
         told.append("* differs from its parent")
     if "family_pairs" in lines:
         told.append(f"intervals are of each pair alone, p, * and ranks adjusted over "
                     f"{_pairs(lines)} (Holm)")  # fmt: skip
-    if "rank" in lines and "tune_trials" in lines:
+    if "rank" in lines and ("tune_trials" in lines or "tune" in lines):
         told.append("lines with unequal tuning are compared: ranks say as much of the tuning")
     return told
 

@@ -1,7 +1,8 @@
 """What a variant changed: its accuracy minus its parent's, paired over seeds.
 
 A row says which parameters its variant changes. The parent cell has the same data set
-and recipe, no variant, and the same value for every other parameter.
+and recipe, no variant, the same value for every other parameter, and no other fingerprint
+of the data.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class Cell:
     Attributes:
       key: which line of the table it is.
       setting: data set and recipe; cells are compared only within one.
+      data: the data's fingerprint, which only a run that read it knows.
       parent: the entry that a variant belongs to, "" if it is none.
       params: all parameters, resolved.
       changes: names of those that the variant changes.
@@ -33,6 +35,7 @@ class Cell:
     parent: str
     params: dict[str, Any]
     changes: frozenset[str] = frozenset()
+    data: str | None = None
 
 
 def parents(cells: Sequence[Cell]) -> dict[int, int]:
@@ -50,7 +53,12 @@ def parents(cells: Sequence[Cell]) -> dict[int, int]:
 
 
 def _agree(child: Cell, base: Cell) -> bool:
-    """Whether two cells have the same parameters, but for what the variant changes."""
+    """Whether two cells have the same parameters, but for what the variant changes.
+
+    The data of one name may have changed between them: what is known to be apart is.
+    """
+    if None not in (child.data, base.data) and child.data != base.data:
+        return False
     return _unchanged(child.params, child) == _unchanged(base.params, child)
 
 

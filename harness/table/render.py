@@ -308,7 +308,9 @@ JOINED = (
 TIGHT = ("step_ms_p90", "examples_per_s")
 ROOMY = ("train_s",)
 # columns that lines have only where they say something
-EXPECTED = {*ADDED, "vs_parent", "vs_parent_sd", "vs_parent_n", "tune_ok", "tune_at_end"}
+EXPECTED = {
+    *ADDED, "vs_parent", "vs_parent_sd", "vs_parent_n", "tune", "tune_ok", "tune_at_end",
+}  # fmt: skip
 Show = Callable[[Any, Mapping[Any, Any]], str]
 SHOWN: dict[str, Show] = {
     "rank": _rank,

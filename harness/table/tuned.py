@@ -8,11 +8,12 @@ and its line shows what was chosen.
 from __future__ import annotations
 
 import json
+from itertools import combinations
 from typing import Any
 
 import pandas as pd
 
-from harness.table.labels import parameters
+from harness.table.labels import DATASET, parameters
 
 MODEL_KEY = "model."  # before a model's parameter in the names of a space
 
@@ -87,6 +88,36 @@ def tuning_told(cells: pd.DataFrame) -> pd.DataFrame:
     return found.astype({"tune_ok": "Int64", "tune_at_end": "string"})
 
 
+def unequal_tuning(asked: pd.DataFrame) -> pd.DataFrame:
+    """What tells lines apart that were tuned, but not alike.
+
+    Args:
+      asked: a row a line, from `as_asked`.
+
+    Returns:
+      `tune`, over what and with which budget each line was tuned, missing where it was not; no
+      column if all tuned lines of each data set were given the same.
+    """
+    tuned = asked.loc[asked["tuning"] != ""]
+    families = tuned.groupby([*DATASET, "limit"], dropna=False)
+    if not any(_is_unequal(some) for _, some in families):
+        return pd.DataFrame(index=asked.index)
+    told = [tuning_text(text) or None for text in asked["tuning"]]
+    return pd.DataFrame({"tune": told}, index=asked.index).astype("string")
+
+
+def tuning_text(tuning: str) -> str:
+    """A value of the column `tuning` of `as_asked` in words, "" for an untuned one.
+
+    >>> tuning_text('[{"learning_rate": "0.001:0.1:log"}, 8]')
+    'learning_rate=0.001:0.1:log, budget 8'
+    """
+    if not tuning:
+        return ""
+    space, budget = json.loads(tuning)
+    return f"{' '.join(f'{key}={values}' for key, values in space.items())}, budget {budget}"
+
+
 def chosen_parameters(text: str | None) -> dict[str, Any]:
     """The model's parameters that tuning chose, from a row's `tune`."""
     return {
@@ -110,3 +141,24 @@ def _written(told: dict[str, Any] | None, space: dict[str, str]) -> str:
 
 def _fixed(params: dict[str, Any], space: dict[str, str]) -> dict[str, Any]:
     return {k: v for k, v in params.items() if MODEL_KEY + k not in space}
+
+
+def _is_unequal(lines: pd.DataFrame) -> bool:
+    """Whether any two of the tuned lines of a data set were not tuned alike."""
+    entries = lines[["model", "variant", "tuning"]].fillna("").drop_duplicates()
+    told = [
+        ((model, variant), *json.loads(tuning))
+        for model, variant, tuning in entries.itertuples(index=False, name=None)
+    ]
+    return any(_differ(one, other) for one, other in combinations(told, 2))
+
+
+def _differ(one: tuple[Any, Any, Any], other: tuple[Any, Any, Any]) -> bool:
+    """Whether two tunings differ in more than parameters that one of two models lacks."""
+    (entry, space, budget), (other_entry, other_space, other_budget) = one, other
+    if budget != other_budget:
+        return True
+    lacking = set() if entry == other_entry else space.keys() ^ other_space.keys()
+    may_lack = {key for key in lacking if key.startswith(MODEL_KEY)}
+    keys = (space.keys() | other_space.keys()) - may_lack
+    return any(space.get(key) != other_space.get(key) for key in keys)
