@@ -56,6 +56,11 @@ class Line:
         return [row for row in self.rows if row["status"] == "ok"]
 
     @property
+    def is_ranked(self) -> bool:
+        """Whether it was compared with the other lines; one alone is not."""
+        return "rank" in self.values
+
+    @property
     def is_top(self) -> bool:
         """Whether no other line is shown to be better."""
         return self.values.get("rank") == 1
@@ -101,8 +106,8 @@ def read_lines(frame: pd.DataFrame, table: pd.DataFrame) -> list[Line]:
             rows = tuple(runs.get(number, ()))
             line = Line(
                 number=number, place=place, dataset=dataset,
-                model=_named(values, [n for n in NAMED if n in varying - set(chosen(rows))]),
-                settings=_named({**values, "model": ""}, [
+                model=named(values, [n for n in NAMED if n in varying - set(chosen(rows))]),
+                settings=named({**values, "model": ""}, [
                     n for n in NAMED if n not in varying and values.get(n) != DEFAULTS[n]
                 ]),
                 values={k: v for k, v in values.items() if v is not None}, rows=rows,
@@ -163,7 +168,7 @@ def chosen(rows: Sequence[Row]) -> dict[str, Any]:
     return {} if tune is None else json.loads(tune).get("chosen", {})
 
 
-def _named(values: Mapping[str, Any], shown: Sequence[str]) -> str:
+def named(values: Mapping[str, Any], shown: Sequence[str]) -> str:
     """The model with some of its settings."""
     settings = [
         f"{name.replace('_', ' ')} {_short(values[name])}"
