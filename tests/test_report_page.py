@@ -215,6 +215,18 @@ def test_every_mark_that_the_caption_explains_is_in_the_table(store: Store):
         assert mark in below and cell in table
 
 
+@pytest.mark.parametrize("data_sets", [1, 2])
+def test_no_level_of_headings_is_left_out(store: Store, data_sets: int):
+    for data in ("digits", "imdb")[:data_sets]:
+        for model, wrong in (("a", []), ("b", [1, 2])):
+            store.add(answered(make_row(model, dataset=data), wrong))
+    names = Data(("cat", "dog"), lambda some: {index: "text" for index in some})
+    tags = [tag for tag, _ in page_of(store, load=lambda row: names).tags]
+    levels = [int(tag[1]) for tag in tags if re.fullmatch("h[1-6]", tag)]
+    assert max(levels) == 2 + data_sets
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+
+
 def test_what_was_made_again_is_no_failure_any_more(store: Store):
     store.add(Result(row=failed_row("good", run_key="g", error_message="stopped by hand")))
     store.add(answered(make_row("good", run_key="g")))
