@@ -104,3 +104,28 @@ def make_answered(
     }  # fmt: skip
     return Result(row=result.row, epochs=result.epochs,
                   arrays={**result.arrays, **blocks, **answers})  # fmt: skip
+
+
+def make_trial(
+    model: str, score: float | None, chosen: Mapping[str, Any], *, rung: int = 0, **values: Any
+) -> Row:
+    """A row of a trial with some values of what is tuned, and its accuracy on validation."""
+    told = {"rung": rung, "trial": 0}
+    usual = {"kind": "trial", "accuracy": None, "val_accuracy": score}
+    return _with_chosen(model, chosen, told, usual | values)
+
+
+def make_tuned(model: str, chosen: Mapping[str, Any], **values: Any) -> Row:
+    """A row of a run whose values tuning chose, on one rung."""
+    told = {"rungs": [[2, values.get("epochs", 10)]]}
+    return _with_chosen(model, chosen, told, {"tune_trials": 2} | values)
+
+
+def _with_chosen(
+    model: str, chosen: Mapping[str, Any], told: Mapping[str, Any], values: dict[str, Any]
+) -> Row:
+    of_model = {k.removeprefix("model."): v for k, v in chosen.items() if "." in k}
+    of_recipe = {k: v for k, v in chosen.items() if "." not in k}
+    tune = {"space": dict.fromkeys(chosen, "a range"), "budget": 2, **told, "chosen": chosen}
+    params = {"width": 32, **values.pop("params", {}), **of_model}
+    return make_row(model, params=params, **{"tune": json.dumps(tune), **of_recipe, **values})

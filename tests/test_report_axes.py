@@ -36,3 +36,18 @@ def test_a_range_of_a_decade_or_two_has_numbers_within_it():
 
 def test_a_wide_range_has_a_number_a_decade():
     assert ticks([0.8e-5, 1.2]) == (True, ["1e-05", "0.0001", "0.001", "0.01", "0.1", "1"])
+
+
+def test_a_small_panel_has_fewer_numbers():
+    def told(low: float, high: float) -> list[str]:
+        figure = Figure((3, 2))
+        axes = figure.add_subplot()
+        axes.plot([low, high], [0, 1])
+        assert spread_x(axes, [low, high], is_small=True)
+        figure.draw_without_rendering()
+        first, last = axes.get_xlim()
+        at = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+        return [label.get_text() for place, label in at if first <= place <= last]
+
+    assert told(1.2e-4, 8e-3) == ["0.0001", "0.0003", "0.001", "0.003"]
+    assert told(0.9e-4, 0.11) == ["0.0001", "0.001", "0.01", "0.1"]

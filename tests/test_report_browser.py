@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from stored import failed_row
+from stored import failed_row, make_answered, make_row
 
 import harness
-from harness.report import Asked, save_report
+from harness.report import Asked, Data, save_report
 from harness.rows import Result
 from harness.store import open_store
 
@@ -176,7 +176,7 @@ def test_dark_mode_changes_page_and_figures(page: Page):
     assert all(one != other for one, other in zip(light, dark, strict=True))
 
 
-CONTRAST = """() => {
+RATIO = """
   const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
   const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
     .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
@@ -188,23 +188,41 @@ CONTRAST = """() => {
     }
     return "rgb(255, 255, 255)";
   };
+  const ratio = (one, other) => {
+    const [a, b] = [one, other].map((colour) => light(rgb(colour)));
+    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  };
+"""
+CONTRAST = """
   const found = [];
-  const all = "p, li, td, th, small, dt, dd, h1, h2, h3, h4, a, label, summary, b, button";
+  const all = "p, li, td, th, small, dt, dd, h1, h2, h3, h4, a, label, summary, b, button, pre,"
+    + "code, span, abbr, output, input, select, figcaption, svg text";
   for (const node of document.querySelectorAll(all)) {
     const box = node.getBoundingClientRect();
-    if (!node.textContent.trim() || !box.width || node.closest(".confusion")) continue;
-    const [a, b] = [getComputedStyle(node).color, ground(node)].map((c) => light(rgb(c)));
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) found.push(`${node.tagName} ${node.className} ${ratio.toFixed(2)}`);
+    const told = node.textContent.trim() || node.value;
+    if (!told || !box.width || node.closest(".confusion, .unseen")) continue;
+    const style = getComputedStyle(node);
+    const seen = ratio(node.matches("svg text") ? style.fill : style.color, ground(node));
+    if (seen < 4.5) found.push(`${node.tagName} ${told.slice(0, 20)} ${seen.toFixed(2)}`);
   }
   return found;
-}"""
+"""
+# what is no text and has to be seen all the same: the edges of fields, the arrows of headings
+CONTROLS = """
+  const edges = [...document.querySelectorAll("input, select, .more > button")]
+    .map((node) => ratio(getComputedStyle(node).borderTopColor, ground(node)));
+  const arrows = [...document.querySelectorAll("th button")]
+    .map((node) => ratio(getComputedStyle(node, "::after").color, ground(node)));
+  return [edges.length, arrows.length, Math.min(...edges, ...arrows)];
+"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_contrast(page: Page, scheme: Any):
     page.emulate_media(color_scheme=scheme)
-    assert page.evaluate(CONTRAST) == []
+    assert page.evaluate(f"() => {{{RATIO}{CONTRAST}}}") == []
+    edges, arrows, least = page.evaluate(f"() => {{{RATIO}{CONTROLS}}}")
+    assert edges > 3 and arrows > 3 and least >= 3
 
 
 def test_a_phone_scrolls_tables_and_not_the_page(page: Page):
@@ -225,6 +243,24 @@ def test_it_prints(page: Page, tmp_path: Path):
     assert page.locator("nav").is_hidden() and page.locator("#ablation").is_visible()
 
 
+def test_paper_is_light_and_what_was_folded_away_is_on_it(page: Page):
+    ground = "() => getComputedStyle(document.body).backgroundColor"
+    closed = "() => document.querySelectorAll('details:not([open])').length"
+    folded = """() => [...document.querySelectorAll("details:not([open]) > :not(summary)")]
+      .filter((node) => !node.checkVisibility()).length"""
+    light, shut = page.evaluate(ground), page.evaluate(closed)
+    assert shut > 0 and page.evaluate(folded) >= shut
+    page.emulate_media(color_scheme="dark", media="print")
+    assert page.evaluate(ground) == light
+    assert page.evaluate(folded) == 0  # without the script as well
+    page.emulate_media(color_scheme="light", media="screen")
+    shown = page.locator("#examples .example:visible")
+    page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(closed) == 0 and shown.count() > 8
+    page.evaluate("() => dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(closed) == shut and shown.count() == 8
+
+
 STRUCTURE = """() => ({
   levels: [...document.querySelectorAll("h1, h2, h3, h4")].map((h) => Number(h.tagName[1])),
   unnamed: [...document.querySelectorAll("button, select, input, summary")]
@@ -239,7 +275,25 @@ STRUCTURE = """() => ({
 })"""
 
 
-def test_its_structure_serves_those_who_do_not_see_it(page: Page):
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of a single data set, as most are."""
+    folder = tmp_path_factory.mktemp("usual")
+    with open_store(f"sqlite:///{folder}/rows.db") as store:
+        for model, said in (("good", [0, 1, 1, 0]), ("bad", [1, 0, 0, 1])):
+            store.add(make_answered(make_row(model), label=[0, 1, 1, 0], predicted=said))
+        data = Data(("cat", "dog"), lambda some: {index: f"text {index}" for index in some})
+        asked = Asked(rows=store.rows(), load=lambda row: data)
+        save_report(store, asked, folder / "report.html")
+    return folder / "report.html"
+
+
+@pytest.mark.parametrize("which", ["report", "usual"])
+def test_its_structure_serves_those_who_do_not_see_it(
+    browser: Browser, request: pytest.FixtureRequest, which: str
+):
+    page = browser.new_page()
+    page.goto(request.getfixturevalue(which).as_uri())
     found = page.evaluate(STRUCTURE)
     levels = found.pop("levels")
     assert found == {"unnamed": [], "doubled": [], "lang": "en", "landmarks": [1, 1, 1],
@@ -248,6 +302,7 @@ def test_its_structure_serves_those_who_do_not_see_it(page: Page):
     assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
     page.keyboard.press("Tab")
     assert page.evaluate("() => document.activeElement.className") == "skip"
+    page.close()
 
 
 def test_a_button_shows_more_than_the_first_examples(page: Page):

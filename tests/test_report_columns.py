@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from reported import lines_of
 from stored import failed_row, make_row
 
-from harness.report.columns import Cell, columns_of, p_value, signed, three
+from harness.report.columns import Cell, Column, columns_of, p_value, signed, three
 from harness.report.lines import Line
 from harness.rows import Row
 
@@ -20,7 +21,8 @@ def line(*rows: Row, **values: Any) -> Line:
 
 
 FULL = line(
-    make_row(tune_trials=8, tune=json.dumps({"chosen": {"learning_rate": 0.003}})),
+    make_row(tune_trials=8, tune=json.dumps({"chosen": {"learning_rate": 0.003}}),
+             metrics=json.dumps({"test_macro_f1": 0.5, "val_macro_f1": 0.6})),
     accuracy=0.91234, accuracy_low=0.9, accuracy_high=0.92, rank=1, tied=True,
     vs_parent=-0.0123, vs_parent_low=-0.02, vs_parent_high=-0.004, vs_parent_p=0.0001,
     param_count=12345, step_ms_p50=1.2345, step_ms_p90=2.0, shared=1, train_s=123.4,
@@ -38,8 +40,8 @@ def test_a_line_with_everything():
     assert {name: (cell.text, cell.note) for name, cell in cells.items() if cell} == {
         "rank": ("1=", ""),
         "accuracy": ("0.9123", "[0.900, 0.920]"),
-        "vs_parent": ("−0.0123", "[−0.020, −0.004]\np < 0.001"),
-        "macro_f1": ("0.5000", ""),
+        "vs_parent": ("−0.0123", "[−0.020, −0.004]\np < 0.001 *"),
+        "macro_f1": ("0.5000", "± 0.1000"),
         "param_count": ("12,345", ""),
         "step_ms_p50": ("1.23‡", "p90 2.00"),
         "train_s": ("123‡", ""),
@@ -83,6 +85,42 @@ def test_an_interval_over_less_is_marked_as_in_the_caption():
                    accuracy_over=name)  # fmt: skip
         cell = told(one)["accuracy"]
         assert cell is not None and cell.note == f"[0.400, 0.600]{mark}"
+
+
+def metric_columns(*names: str, seeds: int = 1) -> dict[str, Column]:
+    """The columns of metrics in a table of one line, as it is read from rows."""
+    metrics = json.dumps({f"test_{name}": 0.4 for name in names})
+    rows = [make_row(seed=seed, accuracy=None, metrics=metrics) for seed in range(seeds)]
+    return {one.name: one for one in columns_of(lines_of(rows)) if one.name in names}
+
+
+def test_a_metric_of_a_single_seed_has_a_column():
+    assert list(metric_columns("r_squared", "macro_f1")) == ["r_squared", "macro_f1"]
+    assert list(metric_columns("r_squared", seeds=2)) == ["r_squared"]
+    seed = json.dumps({"test_seed": 7})  # a name that a row has, too
+    assert "test_seed" in {c.name for c in columns_of(lines_of([make_row(metrics=seed)]))}
+
+
+def test_an_error_sorts_the_smallest_to_the_top():
+    names = ("r_squared", "mean_absolute_error", "calibration_error[bins=10]")
+    found = metric_columns(*names)
+    assert [found[name].is_better_high for name in names] == [True, False, False]
+
+
+def test_only_a_difference_that_is_significant_has_a_star():
+    for p, note in ((0.05, "p = 0.050 *"), (0.051, "p = 0.051")):
+        cell = told(line(make_row(), accuracy=0.5, vs_parent=0.1, vs_parent_p=p))["vs_parent"]
+        assert cell is not None and cell.note == note
+
+
+def test_what_one_seed_decides_is_marked():
+    one = line(make_row(), accuracy=0.5, rank=1, rank_over="examples", vs_parent=0.1,
+               vs_parent_low=0.05, vs_parent_high=0.15, vs_parent_p=0.0001,
+               vs_parent_over="examples")  # fmt: skip
+    cells = told(one)
+    assert cells["rank"] is not None and cells["rank"].text == "1§"
+    assert cells["vs_parent"] is not None
+    assert cells["vs_parent"].note == "[+0.050, +0.150]\np < 0.001 *§"
 
 
 def test_a_target_that_no_seed_reached_is_missing():

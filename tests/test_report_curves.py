@@ -8,9 +8,10 @@ import numpy as np
 from reported import lines_of
 from stored import make_row
 
-from harness.report.curves import MOST, curve_panels
+from harness.report.curves import curve_panels
 from harness.report.history import History
 from harness.report.look import CONTEXT, OVERLAID, Panel, alone
+from harness.report.panels import MOST
 
 
 def history(run_id: str, curve: list[float], **values: Any) -> History:

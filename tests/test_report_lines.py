@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from reported import lines_of
 from stored import failed_row, make_row
@@ -90,3 +91,11 @@ def test_without_rows_there_are_no_lines():
 def test_names_are_one_line_that_can_be_shown():
     assert printable_lines("a\tb\x1b[1m\r\n\0c") == "a\tb [1m\n c"
     assert printable("a\0b\n\tc \x1b[1m\u202ed") == "a b c [1m d"
+
+
+def test_a_line_alone_is_neither_on_top_nor_beaten():
+    (alone,) = lines_of([make_row()])
+    top, beaten = (replace(alone, values={"rank": rank}) for rank in (1, 2))
+    assert [(one.is_ranked, one.is_top) for one in (alone, top, beaten)] == [
+        (False, False), (True, True), (True, False),
+    ]  # fmt: skip

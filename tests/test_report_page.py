@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stored import failed_row, make_answered, make_result, make_row
+from stored import (
+    failed_row,
+    make_answered,
+    make_epochs,
+    make_result,
+    make_row,
+    make_trial,
+    make_tuned,
+)
 
 from harness.errors import UsageError
 from harness.report import Asked, Data
@@ -162,6 +170,84 @@ def test_runs_and_trials_are_counted_apart(store: Store):
     told = page_of(store).text
     assert "2 lines, each a model with its hyper-parameters and 1 seed, " in told
     assert "from 2 runs and 4 trials of tuning. All of them ended well." in told
+
+
+def test_seeds_and_lines_are_counted_where_there_are_any(store: Store):
+    store.add(Result(row=make_trial("mlp", 0.5, {"learning_rate": 0.1})))
+    only = "No line of the table yet, only 1 trial of tuning. All of them ended well."
+    assert only in page_of(store).text
+    store.add(Result(row=failed_row("mlp")))
+    told = "1 line, a model with its hyper-parameters, from 1 run and 1 trial of tuning."
+    assert told in page_of(store).text
+
+
+def section(text: str, name: str) -> str:
+    return text.partition(f'<section id="{name}"')[2].partition("</section>")[0]
+
+
+def legends(text: str) -> list[list[str]]:
+    """The names in each legend."""
+    lists = re.findall(r'<ul class="legend">(.*?)</ul>', text, re.DOTALL)
+    return [re.findall(r"</svg> ([^<]*)</li>", one) for one in lists]
+
+
+def test_a_legend_names_what_is_drawn_in_any_panel_of_its_data_set(store: Store):
+    for model, split in (("held_out", "val"), ("tested", "test")):
+        epochs = make_epochs([0.5, 0.4], [0.5, 0.6], split=split)
+        store.add(Result(row=make_row(model), epochs=epochs))
+    curves = section(html_of(store), "curves")
+    assert legends(curves) == [["held_out", "tested"]]
+    assert curves.count("<figcaption>") == 4
+
+
+def test_few_tuned_models_have_a_legend_and_many_a_panel_each(store: Store):
+    for number in range(9):
+        data, chosen = ("digits", "imdb")[number < 2], {"learning_rate": 0.1 + number / 100}
+        store.add(Result(row=make_tuned(f"m{number}", chosen, dataset=data)))
+        store.add(Result(row=make_trial(f"m{number}", 0.5, chosen, dataset=data)))
+    tuning = section(html_of(store), "tuning")
+    assert re.findall("<h3>(.*?)</h3>", tuning) == ["imdb", "digits"]
+    assert legends(tuning) == [["m0", "m1"]]
+    titles = re.findall("<figcaption>(.*?)</figcaption>", tuning)
+    assert titles == ["Learning rate", *(f"m{n}: learning rate" for n in range(2, 9))]
+    assert tuning.count('<div class="figures small">') == 1
+
+
+def test_a_mean_that_was_compared_with_none_has_a_mark_of_its_own(store: Store):
+    store.add(answered(make_row("alone")))
+    key = "<b>◇</b> mean of a line that was not compared with the others, with its 95"
+    text = html_of(store)
+    assert f"In the drawing: {key}" in text
+    drawn = re.findall(r'<(\w+)[^>]* class="mean"', section(text, "table"))
+    assert drawn == ["path"]
+    store.add(answered(make_row("other"), [1]))
+    text = html_of(store)
+    assert "◇" not in text and "●" in text
+    assert set(re.findall(r'<(\w+)[^>]* class="mean"', section(text, "table"))) == {"circle"}
+
+
+def test_every_mark_that_the_caption_explains_is_in_the_table(store: Store):
+    for seed in (0, 1):
+        measured = {"seed": seed, "metrics": f'{{"test_macro_f1": 0.{seed + 1}}}'}
+        store.add(answered(make_row("mlp", **measured)))
+        store.add(answered(make_row("mlp", "worse", **measured), range(15)))
+    text = html_of(store)
+    table = section(text, "table")
+    below = table.partition('<p class="caption">')[2]
+    for mark, cell in (("±", "<small>± 0.0707</small>"), ("*", "p &lt; 0.001 *</small>")):
+        assert mark in below and cell in table
+
+
+@pytest.mark.parametrize("data_sets", [1, 2])
+def test_no_level_of_headings_is_left_out(store: Store, data_sets: int):
+    for data in ("digits", "imdb")[:data_sets]:
+        for model, wrong in (("a", []), ("b", [1, 2])):
+            store.add(answered(make_row(model, dataset=data), wrong))
+    names = Data(("cat", "dog"), lambda some: {index: "text" for index in some})
+    tags = [tag for tag, _ in page_of(store, load=lambda row: names).tags]
+    levels = [int(tag[1]) for tag in tags if re.fullmatch("h[1-6]", tag)]
+    assert max(levels) == 2 + data_sets
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
 
 
 def test_what_was_made_again_is_no_failure_any_more(store: Store):

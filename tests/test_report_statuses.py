@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stored import failed_row, make_row
+from stored import failed_row, make_row, make_trial
 
 from harness.report.statuses import LOG_LINES, LOGS, read_runs
 
@@ -40,7 +40,27 @@ def test_a_store_from_elsewhere_cannot_name_any_file(tmp_path: Path):
     assert run.log == f"its log is not in this machine's cache folder: {secret}"
 
 
-def test_only_so_many_logs_are_read():
+def test_runs_are_named_with_what_tells_them_apart():
+    rates = [make_row(learning_rate=rate) for rate in (1e-3, 1e-1)]
+    limits = [make_row(limit=limit) for limit in (None, 50)]
+    trials = [make_trial("mlp", 0.5, {"learning_rate": rate}, epochs=2) for rate in (0.01, 0.1)]
+    assert [run.model for run in read_runs(rates)] == [
+        "mlp, learning rate 0.001", "mlp, learning rate 0.1",
+    ]  # fmt: skip
+    assert [run.model for run in read_runs(limits)] == ["mlp", "mlp, limit 50"]
+    # a trial differs from runs in more than tells them apart
+    assert [run.model for run in read_runs([make_row(), *trials[:1]])] == [
+        "mlp", "mlp, learning rate 0.01",
+    ]  # fmt: skip
+    sizes = [make_trial("mlp", 0.5, {"learning_rate": 0.01}, batch_size=n) for n in (8, 16)]
+    assert [run.model for run in read_runs([*trials[1:], *sizes])] == [
+        "mlp, learning rate 0.1, batch size 128, epochs 2",
+        "mlp, learning rate 0.01, batch size 8, epochs 10",
+        "mlp, learning rate 0.01, batch size 16, epochs 10",
+    ]  # fmt: skip
+
+
+def test_only_so_many_logs_are_read_and_the_others_are_told_of():
     runs = read_runs([failed_row(run_id=f"r{i}") for i in range(LOGS + 2)])
     assert [run.log for run in runs] == [
         *["no log was kept"] * LOGS,

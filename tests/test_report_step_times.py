@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,13 @@ from stored import make_answered, make_result, make_row
 
 from harness import timing
 from harness.report.look import alone
-from harness.report.step_times import QUANTILES, read_step_times, step_times_panel, warm_up
+from harness.report.step_times import (
+    QUANTILES,
+    StepTimes,
+    read_step_times,
+    step_times_panel,
+    warm_up,
+)
 from harness.store import open_store
 
 
@@ -41,3 +48,31 @@ def test_the_steady_steps_of_all_seeds_are_taken_together(tmp_path: Path):
     assert [label.get_text() for label in axes.get_yticklabels()] == ["mlp"]
     assert axes.get_xscale() == "linear"
     assert step_times_panel([]) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "transformer:no_position[embed_dim=64,num_heads=4], learning rate 0.001, batch size 32",
+        "W" * 110,
+        "a,b" * 200,
+        "$_",
+    ],
+)
+def test_a_long_name_leaves_room_for_the_drawing(name: str):
+    (line,) = lines_of([make_row()])
+    found = [
+        StepTimes(line=replace(line, model=each), quantiles=np.linspace(1, 2, 6), steps=4)
+        for each in (name, "short")
+    ]
+    panel = step_times_panel(found)
+    assert panel is not None and panel.width <= 38 * 16  # as wide as the page shows it
+    figure = alone(panel)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    labels = axes.get_yticklabels()
+    assert axes.get_window_extent().width > 120 / 72 * figure.dpi
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(box.x0 >= 0 and box.y0 >= 0 and box.y1 <= figure.bbox.y1 for box in boxes)
+    shown = labels[0].get_text().replace("\n", "").replace(" ", "").replace("\\", "")
+    assert shown == name.replace(" ", "") or (len(name) > 110 and "…" in shown)

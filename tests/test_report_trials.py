@@ -1,73 +1,84 @@
-"""Trials: what was tried, and how it did."""
+"""Trials: what was tried, how it did, and of which line of the table."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from typing import Any
 
-from stored import failed_row, make_row
+from reported import lines_of
+from stored import make_row, make_trial, make_tuned
 
-from harness.report.look import alone
-from harness.report.trials import Trial, read_trials, trial_panels
+from harness.report.trials import Trial, read_trials
 from harness.rows import Row
 from harness.store import frame_of
 
-
-def trial(model: str, rate: float, score: float | None, rung: int = 0, **values: Any) -> Row:
-    tune = {"space": {"learning_rate": "1e-4:1e-2:log"}, "budget": 2, "rung": rung, "trial": 0,
-            "chosen": {"learning_rate": rate, "model.pool": "mean"}}  # fmt: skip
-    usual = {"kind": "trial", "val_accuracy": score, "tune": json.dumps(tune)}
-    return make_row(model, **{"accuracy": None, "learning_rate": rate, **usual, **values})
+RATE = "learning_rate"
 
 
-ROWS = [
-    trial("mlp", 1e-4, 0.3), trial("mlp", 1e-2, 0.5), trial("mlp", 1e-2, 0.7, rung=1),
-    trial("rnn", 1e-4, 0.6),
-    failed_row("rnn", kind="trial", tune=json.dumps({"chosen": {"learning_rate": 1e-2}})),
-    make_row("mlp"),
-]  # fmt: skip
+def trials_of(rows: Sequence[Row]) -> list[Trial]:
+    return read_trials(frame_of(rows), lines_of(rows))
 
 
-def trials() -> list[Trial]:
-    return read_trials(frame_of(ROWS))
+def told(rows: Sequence[Row]) -> list[tuple[str, str, int]]:
+    return [(one.dataset, one.model, one.place) for one in trials_of(rows)]
 
 
 def test_trials_are_read_with_what_was_tried():
-    found = trials()
+    chosen = {RATE: 1e-4, "model.pool": "mean"}
+    found = trials_of([
+        make_trial("mlp", 0.3, chosen), make_trial("mlp", 0.7, {RATE: 1e-2}, rung=1),
+        make_trial("rnn", None, {RATE: 1e-2}, status="failed"), make_row("mlp"),
+    ])  # fmt: skip
     assert [(one.model, one.rung, one.score, one.status) for one in found] == [
-        ("mlp", 0, 0.3, "ok"), ("mlp", 0, 0.5, "ok"), ("mlp", 1, 0.7, "ok"),
-        ("rnn", 0, 0.6, "ok"), ("rnn", 0, None, "failed"),
+        ("mlp (not in the table)", 0, 0.3, "ok"), ("mlp (not in the table)", 1, 0.7, "ok"),
+        ("rnn", 0, None, "failed"),
     ]  # fmt: skip
-    assert found[0].chosen == {"learning_rate": 1e-4, "model.pool": "mean"}
-    assert read_trials(frame_of([make_row()])) == []
-
-
-def test_a_number_has_a_panel_of_its_values_against_validation():
-    (panel,) = trial_panels(trials())  # a word has none
-    assert panel.title == "digits: learning rate"
-    assert "mlp 0.01 (0.700); rnn 0.0001 (0.600)" in panel.description
-    axes = alone(panel).axes[0]
-    points = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines]  # type: ignore[index]
-    assert points == [(1e-4, 0.3), (1e-2, 0.5), (1e-2, 0.7), (1e-4, 0.6)]
-    assert axes.get_xscale() == "log"
-    # open marks, so that equal points do not hide each other, and a ring around the best
-    assert {line.get_markerfacecolor() for line in axes.lines} == {"none"}
-    rings = [tuple(map(float, ring.get_offsets()[0])) for ring in axes.collections]  # type: ignore[index]
-    assert rings == [(1e-2, 0.7), (1e-4, 0.6)]
-
-
-def test_only_trials_that_ended_well_are_drawn():
-    (panel,) = trial_panels(read_trials(frame_of([
-        trial("mlp", 1e-4, 0.3), trial("mlp", 1e-2, 0.9, status="diverged"),
-    ])))  # fmt: skip
-    assert "mlp 0.0001 (0.300)" in panel.description
-    assert len(alone(panel).axes[0].lines) == 1
+    assert found[0].chosen == chosen and found[0].epochs == 10
+    assert trials_of([make_row()]) == []
 
 
 def test_a_task_without_accuracy_is_judged_by_its_loss():
-    rows = [trial("mlp", 1e-3, None, val_loss=0.5), trial("mlp", 1e-2, None, val_loss=0.25)]
-    found = read_trials(frame_of(rows))
-    assert [(one.score, one.is_loss) for one in found] == [(0.5, True), (0.25, True)]
-    (panel,) = trial_panels(found)
-    assert "mlp 0.01 (0.250)" in panel.description
-    assert alone(panel).axes[0].get_ylabel() == "validation loss"
+    (one,) = trials_of([make_trial("mlp", None, {RATE: 1e-3}, val_loss=0.5)])
+    assert (one.score, one.is_loss) == (0.5, True)
+
+
+def test_a_trial_has_the_name_and_the_place_of_its_line():
+    dropout = {"model.dropout": 0.1, RATE: 1e-3}
+    rows = [
+        make_row("majority"), make_tuned("mlp", dropout),
+        make_trial("mlp", 0.5, dropout), make_trial("mlp", 0.4, {**dropout, RATE: 1e-2}),
+        make_trial("mlp", 0.4, {**dropout, "model.dropout": 0.3}),
+    ]  # fmt: skip
+    # the line has what was chosen in its name, and a trial what it tried beside it
+    assert [line.model for line in lines_of(rows)] == ["majority", "mlp[dropout=0.1]"]
+    assert told(rows) == [("digits", "mlp", 1)] * 3
+
+
+def test_cells_that_are_tuned_each_by_itself_are_told_apart():
+    widths: list[dict[str, Any]] = [{"params": {"width": width}} for width in (16, 64)]
+    sizes: list[dict[str, Any]] = [{"batch_size": size} for size in (32, 128)]
+    for several, names in (
+        (widths, ["mlp[width=16]", "mlp[width=64]"]),
+        (sizes, ["mlp, batch size 32", "mlp, batch size 128"]),
+    ):
+        runs = [make_tuned("mlp", {RATE: 1e-3}, **one) for one in several]
+        trials = [
+            make_trial("mlp", 0.5, {RATE: rate}, **one) for one in several for rate in (1e-3, 1)
+        ]
+        expected = [("digits", name, place) for place, name in enumerate(names) for _ in "ab"]
+        assert told([*runs, *trials]) == expected
+        assert told(trials) == expected  # before there is a run
+
+
+def test_other_data_and_other_epochs_are_no_trials_of_a_line():
+    usual = {"data_fingerprint": "new45678", "epochs": 4}
+    others: list[dict[str, Any]] = [
+        {}, {"epochs": 8}, {"data_fingerprint": "old45678"}, {"limit": 50},
+        {"data_fingerprint": None},
+    ]  # fmt: skip
+    trials = [make_trial("mlp", 0.5, {RATE: 1e-3}, **(usual | own)) for own in others]
+    assert told([make_tuned("mlp", {RATE: 1e-3}, **usual), *trials]) == [
+        ("digits", "mlp", 0), ("digits", "mlp (not in the table)", 1),
+        ("digits (data old45678)", "mlp", 0), ("digits, first 50 examples", "mlp", 0),
+        ("digits", "mlp", 0),
+    ]  # fmt: skip

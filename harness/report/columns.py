@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.comparison.intervals import ALPHA
 from harness.report.lines import Line, chosen
+from harness.table.cells import TAKEN
 from harness.table.render import OVER
 
 MISSING = "–"
@@ -68,20 +71,34 @@ def columns_of(lines: Sequence[Line]) -> list[Column]:
 
 
 def _metrics(line: Line) -> list[str]:
-    """Names of the metrics that plugins added."""
-    return [
-        name.removesuffix("_sd")
-        for name in line.values
-        if name.endswith("_sd") and name not in ("accuracy_sd", "vs_parent_sd")
-    ]
+    """Names of the metrics that plugins added, by the columns that the table has for them."""
+    measured = [name for row in line.ok for name in json.loads(row["metrics"] or "{}")]
+    bare = [(name, name.removeprefix("test_")) for name in dict.fromkeys(measured)]
+    names = [name if one in TAKEN else one for name, one in bare if name != one]
+    return [name for name in names if name in line.values]
 
 
 def _metric(name: str) -> Column:
     return Column(
         name=name, heading=name.replace("_", " "),
-        says="A metric that was asked for with --metric, the mean over seeds.",
-        cell=lambda line: _number(line, name, decimals), is_better_high=True,
+        says="A metric that was asked for with --metric: its mean over seeds, and behind ± its "
+        "standard deviation.",
+        cell=lambda line: _measured(line, name), is_better_high=not _is_error(name),
     )  # fmt: skip
+
+
+def _is_error(name: str) -> bool:
+    """Whether less is better, as far as the name tells: a metric says nothing of it."""
+    return name.partition("[")[0].endswith(("error", "loss"))
+
+
+def _measured(line: Line, name: str) -> Cell | None:
+    cell, spread = _number(line, name, decimals), line.values.get(f"{name}_sd")
+    return cell if cell is None or spread is None else replace(cell, note=_spread(spread))
+
+
+def _spread(value: float) -> str:
+    return f"± {value:.4f}"
 
 
 def three(value: float) -> str:
@@ -126,7 +143,13 @@ def _rank(line: Line) -> Cell | None:
     rank = line.values.get("rank")
     if rank is None:
         return None
-    return Cell(text=f"{rank}{'=' if line.values.get('tied') else ''}", sort=float(rank))
+    tie = "=" if line.values.get("tied") else ""
+    return Cell(text=f"{rank}{tie}{_over(line, 'rank')}", sort=float(rank))
+
+
+def _over(line: Line, name: str) -> str:
+    """The mark of what a comparison is over, if not over seeds and examples."""
+    return OVER.get(line.values.get(f"{name}_over", ""), "")
 
 
 def _accuracy(line: Line) -> Cell | None:
@@ -134,9 +157,9 @@ def _accuracy(line: Line) -> Cell | None:
     if value is None:
         return None
     note = _interval(line, "accuracy", lambda end: f"{end:.3f}")
-    note += OVER.get(line.values.get("accuracy_over", ""), "") if note else ""
+    note += _over(line, "accuracy") if note else ""
     if not note and "accuracy_sd" in line.values:
-        note = f"± {line.values['accuracy_sd']:.4f}"
+        note = _spread(line.values["accuracy_sd"])
     return Cell(text=decimals(value), note=note, sort=value)
 
 
@@ -145,8 +168,10 @@ def _vs_parent(line: Line) -> Cell | None:
     if value is None:
         return None
     told = [_interval(line, "vs_parent", lambda end: signed(end, 3))]
-    if "vs_parent_p" in line.values:
-        told.append(p_value(line.values["vs_parent_p"]))
+    p = line.values.get("vs_parent_p")
+    if p is not None:
+        told.append(p_value(p) + (" *" if p <= ALPHA else ""))  # as in the caption
+    told[-1] += _over(line, "vs_parent") if told[-1] else ""
     return Cell(text=signed(value), note="\n".join(filter(None, told)), sort=value)
 
 
@@ -225,7 +250,8 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         name="rank", heading="rank", cell=_rank,
         says="1 + the number of lines of the data set that are significantly better "
-        "(tests between all pairs, Holm-adjusted, at 0.05). Lines with = share their rank.",
+        "(tests between all pairs, Holm-adjusted, at 0.05). Lines of one rank with = are not "
+        "told apart.",
     ),
     Column(
         name="accuracy", heading="accuracy", cell=_accuracy, is_better_high=True,
@@ -237,7 +263,8 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         name="vs_parent", heading="vs parent", cell=_vs_parent, is_better_high=True,
         says="Difference in accuracy from the model that the variant changes, on the same "
-        "seeds and test examples, with its 95 % interval and Holm-adjusted p.",
+        "seeds and test examples, with its 95 % interval and Holm-adjusted p, and * where that "
+        "is at most 0.05.",
     ),
     Column(name="param_count", heading="params",
            cell=_of("param_count", lambda count: f"{count:,}"), says="Trained parameters."),

@@ -15,10 +15,8 @@ from matplotlib.ticker import MaxNLocator
 
 from harness.report.history import History
 from harness.report.lines import Line
-from harness.report.look import CONTEXT, OVERLAID, Panel, look, style
-
-SMALL = (236, 170)  # CSS pixels of one of many panels
-MOST = 24  # panels of one measure
+from harness.report.look import CONTEXT, Panel, look, style
+from harness.report.panels import panels_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,31 +79,15 @@ def _band(
 
 
 def _panels(bands: Sequence[Band], measure: str) -> list[Panel]:
-    if not bands:
-        return []
-    if len(bands) <= OVERLAID:
-        shown = tuple((band.line.model, look(band.line.place)) for band in bands)
-        return [
-            Panel(
-                title=measure.capitalize(), description=_described(bands, measure),
-                draw=lambda axes: _overlay(axes, bands, measure), legend=shown,
-            )
-        ]  # fmt: skip
-    return [_one_of_many(bands, number, measure) for number in range(min(MOST, len(bands)))]
-
-
-def _one_of_many(bands: Sequence[Band], number: int, measure: str) -> Panel:
-    def draw(axes: Axes) -> None:
-        for band in bands:
-            axes.plot(band.epochs, band.mean, color=CONTEXT, linewidth=0.7)
-        _overlay(axes, [bands[number]], measure)
-
-    width, height = SMALL
-    band = bands[number]
-    return Panel(
-        title=f"{band.line.model}: {measure}", description=_described([band], measure),
-        draw=draw, width=width, height=height,
+    return panels_of(
+        bands, title=measure, entry=lambda band: (band.line.model, look(band.line.place)),
+        draw=lambda axes, some: _overlay(axes, some, measure), behind=_behind,
+        describe=lambda some: _described(some, measure),
     )  # fmt: skip
+
+
+def _behind(axes: Axes, band: Band) -> None:
+    axes.plot(band.epochs, band.mean, color=CONTEXT, linewidth=0.7)
 
 
 def _overlay(axes: Axes, bands: Sequence[Band], measure: str) -> None:

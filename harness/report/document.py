@@ -30,7 +30,8 @@ from harness.report.statuses import Run, read_runs
 from harness.report.step_times import StepTimes, read_step_times, step_times_panel
 from harness.report.superseded import superseded
 from harness.report.tradeoff import tradeoff_panel, why_not_judged
-from harness.report.trials import Trial, read_trials, trial_panels
+from harness.report.trials import Trial, read_trials
+from harness.report.tuning import tuning_of
 from harness.rows import Row
 from harness.store import Store, frame_of
 from harness.table import caption
@@ -97,6 +98,19 @@ class Drawn:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tuned:
+    """The tuning of one data set.
+
+    Attributes:
+      models: how many lines have trials that could be drawn.
+    """
+
+    name: str
+    models: int
+    figures: Sequence[Drawn]
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataSet:
     """All that is said of the lines of one data set.
 
@@ -145,7 +159,7 @@ class Document:
     runs: Sequence[Run]
     superseded: int
     trials: Sequence[Trial]
-    tuning: Sequence[Drawn]
+    tuning: Sequence[Tuned]
     gates: Sequence[Mapping[str, Any]]
     gate_ratios: Drawn | None
     places: Sequence[tuple[str, str]]
@@ -168,7 +182,7 @@ def read_document(store: Store, asked: Asked) -> Document:
     frame = frame_of(rows)
     table = tabulated(store, frame, target_accuracy=asked.target_accuracy)
     lines = [] if table is None else read_lines(frame, table)
-    trials = read_trials(frame)
+    trials = read_trials(frame, lines)
     is_chosen = bool(asked.runs or asked.conditions)
     gates = [] if is_chosen else store.gates()
     timed = [gate for gate in gates if gate["ratio"]]
@@ -185,7 +199,7 @@ def read_document(store: Store, asked: Asked) -> Document:
         runs=read_runs(rows, with_logs=asked.load is not None),
         superseded=len(gone),
         trials=trials,
-        tuning=_drawn(trial_panels(trials), "tuning"),
+        tuning=_tuned(trials),
         gates=gates,
         gate_ratios=_gates(timed) if timed else None,
         places=places(ok),
@@ -261,6 +275,16 @@ def _load(load: Load | None, answers: Sequence[Answers]) -> tuple[Data | None, s
 
 def _drawn(panels: Sequence[Panel], key: str) -> list[Drawn]:
     return [_draw(panel, f"{key}{number}") for number, panel in enumerate(panels)]
+
+
+def _tuned(trials: Sequence[Trial]) -> list[Tuned]:
+    return [
+        Tuned(
+            name=one.dataset, models=one.models,
+            figures=_drawn(one.panels, f"tuning{number}panel"),
+        )
+        for number, one in enumerate(tuning_of(trials))
+    ]  # fmt: skip
 
 
 def _one(panel: Panel | None, key: str) -> Drawn | None:

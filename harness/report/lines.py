@@ -54,6 +54,11 @@ class Line:
         return [row for row in self.rows if row["status"] == "ok"]
 
     @property
+    def is_ranked(self) -> bool:
+        """Whether it was compared with the other lines; one alone is not."""
+        return "rank" in self.values
+
+    @property
     def is_top(self) -> bool:
         """Whether no other line is shown to be better."""
         return self.values.get("rank") == 1
@@ -99,7 +104,7 @@ def read_lines(frame: pd.DataFrame, table: pd.DataFrame) -> list[Line]:
         for place, (model, (number, values)) in enumerate(zip(models, members, strict=True)):
             line = Line(
                 number=number, place=place, dataset=dataset, model=model,
-                settings=_named({**values, "model": ""}, [
+                settings=named({**values, "model": ""}, [
                     n for n in NAMED if n not in varying and values.get(n) != DEFAULTS[n]
                 ]),
                 values={k: v for k, v in values.items() if v is not None},
@@ -116,7 +121,7 @@ def _models(
 ) -> list[str]:
     """The names of the lines of one data set, with their tuning where nothing else differs."""
     names = [
-        _named(values, [n for n in NAMED if n in varying - set(chosen(runs.get(number, ())))])
+        named(values, [n for n in NAMED if n in varying - set(chosen(runs.get(number, ())))])
         for number, values in members
     ]
     return [
@@ -159,7 +164,7 @@ def chosen(rows: Sequence[Row]) -> dict[str, Any]:
     return {} if tune is None else json.loads(tune).get("chosen", {})
 
 
-def _named(values: Mapping[str, Any], shown: Sequence[str]) -> str:
+def named(values: Mapping[str, Any], shown: Sequence[str]) -> str:
     """The model with some of its settings."""
     settings = [
         f"{name.replace('_', ' ')} {_short(values[name])}"

@@ -20,12 +20,12 @@ from markupsafe import Markup
 from harness.comparison import intervals
 from harness.report.calibration import BINS
 from harness.report.columns import three
-from harness.report.curves import MOST
 from harness.report.disagreements import EXAMPLES
-from harness.report.document import DataSet, Document
+from harness.report.document import DataSet, Document, Drawn
 from harness.report.forest import WIDTH, bar
 from harness.report.lines import Line, printable
 from harness.report.look import LOOKS, MARKERS, Look, look
+from harness.report.panels import MOST
 from harness.report.step_times import QUANTILES
 from harness.table.known import BETTER
 
@@ -60,7 +60,7 @@ def to_html(document: Document) -> str:
             run_counts=_counts(document), sections=_sections(document, has), has=has,
             script=Markup(script), script_hash=base64.b64encode(digest).decode(),
             style=Markup(style), bins=BINS, most_examples=EXAMPLES, first_examples=FIRST,
-            heading=_heading(document),
+            heading=_heading(document), mean_marks=_mean_marks(document.lines),
             most_panels=MOST, forest_width=f"{WIDTH:g}",
             step_quantiles=QUANTILES,
         )
@@ -75,7 +75,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "bar": bar, "breakable": _breakable, "look": look, "three": three,
         "variable": _variable,
-        "mark": lambda look: MARKS[look.marker], "dashes": _dashes,
+        "mark": lambda look: MARKS[look.marker], "dashes": _dashes, "entries": _entries,
     }  # fmt: skip
     return environment
 
@@ -95,6 +95,23 @@ def _breakable(name: str) -> Markup:
 
 def _dashes(look: Look) -> str:
     return "" if isinstance(look.dash, str) else " ".join(f"{1.6 * d:g}" for d in look.dash[1])
+
+
+def _entries(drawn: Sequence[Drawn]) -> list[tuple[str, Look]]:
+    """The legend of several figures: what any of them tells apart by looks alone."""
+    return list(dict.fromkeys(entry for one in drawn for entry in one.legend))
+
+
+def _mean_marks(lines: Sequence[Line]) -> list[tuple[str, str]]:
+    """The marks of means in the drawings beside accuracies, as far as they are there."""
+    scored = [line for line in lines if "accuracy" in line.values]
+    known = [
+        ("●", "mean of a line that no other line is shown to beat", [o.is_top for o in scored]),
+        ("○", "mean of another line", [o.is_ranked and not o.is_top for o in scored]),
+        ("◇", "mean of a line that was not compared with the others",
+         [not o.is_ranked for o in scored]),
+    ]  # fmt: skip
+    return [(mark, meaning) for mark, meaning, there in known if any(there)]
 
 
 def _has(data_sets: Sequence[DataSet]) -> dict[str, bool]:
@@ -144,12 +161,17 @@ def _summary(document: Document) -> str:
             return "No run meets the conditions."
         return "This store holds no runs."
     kinds = Counter(run.kind for run in document.runs)
-    seeds = {len(line.ok) for line in document.lines}
-    each = f" and {_number(seeds.pop(), 'seed')}" if len(seeds) == 1 else ""
+    if not document.lines:
+        only = _number(kinds["trial"], "trial")
+        return f"No line of the table yet, only {only} of tuning. {_counts(document)}"
     trials = f" and {_number(kinds['trial'], 'trial')} of tuning" if kinds["trial"] else ""
     lines, runs = _number(len(document.lines), "line"), _number(kinds["run"], "run")
+    seeds = {len(line.ok) for line in document.lines}
+    count = seeds.pop() if len(seeds) == 1 else 0
+    each = f" and {_number(count, 'seed')}" if count else ""
+    model = "a model" if len(document.lines) == 1 else "each a model"
     return (
-        f"{lines}, each a model with its hyper-parameters{each}, from {runs}{trials}. "
+        f"{lines}, {model} with its hyper-parameters{each}, from {runs}{trials}. "
         f"{_counts(document)}"
     )
 

@@ -16,7 +16,8 @@ from harness.report.lines import Line, datasets, read_lines, tabulated
 from harness.report.look import Panel, together
 from harness.report.step_times import read_step_times, step_times_panel
 from harness.report.tradeoff import tradeoff_panel
-from harness.report.trials import read_trials, trial_panels
+from harness.report.trials import Trial, read_trials
+from harness.report.tuning import tuning_of
 from harness.rows import Row
 from harness.store import Store, frame_of
 
@@ -48,9 +49,18 @@ def line_figures(
             for panel in make(own)
         ]
         if panels:
-            found[name] = together(panels, columns=2 if panels[0].width > 400 else SIDE_BY_SIDE)
-    tuning = trial_panels(read_trials(frame))
-    return found | ({"tuning": together(tuning)} if tuning else {})
+            found[name] = _figure(panels)
+    tuning = _tuning(read_trials(frame, lines))
+    return found | ({"tuning": _figure(tuning)} if tuning else {})
+
+
+def _tuning(trials: Sequence[Trial]) -> list[Panel]:
+    return [_of(one.dataset, panel) for one in tuning_of(trials) for panel in one.panels]
+
+
+def _figure(panels: Sequence[Panel]) -> Figure:
+    is_small = max(panel.width for panel in panels) <= 400
+    return together(panels, columns=SIDE_BY_SIDE if is_small else 2)
 
 
 def _listed(panel: Panel | None) -> list[Panel]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.logs import last_lines
 from harness.paths import cache_dir
-from harness.report.lines import printable, printable_lines
+from harness.report.lines import named, printable, printable_lines
 from harness.rows import Row
-from harness.table.labels import labels
+from harness.table.labels import RECIPE, labels
 
 LOG_LINES = 40
 LOGS = 50  # runs whose logs are shown
@@ -21,6 +22,7 @@ class Run:
     """One run.
 
     Attributes:
+      model: the model with the hyper-parameters that are not the same in all runs, or trials.
       log: its last lines, or why they are not here; "" for an ok run, and without logs.
     """
 
@@ -41,14 +43,39 @@ class Run:
 def read_runs(rows: Sequence[Row], *, with_logs: bool = True) -> list[Run]:
     """All runs, those that are not ok first, in the order of the store."""
     datasets = labels((r["dataset"], r["dataset_variant"], r["dataset_params"]) for r in rows)
-    models = labels((r["model"], r["variant"], r["model_params"]) for r in rows)
-    named = sorted(
+    models = _models(rows)
+    listed = sorted(
         zip(rows, datasets, models, strict=True), key=lambda n: n[0]["status"] == "ok"
     )
     return [
         _run(row, dataset, model, log=_log(row, number) if with_logs else "")
-        for number, (row, dataset, model) in enumerate(named)
+        for number, (row, dataset, model) in enumerate(listed)
     ]
+
+
+def _models(rows: Sequence[Row]) -> list[str]:
+    """The model of each row, and what of its recipe tells it apart from others of its kind."""
+    bare = labels((r["model"], r["variant"], r["model_params"]) for r in rows)
+    kinds = {_kind(row) for row in rows}
+    varying = {kind: _varying([row for row in rows if _kind(row) == kind]) for kind in kinds}
+    return [
+        named({**row, "model": model}, _shown(row, varying[_kind(row)]))
+        for row, model in zip(rows, bare, strict=True)
+    ]
+
+
+def _kind(row: Row) -> str:
+    return row["kind"] or "run"
+
+
+def _varying(rows: Sequence[Row]) -> set[str]:
+    return {name for name in RECIPE if len({row[name] for row in rows}) > 1} - {"tune_trials"}
+
+
+def _shown(row: Row, varying: Collection[str]) -> list[str]:
+    """The hyper-parameters that a row is named with: a trial always with its own values."""
+    tried = json.loads(row["tune"] or "{}").get("chosen", {}) if _kind(row) == "trial" else {}
+    return [name for name in RECIPE if name in varying or name in tried]
 
 
 def _run(row: Row, dataset: str, model: str, *, log: str) -> Run:
@@ -57,7 +84,7 @@ def _run(row: Row, dataset: str, model: str, *, log: str) -> Run:
     phase = f" (phase: {row['phase']})" if row["phase"] and row["status"] != "ok" else ""
     return Run(
         run_id=row["run_id"], dataset=printable(dataset), model=printable(model),
-        kind=row["kind"] or "run", seed=row["seed"], status=row["status"] or "unknown",
+        kind=_kind(row), seed=row["seed"], status=row["status"] or "unknown",
         why=printable(why + phase if why else ""), accuracy=row["test_accuracy"],
         loss=row["test_loss"], train_s=row["train_s"],
         started_at=(row["started_at"] or "")[:16].replace("T", " "),

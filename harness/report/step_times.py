@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,12 @@ from harness.store import Store
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95)
 SETTLED = 1.2  # as in harness.timing, which the store's readers do not load
-ROW = 22  # CSS pixels of a line
+ROW = 22  # CSS pixels of a line, and of one whose name is broken
+BROKEN = 14  # more for each further part
+LETTERS = 44  # of a name, in one part
+LONGEST = 110  # letters of a name; a longer one is cut in its middle
+LETTER = 5.8  # CSS pixels of a letter of a name, as most have
+PLOT = 330  # CSS pixels beside the names, as far as they are that wide
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,18 +80,41 @@ def step_times_panel(found: Sequence[StepTimes]) -> Panel | None:
     """The panel of one data set: a row a line, the first on top."""
     if not found:
         return None
+    names = [_broken(one.line.model) for one in found]
     told = "; ".join(
         f"{one.line.model}: median {one.quantiles[2]:.3g} ms, half of the steps from "
         f"{one.quantiles[1]:.3g} to {one.quantiles[3]:.3g} ms"
         for one in found
     )
     return Panel(
-        title="Step times", description=f"{told}.", draw=lambda axes: _draw(axes, found),
-        width=520, height=70 + ROW * len(found),
+        title="Step times", description=f"{told}.", draw=lambda axes: _draw(axes, found, names),
+        width=_width(names), height=70 + _row(names) * len(found),
     )  # fmt: skip
 
 
-def _draw(axes: Axes, found: Sequence[StepTimes]) -> None:
+def _broken(name: str) -> str:
+    """A name in parts that leave room for the drawing, broken behind the marks within it."""
+    if len(name) > LONGEST:
+        name = f"{name[: LONGEST // 2]}…{name[-LONGEST // 2 :]}"
+    parts = [""]
+    for word in re.split(r"(?<=[ ,:_\[])", name):
+        for piece in (word[at : at + LETTERS] for at in range(0, len(word), LETTERS)):
+            if len(parts[-1]) + len(piece) > LETTERS:
+                parts.append("")
+            parts[-1] += piece
+    return "\n".join(part.rstrip() for part in parts)
+
+
+def _width(names: Sequence[str]) -> int:
+    longest = max(len(part) for name in names for part in name.split("\n"))
+    return max(520, round(PLOT + LETTER * longest))
+
+
+def _row(names: Sequence[str]) -> int:
+    return ROW + BROKEN * max(name.count("\n") for name in names)
+
+
+def _draw(axes: Axes, found: Sequence[StepTimes], names: Sequence[str]) -> None:
     for row, one in enumerate(found):
         how = look(one.line.place)
         p5, p25, p50, p75, p90, p95 = one.quantiles
@@ -94,7 +123,7 @@ def _draw(axes: Axes, found: Sequence[StepTimes]) -> None:
                   solid_capstyle="butt")  # fmt: skip
         axes.plot([p50], [row], color=how.colour, marker=how.marker, markersize=7)
         axes.plot([p90], [row], color=how.colour, marker="|", markersize=10)
-    axes.set_yticks(range(len(found)), [plain(one.line.model) for one in found])
+    axes.set_yticks(range(len(found)), [plain(name) for name in names])
     axes.set_ylim(len(found) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)

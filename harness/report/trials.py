@@ -1,19 +1,28 @@
-"""The trials of tuning: what was tried, and how it did on validation."""
+"""The trials of tuning: what was tried, for which line of the table, and how it did.
+
+A trial belongs to the line whose values it helped to choose: both were asked for alike, over
+the same space with the same budget. It has that line's name and look. A trial whose line is not
+in the table, because its tuning goes on or failed, has a place of its own behind the lines.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from matplotlib.axes import Axes
 
-from harness.report.axes import spread_x
-from harness.report.lines import printable
-from harness.report.look import INK, LOOKS, Panel, look
-from harness.table.labels import labels
+from harness.report.lines import NAMED, Line, named, printable
+from harness.rows import Row
+from harness.table.labels import DATASET, MODEL, RECIPE, SHORT, labels
+from harness.table.tuned import as_asked
+
+# what a trial has of its own, where its line has what the whole recipe says
+OWN = ("epochs", "tune_trials")
+ALIKE = (*DATASET, *MODEL, *(name for name in RECIPE if name not in OWN), "tuning")
+DATA = (*DATASET, "limit")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +30,8 @@ class Trial:
     """One trial.
 
     Attributes:
-      model: the model's selection.
+      dataset, model: names, those of its line if that is there.
+      place: of what it is a trial, among those of its data set: what its look is chosen by.
       rung: of successive halving, from 0.
       chosen: the values tried, by the names that the user gave them.
       score: validation accuracy, or where there is none the validation loss.
@@ -30,6 +40,7 @@ class Trial:
     run_id: str
     dataset: str
     model: str
+    place: int
     rung: int
     epochs: int | None
     chosen: dict[str, Any]
@@ -38,95 +49,144 @@ class Trial:
     status: str
 
 
-def read_trials(frame: pd.DataFrame) -> list[Trial]:
-    """The trials among rows, in the order of the store."""
-    rows = [
-        {str(k): v for k, v in row.items()}
-        for row in frame.loc[(frame["kind"] == "trial").fillna(False).astype(bool)]
-        .astype(object)
-        .to_dict(orient="records")
-    ]
-    datasets = labels((r["dataset"], _text(r["dataset_variant"]), None) for r in rows)
-    models = labels((r["model"], _text(r["variant"]), None) for r in rows)
-    return [
-        _trial(row, dataset, model)
-        for row, dataset, model in zip(rows, datasets, models, strict=True)
-    ]
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What trials were made for."""
+
+    dataset: str
+    model: str
+    place: int
 
 
-def _trial(row: dict[str, Any], dataset: str, model: str) -> Trial:
-    tune: dict[str, Any] = json.loads(_text(row["tune"]) or "{}")
-    is_loss = bool(pd.isna(row["val_accuracy"]))
+def read_trials(frame: pd.DataFrame, lines: Sequence[Line]) -> list[Trial]:
+    """The trials among rows, in the order of the store.
+
+    Args:
+      lines: of the table of the same rows.
+    """
+    if not bool((frame["kind"] == "trial").any()):
+        return []
+    rows = _asked(frame)
+    trials = [row for row in rows if row["kind"] == "trial"]
+    known = _of_lines(trials, rows, lines)
+    rest = [row for row in trials if row["run_id"] not in known]
+    cells = {**known, **_of_no_line(rest, lines)}
+    return [_trial(row, cells[row["run_id"]]) for row in trials]
+
+
+def _asked(frame: pd.DataFrame) -> list[Row]:
+    """The rows as they were asked for, each with labels of its data set and its model."""
+    asked = as_asked(frame)
+    asked["data_label"] = _labels(asked, DATASET)
+    asked["model_label"] = _labels(asked, MODEL)
+    listed = asked.astype(object).where(asked.notna(), None)
+    return [{str(k): v for k, v in row.items()} for row in listed.to_dict(orient="records")]
+
+
+def _labels(rows: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    name, variant, params = (rows[column].fillna("") for column in columns)
+    return labels(zip(name, variant, params, strict=True))
+
+
+def _of_lines(
+    trials: Sequence[Row], rows: Sequence[Row], lines: Sequence[Line]
+) -> dict[str, Cell]:
+    """The cells of the trials whose line is there, by run."""
+    by_run = {row["run_id"]: row for row in rows}
+    alike: dict[tuple[Any, ...], list[tuple[Line, Row]]] = {}
+    for line in lines:
+        first = next(filter(lambda row: row["data_fingerprint"], line.rows), line.rows[0])
+        row = by_run[first["run_id"]]
+        alike.setdefault(_values(row, ALIKE), []).append((line, row))
+    found = {}
+    for trial in trials:
+        for line, row in alike.get(_values(trial, ALIKE), ()):
+            if _is_for(trial, row):
+                found[trial["run_id"]] = _cell(line, row)
+                break
+    return found
+
+
+def _values(row: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in names)
+
+
+def _is_for(trial: Row, row: Row) -> bool:
+    """Whether a trial has the data and the epochs of those before this row."""
+    rungs, rung = _tune(row).get("rungs"), _rung(trial)
+    fits = not rungs or (rung < len(rungs) and rungs[rung][1] == trial["epochs"])
+    data = {trial["data_fingerprint"], row["data_fingerprint"]} - {None}  # none: never read
+    return fits and len(data) < 2
+
+
+def _cell(line: Line, row: Row) -> Cell:
+    # the line's name has the parameters that were chosen in place of those that were asked for
+    settings = line.model.removeprefix(printable(line.values["model"]))
+    name = f"{printable(row['model_label'])}{settings}"
+    return Cell(dataset=line.dataset, model=name, place=line.place)
+
+
+def _of_no_line(trials: Sequence[Row], lines: Sequence[Line]) -> dict[str, Cell]:
+    """The cells of the other trials, by run; in each data set behind the lines."""
+    versions: dict[tuple[Any, ...], dict[str | None, str]] = {}
+    for line in lines:
+        for row in line.rows:
+            known = versions.setdefault(_values(row, DATA), {})
+            known.setdefault(row["data_fingerprint"], line.dataset)
+    groups: dict[str, list[Row]] = {}
+    for row in trials:
+        groups.setdefault(_dataset(row, versions), []).append(row)
+    found: dict[str, Cell] = {}
+    for dataset, own in groups.items():
+        found |= _behind(dataset, own, [one for one in lines if one.dataset == dataset])
+    return found
+
+
+def _dataset(row: Row, versions: dict[tuple[Any, ...], dict[str | None, str]]) -> str:
+    """The name that the lines give these data, or else one that no other data have."""
+    version, known = row["data_fingerprint"], versions.setdefault(_values(row, DATA), {})
+    if version is None and known:  # it never came to read them
+        return next(iter(known.values()))
+    if version not in known:
+        limit = "" if row["limit"] is None else f", first {row['limit']:,} examples"
+        name = f"{row['data_label']}{limit}"
+        taken = {name for several in versions.values() for name in several.values()}
+        if printable(name) in taken and version is not None:
+            name = f"{row['data_label']} (data {version[:SHORT]}){limit}"
+        known[version] = printable(name)
+    return known[version]
+
+
+def _behind(dataset: str, trials: Sequence[Row], lines: Sequence[Line]) -> dict[str, Cell]:
+    """The cells of the trials of one data set that belong to none of its lines."""
+    settings = [n for n in NAMED if n not in OWN and len({row[n] for row in trials}) > 1]
+    cells: dict[tuple[Any, ...], Cell] = {}
+    found = {}
+    for row in trials:
+        key = _values(row, ALIKE)
+        if key not in cells:
+            name = named({**row, "model": row["model_label"]}, settings)
+            absent = " (not in the table)" if any(one.model == name for one in lines) else ""
+            cells[key] = Cell(
+                dataset=dataset, model=f"{name}{absent}", place=len(lines) + len(cells)
+            )
+        found[row["run_id"]] = cells[key]
+    return found
+
+
+def _trial(row: Row, cell: Cell) -> Trial:
+    is_loss = row["val_accuracy"] is None
     score = row["val_loss"] if is_loss else row["val_accuracy"]
     return Trial(
-        run_id=row["run_id"], dataset=printable(dataset), model=printable(model),
-        rung=int(tune.get("rung", 0)),
-        epochs=None if pd.isna(row["epochs"]) else int(row["epochs"]),
-        chosen=dict(tune.get("chosen", {})),
-        score=None if pd.isna(score) else float(score), is_loss=is_loss,
-        status=_text(row["status"]),
+        run_id=row["run_id"], dataset=cell.dataset, model=cell.model, place=cell.place,
+        rung=_rung(row), epochs=row["epochs"], chosen=dict(_tune(row).get("chosen", {})),
+        score=score, is_loss=is_loss, status=row["status"] or "",
     )  # fmt: skip
 
 
-def _text(value: Any) -> str:
-    return "" if pd.isna(value) else str(value)
+def _rung(row: Row) -> int:
+    return int(_tune(row).get("rung", 0))
 
 
-def trial_panels(trials: Sequence[Trial]) -> list[Panel]:
-    """A panel for each data set and tuned number: its value against the score."""
-    panels = []
-    for dataset in dict.fromkeys(one.dataset for one in trials):
-        own = [one for one in trials if one.dataset == dataset and _counts(one)]
-        for key in dict.fromkeys(key for one in own for key in one.chosen):
-            drawn = [one for one in own if _is_number(one.chosen.get(key))]
-            if drawn:
-                panels.append(_panel(dataset, key, drawn))
-    return panels
-
-
-def _counts(trial: Trial) -> bool:
-    return trial.status == "ok" and trial.score is not None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _panel(dataset: str, key: str, drawn: Sequence[Trial]) -> Panel:
-    models = list(dict.fromkeys(one.model for one in drawn))
-    best = {m: _best([one for one in drawn if one.model == m]) for m in models}
-    told = "; ".join(f"{m} {one.chosen[key]:g} ({one.score:.3f})" for m, one in best.items())
-    name = key.removeprefix("model.").replace("_", " ")
-    return Panel(
-        title=f"{dataset}: {name}", description=f"Best trial of each model by {name}: {told}.",
-        draw=lambda axes: _draw(axes, key, drawn, models),
-        legend=tuple((model, look(place)) for place, model in enumerate(models[: len(LOOKS)])),
-    )  # fmt: skip
-
-
-def _best(trials: Sequence[Trial]) -> Trial:
-    """The best of the last rung."""
-    last = max(one.rung for one in trials)
-    scored = [one for one in trials if one.rung == last and one.score is not None]
-    return max(scored, key=lambda one: -(one.score or 0.0) if one.is_loss else one.score or 0.0)
-
-
-def _draw(axes: Axes, key: str, drawn: Sequence[Trial], models: Sequence[str]) -> None:
-    # open marks, so that equal points do not hide each other
-    for place, model in enumerate(models):
-        how = look(place)
-        own = [one for one in drawn if one.model == model]
-        best = _best(own)
-        for one in own:
-            axes.plot(
-                [one.chosen[key]], [one.score or 0.0], color=how.colour, marker=how.marker,
-                linestyle="none", markersize=5 + one.rung, markerfacecolor="none",
-                markeredgewidth=1.3,
-            )  # fmt: skip
-        axes.scatter(
-            [best.chosen[key]], [best.score or 0.0], s=160, facecolors="none", edgecolors=INK,
-            linewidths=1.0,
-        )  # fmt: skip
-    spread_x(axes, [one.chosen[key] for one in drawn])
-    axes.set_xlabel(key.replace("_", " "))
-    axes.set_ylabel("validation loss" if drawn[0].is_loss else "validation accuracy")
+def _tune(row: Row) -> dict[str, Any]:
+    return json.loads(row["tune"] or "{}")

@@ -10,6 +10,7 @@
     makeFilter(table);
   }
   document.querySelectorAll(".disagreement").forEach(makePair);
+  unfoldForPaper();
 
   // a button in each heading; the first click puts the better values on top
   function makeSortable(table) {
@@ -85,6 +86,7 @@
     const examples = [...part.querySelectorAll(".example")];
     const more = makeMore(part, examples);
     let expanded = false;
+    let printed = false;
     more.firstChild.addEventListener("click", () => {
       expanded = true;
       apply();
@@ -101,7 +103,7 @@
         const answers = example.dataset.answers.split(",");
         example.hidden = answers[a] === answers[b];
         if (!example.hidden) count += 1;
-        if (count > FIRST && !expanded) example.hidden = true;
+        if (count > FIRST && !expanded && !printed) example.hidden = true;
         for (const said of example.querySelectorAll("li")) {
           said.hidden = ![a, b].includes(Number(said.dataset.place));
         }
@@ -113,7 +115,27 @@
     form.hidden = false;
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("change", apply);
+    const print = (now) => {
+      printed = now;
+      apply();
+    };
+    addEventListener("beforeprint", () => print(true));
+    addEventListener("afterprint", () => print(false));
     apply();
+  }
+
+  // on paper nothing can be opened; what was closed is closed again afterwards
+  function unfoldForPaper() {
+    const opened = [];
+    addEventListener("beforeprint", () => {
+      for (const part of document.querySelectorAll("details:not([open])")) {
+        part.open = true;
+        opened.push(part);
+      }
+    });
+    addEventListener("afterprint", () => {
+      for (const part of opened.splice(0)) part.open = false;
+    });
   }
 
   // all examples in one place, and a button where the rest was folded away

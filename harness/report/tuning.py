@@ -1,0 +1,121 @@
+"""Tuning, drawn: for each number that was tuned, its values against the validation score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from harness.report.axes import spread_x
+from harness.report.look import CONTEXT, INK, Look, Panel, look
+from harness.report.panels import are_small, panels_of
+from harness.report.trials import Trial
+
+Group = Sequence[Trial]  # of one line, or of what would be one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """The tuning of one data set.
+
+    Attributes:
+      models: how many lines have trials that are drawn.
+    """
+
+    dataset: str
+    models: int
+    panels: Sequence[Panel]
+
+
+def tuning_of(trials: Sequence[Trial]) -> list[Tuning]:
+    """The tuning of each data set that has a number to draw.
+
+    A line keeps its look in the panels of all numbers, whether it has each of them or not.
+    """
+    found = []
+    for dataset in dict.fromkeys(one.dataset for one in trials):
+        drawn = [one for one in trials if one.dataset == dataset and _counts(one)]
+        keys = dict.fromkeys(key for one in drawn for key in one.chosen)
+        panels = [panel for key in keys for panel in _panels(key, drawn)]
+        models = len({one.place for one in drawn})
+        if panels:
+            found.append(Tuning(dataset=dataset, models=models, panels=panels))
+    return found
+
+
+def _counts(trial: Trial) -> bool:
+    return trial.status == "ok" and trial.score is not None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _panels(key: str, trials: Sequence[Trial]) -> list[Panel]:
+    """The panels of one number; none of a word."""
+    groups = _groups(key, trials)
+    values = [one.chosen[key] for group in groups for one in group]
+
+    def draw(axes: Axes, some: Sequence[Group]) -> None:
+        for group in some:
+            _points(axes, key, group)
+        spread_x(axes, values, is_small=are_small(groups))
+        axes.set_xlabel(key.replace("_", " "))
+        axes.set_ylabel("validation loss" if some[0][0].is_loss else "validation accuracy")
+
+    name = key.removeprefix("model.").replace("_", " ")
+    return panels_of(
+        groups, title=name, entry=_entry, draw=draw,
+        behind=lambda axes, group: _behind(axes, key, group),
+        describe=lambda some: _described(name, key, some),
+    )  # fmt: skip
+
+
+def _groups(key: str, trials: Sequence[Trial]) -> list[Group]:
+    """The trials that have a number there, line by line in the order of the table."""
+    groups: dict[int, list[Trial]] = {}
+    for one in trials:
+        if _is_number(one.chosen.get(key)):
+            groups.setdefault(one.place, []).append(one)
+    return [groups[place] for place in sorted(groups)]
+
+
+def _entry(group: Group) -> tuple[str, Look]:
+    return group[0].model, look(group[0].place)
+
+
+def _described(name: str, key: str, groups: Sequence[Group]) -> str:
+    best = [(group[0].model, _best(group)) for group in groups]
+    told = "; ".join(f"{model} {one.chosen[key]:g} ({one.score:.3f})" for model, one in best)
+    return f"Best trial by {name}: {told}."
+
+
+def _best(trials: Group) -> Trial:
+    """The best of the last rung."""
+    last = max(one.rung for one in trials)
+    scored = [one for one in trials if one.rung == last and one.score is not None]
+    return max(scored, key=lambda one: -(one.score or 0.0) if one.is_loss else one.score or 0.0)
+
+
+def _points(axes: Axes, key: str, group: Group) -> None:
+    """Open marks, so that equal points do not hide each other, and a ring around the best."""
+    how, best = look(group[0].place), _best(group)
+    for one in group:
+        axes.plot(
+            [one.chosen[key]], [one.score or 0.0], color=how.colour, marker=how.marker,
+            linestyle="none", markersize=5 + one.rung, markerfacecolor="none",
+            markeredgewidth=1.3,
+        )  # fmt: skip
+    axes.scatter(
+        [best.chosen[key]], [best.score or 0.0], s=160, facecolors="none", edgecolors=INK,
+        linewidths=1.0,
+    )  # fmt: skip
+
+
+def _behind(axes: Axes, key: str, group: Group) -> None:
+    axes.plot(
+        [one.chosen[key] for one in group], [one.score or 0.0 for one in group],
+        color=CONTEXT, marker=".", linestyle="none", markersize=4,
+    )  # fmt: skip
