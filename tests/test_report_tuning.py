@@ -52,6 +52,28 @@ def test_a_number_has_a_panel_of_its_values_against_validation():
     assert rings(axes) == [(1e-2, 0.7), (1e-4, 0.6)]
 
 
+def test_trials_that_do_not_train_at_all_are_at_the_edge_of_a_scale_for_the_others():
+    rates = (1e-3, 2e-3, 4e-3, 8e-3, 16e-3)
+    good = [make_trial("mlp", 0.88 + n / 1000, {RATE: rate}) for n, rate in enumerate(rates)]
+    (panel,) = panels([*good, make_trial("mlp", 0.5, {RATE: 0.1})])
+    axes = alone(panel).axes[0]
+    assert 0.8 < axes.get_ylim()[0] < 0.88
+    *inside, beyond = axes.lines
+    assert len(inside) == 5 and beyond.get_marker() == "$\\downarrow$"
+    assert beyond.get_transform() == axes.get_xaxis_transform()
+    losses = [make_trial("mlp", None, {RATE: r}, val_loss=0.3 + r) for r in rates]
+    (panel,) = panels([*losses, make_trial("mlp", None, {RATE: 0.1}, val_loss=9.0)])
+    axes = alone(panel).axes[0]
+    assert axes.get_ylim()[1] < 0.4 and axes.lines[-1].get_marker() == "$\\uparrow$"
+
+
+def test_the_best_trial_of_every_line_is_within_the_scale():
+    rates = (1e-3, 2e-3, 4e-3, 8e-3)
+    rows = [make_trial("mlp", 0.88 + n / 1000, {RATE: rate}) for n, rate in enumerate(rates)]
+    (panel,) = panels([*rows, *rows, make_trial("majority", 0.5, {RATE: 1e-3})])
+    assert alone(panel).axes[0].get_ylim()[0] < 0.5
+
+
 def test_only_trials_that_ended_well_are_drawn():
     (panel,) = panels([
         make_trial("mlp", 0.3, {RATE: 1e-4}),

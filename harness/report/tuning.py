@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from harness.report.axes import spread_x
@@ -57,10 +58,13 @@ def _panels(key: str, trials: Sequence[Trial]) -> list[Panel]:
     """The panels of one number; none of a word."""
     groups = _groups(key, trials)
     values = [one.chosen[key] for group in groups for one in group]
+    fence = _fence([one for group in groups for one in group]) if groups else None
 
     def draw(axes: Axes, some: Sequence[Group]) -> None:
         for group in some:
-            _points(axes, key, group)
+            _points(axes, key, [one for one in group if not _is_beyond(one, fence)])
+            _arrows(axes, key, [one for one in group if _is_beyond(one, fence)])
+            _ring(axes, key, _best(group))
         spread_x(axes, values, is_small=are_small(groups))
         axes.set_xlabel(key.replace("_", " "))
         axes.set_ylabel("validation loss" if some[0][0].is_loss else "validation accuracy")
@@ -68,7 +72,9 @@ def _panels(key: str, trials: Sequence[Trial]) -> list[Panel]:
     name = key.removeprefix("model.").replace("_", " ")
     return panels_of(
         groups, title=name, entry=_entry, draw=draw,
-        behind=lambda axes, group: _behind(axes, key, group),
+        behind=lambda axes, group: _behind(
+            axes, key, [one for one in group if not _is_beyond(one, fence)]
+        ),
         describe=lambda some: _described(name, key, some),
     )  # fmt: skip
 
@@ -80,6 +86,31 @@ def _groups(key: str, trials: Sequence[Trial]) -> list[Group]:
         if _is_number(one.chosen.get(key)):
             groups.setdefault(one.place, []).append(one)
     return [groups[place] for place in sorted(groups)]
+
+
+def _fence(trials: Group) -> float | None:
+    """The score beyond which trials are far worse than all others; None if none is.
+
+    Values that do not train at all would leave no room for the differences between those that
+    do. So the scale ends three quartile distances beyond the worse quartile (Tukey 1977), if no
+    line has its best trial there.
+    """
+    sign = -1.0 if trials[0].is_loss else 1.0
+    scores = np.array([sign * (one.score or 0.0) for one in trials])
+    lower, upper = (float(q) for q in np.quantile(scores, [0.25, 0.75]))
+    best = min(sign * (_best(group).score or 0.0) for group in _by_line(trials))
+    low = min(lower - 3 * (upper - lower), best)
+    return sign * low if scores.min() < low else None
+
+
+def _is_beyond(trial: Trial, fence: float | None) -> bool:
+    score = trial.score or 0.0
+    return fence is not None and (score > fence if trial.is_loss else score < fence)
+
+
+def _by_line(trials: Group) -> list[Group]:
+    places = dict.fromkeys(one.place for one in trials)
+    return [[one for one in trials if one.place == place] for place in places]
 
 
 def _entry(group: Group) -> tuple[str, Look]:
@@ -100,14 +131,27 @@ def _best(trials: Group) -> Trial:
 
 
 def _points(axes: Axes, key: str, group: Group) -> None:
-    """Open marks, so that equal points do not hide each other, and a ring around the best."""
-    how, best = look(group[0].place), _best(group)
+    """Open marks, so that equal points do not hide each other."""
     for one in group:
+        how = look(one.place)
         axes.plot(
             [one.chosen[key]], [one.score or 0.0], color=how.colour, marker=how.marker,
             linestyle="none", markersize=5 + one.rung, markerfacecolor="none",
             markeredgewidth=1.3,
         )  # fmt: skip
+
+
+def _arrows(axes: Axes, key: str, group: Group) -> None:
+    """Trials beyond the scale, at its edge."""
+    for one in group:
+        axes.plot(
+            [one.chosen[key]], [0.96 if one.is_loss else 0.04], color=look(one.place).colour,
+            marker="$\\uparrow$" if one.is_loss else "$\\downarrow$", linestyle="none",
+            markersize=9, transform=axes.get_xaxis_transform(),
+        )  # fmt: skip
+
+
+def _ring(axes: Axes, key: str, best: Trial) -> None:
     axes.scatter(
         [best.chosen[key]], [best.score or 0.0], s=160, facecolors="none", edgecolors=INK,
         linewidths=1.0,
