@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from small import Bag, Heard, Source, arrays, token_data
+from small_runs import RECIPE, train
 
 import harness
 from harness import engine, feed
@@ -19,18 +20,6 @@ from harness.engine import fit
 from harness.errors import Diverged
 from harness.events import Phase
 from harness.recipe import Recipe
-
-RECIPE = Recipe(epochs=3, batch_size=16, eval_batch_size=16, learning_rate=1e-2)
-
-
-def train(
-    recipe: Recipe = RECIPE, *, seed: int = 0, data=None, factory: type[nnx.Module] = Bag
-):
-    data = data or token_data()
-    heard = Heard()
-    model = build_model(factory, data.spec, {}, seed=seed)
-    state = fit(model, data, recipe, seed=seed, emit=heard)
-    return state, heard
 
 
 def digest(state) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from small import Bag, Heard, Source, token_data
+from small_runs import RECIPE, train
 
 import harness
 from harness import orders
@@ -20,18 +21,6 @@ from harness.assemble import build_model
 from harness.engine import fit
 from harness.events import EpochEnd, Progress
 from harness.recipe import Recipe
-
-RECIPE = Recipe(epochs=3, batch_size=16, eval_batch_size=16, learning_rate=1e-2)
-
-
-def train(
-    recipe: Recipe = RECIPE, *, seed: int = 0, data=None, factory: type[nnx.Module] = Bag
-):
-    data = data or token_data()
-    heard = Heard()
-    model = build_model(factory, data.spec, {}, seed=seed)
-    state = fit(model, data, recipe, seed=seed, emit=heard)
-    return state, heard
 
 
 class Sleepy(nnx.Module):

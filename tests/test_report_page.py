@@ -1,19 +1,16 @@
-"""The page: what is in it for each kind of store, and that nothing in it does harm."""
+"""The page: what is in it for each kind of store."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from html.parser import HTMLParser
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from report_pages import Page, answered, decode, html_of, page_of, two_models
 from stored import (
     failed_row,
-    make_answered,
     make_epochs,
     make_result,
     make_row,
@@ -29,75 +26,11 @@ from harness.report.page import finding, to_html
 from harness.rows import Result, Row
 from harness.store import Store, open_store
 
-NASTY = "<script>alert('x')</script>\"&\N{ROBOT FACE}"
-
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with open_store(f"sqlite:///{tmp_path}/rows.db") as opened:
         yield opened
-
-
-class Page(HTMLParser):
-    """What a page is made of, as a browser would read it."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.scripts: list[str] = []
-        self._inside = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self._inside = tag
-
-    def handle_data(self, data: str) -> None:
-        if self._inside == "script":
-            self.scripts.append(data)
-        elif self._inside != "style" and data.strip():
-            self.words.append(data.strip())
-        self._inside = "" if self._inside == "script" else self._inside
-
-    @property
-    def ids(self) -> list[str]:
-        return [attributes["id"] or "" for _, attributes in self.tags if "id" in attributes]
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.words)
-
-
-def html_of(store: Store, **asked: Any) -> str:
-    return to_html(read_document(store, Asked(rows=store.rows(), **asked)))
-
-
-def page_of(store: Store, **asked: Any) -> Page:
-    return Page(html_of(store, **asked))
-
-
-def answered(row: Row, wrong: Sequence[int] = ()) -> Result:
-    label = [i % 2 for i in range(20)]
-    said = [1 - y if i in wrong else y for i, y in enumerate(label)]
-    return make_answered(row, label=label, predicted=said)
-
-
-def two_models(store: Store) -> None:
-    for seed in (0, 1):
-        store.add(answered(make_row("good", seed=seed, step_ms_p50=1.0, param_count=5), [1]))
-        store.add(
-            answered(make_row("bad", seed=seed, step_ms_p50=2.0, param_count=9), [2, 3, 4])
-        )
-
-
-def decode(row: Row) -> Data:
-    assert row["dataset"] == "digits"
-
-    def texts(indices: Sequence[int]) -> Mapping[int, str]:
-        return {index: f"text of {index}" for index in indices}
-
-    return Data(("cat", "dog"), texts)
 
 
 SECTIONS = ["table", "curves", "tradeoff", "steps", "confusion", "calibration", "examples",
@@ -389,60 +322,3 @@ def test_a_choice_that_no_run_meets_is_no_empty_store(store: Store):
     told = Page(to_html(read_document(store, asked))).text
     assert "No run meets the conditions." in told and "harness run adds runs" not in told
     assert "there is none that could be tabulated" in told
-
-
-def test_what_a_store_says_is_shown_and_never_run(store: Store, shared_cache: Path):
-    log = shared_cache / "logs" / "nasty.log"
-    log.parent.mkdir(exist_ok=True)
-    log.write_bytes(f"{NASTY}</pre>\0\xff".encode("latin-1", "replace"))
-    for model in (NASTY, "other"):
-        store.add(answered(make_row(model, dataset=NASTY, optimizer=NASTY, host=NASTY), [3]))
-    store.add(answered(make_row("third", dataset=NASTY), [4]))
-    store.add(Result(row=failed_row(NASTY, error_message=NASTY, error_type=NASTY,
-                                    log_path=str(log))))  # fmt: skip
-    store.add_gate(
-        [
-            {
-                "gate_id": "g",
-                "cell": NASTY,
-                "verdict": "pass",
-                "ratio": 1.0,
-                "head": NASTY,
-                "ratio_low": 0.9,
-                "ratio_high": 1.1,
-            }
-        ]
-    )
-    document = read_document(
-        store,
-        Asked(rows=store.rows(), conditions=[NASTY],
-              load=lambda row: Data((NASTY, "b"), lambda some: dict.fromkeys(some, NASTY))),
-    )  # fmt: skip
-    text = to_html(document)
-    page = Page(text)
-    assert len(page.scripts) == 1 and text.count("<script") == 1
-    assert not [a for _, a in page.tags if any(name.startswith("on") for name in a)]
-    assert page.text.count("<script>alert(") > 10
-    assert "\0" not in text
-
-
-def test_nothing_is_asked_for_and_only_the_script_that_is_named_may_run(store: Store):
-    two_models(store)
-    text = to_html(read_document(store, Asked(rows=store.rows())))
-    page = Page(text)
-    (policy,) = [a["content"] or "" for tag, a in page.tags if tag == "meta" and "content" in a
-                 and a.get("http-equiv") == "Content-Security-Policy"]  # fmt: skip
-    (script,) = page.scripts
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    assert f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy
-    assert not {tag for tag, _ in page.tags} & {"img", "link", "iframe", "object", "audio"}
-    assert not re.search(r"(?:src|href)=\"(?!#)", text) and "@import" not in text
-    assert not re.search(r"url\((?!#)", text)
-
-
-def test_the_same_store_gives_the_same_bytes(store: Store):
-    two_models(store)
-    first, second = (
-        to_html(read_document(store, Asked(rows=store.rows(), load=decode))) for _ in range(2)
-    )
-    assert first == second
