@@ -19,6 +19,7 @@ import optax
 from flax import nnx
 
 from harness import cost, feed, orders, program, timing
+from harness.buckets import buckets_of
 from harness.events import Event, Measured, Phase
 from harness.metrics import EvalSums, Evaluation, summarize
 from harness.optimizers import Factory, make_optimizer
@@ -98,7 +99,9 @@ class Evaluator:
             )  # fmt: skip
             # host arrays without the steps that the chunk did not take
             sums.append(jax.tree.map(lambda a, n=chunk.steps: np.asarray(a)[:n], out))
-        return summarize(sums, size=len(self.examples), task=self.split.task)
+        found = summarize(sums, size=len(self.examples), task=self.split.task)
+        answers = {name: self.order.restored(told) for name, told in found.answers.items()}
+        return found._replace(answers=answers)
 
 
 @dataclass(frozen=True)
@@ -189,13 +192,14 @@ def prepare(
         emit(Phase("prepare"))
         model.prepare(splits.train.split())
     order = orders.training_order(
-        len(splits.train), batch_size=recipe.batch_size, epochs=recipe.epochs, seed=seed
-    )
+        len(splits.train), batch_size=recipe.batch_size, epochs=recipe.epochs, seed=seed,
+        bucket=buckets_of(splits.train, dataset.spec),
+    )  # fmt: skip
     emit(Phase("compile"))
     steps = order.steps_per_epoch * recipe.epochs
     optimizer = make_optimizer(recipe, steps=steps, factory=parts.optimizer)
     split, params, rest = program.split_model(
-        model, dtype=jnp.dtype(recipe.precision), task=parts.task
+        model, dtype=jnp.dtype(recipe.precision), task=parts.task, spec=dataset.spec
     )
     state = program.TrainState(params, rest, optimizer.init(params))
     # own buffers, each once: the first step donates them, and a plugin may share its own
@@ -213,7 +217,7 @@ def prepare(
     trainer = _compile_trainer(step, state, splits.train, order, placed)
     # the split that is judged at last, then the one of every epoch; they may be the same one
     judged = [
-        _compile_evaluator(split, state, examples, recipe, placed)
+        _compile_evaluator(split, state, examples, recipe, placed, dataset.spec)
         for examples in (splits.test if test else None, splits.validation)
         if examples is not None
     ]
@@ -276,8 +280,10 @@ def _compile_evaluator(
     examples: feed.Examples,
     recipe: Recipe,
     placed: Placed,
+    spec: DataSpec,
 ) -> Evaluator:
-    order = orders.eval_order(len(examples), batch_size=recipe.eval_batch_size)
+    bucket = buckets_of(examples, spec)
+    order = orders.eval_order(len(examples), batch_size=recipe.eval_batch_size, bucket=bucket)
     data = placed[id(examples.arrays)] if examples.resident else None
     payload = next(feed.chunks(examples, order)).payload
     chunk = program.eval_chunk(split, order.chunk, order.batch_size)

@@ -33,7 +33,10 @@ def predict(evaluator: Evaluator, state: program.TrainState, spec: DataSpec) -> 
         told.append(tuple(flat(np.asarray(a)[: part.steps]) for a in out))  # type: ignore
     size = len(evaluator.examples)
     # what fills up the last batch stands at the end
-    outputs, probabilities = (np.concatenate(parts)[:size] for parts in zip(*told, strict=True))
+    outputs, probabilities = (
+        evaluator.order.restored(np.concatenate(parts)[:size])
+        for parts in zip(*told, strict=True)
+    )
     return Predictions(
         outputs=outputs, probabilities=probabilities, labels=evaluator.examples.labels(),
         spec=spec,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,12 +27,29 @@ def epoch_order(size: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.RandomState(bits).permutation(size)
 
 
+def by_bucket(batches: np.ndarray, bucket: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """The same positions [k, b] in batches of about one bucket, the batches in random order.
+
+    Args:
+      batches: positions int64 [k, b] in random order, which stay so within a bucket.
+      bucket: int32 [n], the number of each position's bucket.
+    """
+    flat = batches.ravel()  # [k * b]
+    grouped = flat[np.argsort(bucket[flat], kind="stable")].reshape(batches.shape)  # [k, b]
+    bits = np.random.MT19937(np.random.SeedSequence((seed, epoch, 1)))
+    return grouped[np.random.RandomState(bits).permutation(len(grouped))]
+
+
 @dataclass(frozen=True)
 class TrainingOrder:
     """A source of chunks of positions, int32 [k, b], over all epochs.
 
     Each epoch is a new permutation, cut into steps of `batch_size`; its remainder is
-    dropped. The last chunk of an epoch may hold fewer than `chunk` steps.
+    dropped. The last chunk of an epoch may hold fewer than `chunk` steps. With buckets the
+    steps are made of what is left then, so that no length is dropped more than another.
+
+    Attributes:
+      bucket: int32 [size], the number of each example's length bucket, or None.
     """
 
     size: int
@@ -40,6 +57,7 @@ class TrainingOrder:
     chunk: int
     epochs: int
     seed: int
+    bucket: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -55,22 +73,29 @@ class TrainingOrder:
     def __getitem__(self, index: int) -> np.ndarray:
         epoch, part = divmod(index, self.chunks_per_epoch)
         order = epoch_order(self.size, self.seed, epoch)
+        steps = self.steps_per_epoch
+        batches = order[: steps * self.batch_size].reshape(steps, self.batch_size)  # [k, b]
+        if self.bucket is not None:
+            batches = by_bucket(batches, self.bucket, self.seed, epoch)
         first = part * self.chunk
-        last = min(first + self.chunk, self.steps_per_epoch)
-        positions = order[first * self.batch_size : last * self.batch_size]
-        return positions.reshape(last - first, self.batch_size).astype(np.int32)  # [k, b]
+        return batches[first : first + self.chunk].astype(np.int32)  # [k, b]
 
 
 @dataclass(frozen=True)
 class EvalOrder:
     """A source of chunks of positions, int32 [k, b], over a split in its own order.
 
-    The last batch is filled up with position 0; `count` says how many are real.
+    The last batch is filled up with position 0; `count` says how many are real. With buckets
+    the order is that of the buckets, and `restored` gives the split's own.
+
+    Attributes:
+      rows: int64 [size], the position of each example in the order of buckets, or None.
     """
 
     size: int
     batch_size: int
     chunk: int
+    rows: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     @property
     def batches(self) -> int:
@@ -83,8 +108,19 @@ class EvalOrder:
         first = index * self.chunk
         last = min(first + self.chunk, self.batches)
         flat = np.arange(first * self.batch_size, last * self.batch_size)
-        flat[flat >= self.size] = 0
-        return flat.reshape(last - first, self.batch_size).astype(np.int32)  # [k, b]
+        real = flat < self.size
+        rows = np.where(real, flat, 0)
+        if self.rows is not None:
+            rows = np.where(real, self.rows[rows], 0)
+        return rows.reshape(last - first, self.batch_size).astype(np.int32)  # [k, b]
+
+    def restored(self, told: np.ndarray) -> np.ndarray:
+        """What was told of the examples in this order, [size, ...], in the split's own."""
+        if self.rows is None:
+            return told
+        own = np.empty_like(told)
+        own[self.rows] = told
+        return own
 
 
 def chunk_length(steps: int) -> int:
@@ -99,8 +135,13 @@ def chunk_length(steps: int) -> int:
     return max(divisors, default=CHUNK_STEPS)
 
 
-def training_order(size: int, *, batch_size: int, epochs: int, seed: int) -> TrainingOrder:
+def training_order(
+    size: int, *, batch_size: int, epochs: int, seed: int, bucket: np.ndarray | None = None
+) -> TrainingOrder:
     """The order of a whole training.
+
+    Args:
+      bucket: int32 [size], the number of each example's length bucket, or None.
 
     Raises:
       UsageError: there are fewer examples than one batch holds.
@@ -117,11 +158,19 @@ def training_order(size: int, *, batch_size: int, epochs: int, seed: int) -> Tra
         chunk=chunk_length(steps),
         epochs=epochs,
         seed=seed,
+        bucket=bucket,
     )
 
 
-def eval_order(size: int, *, batch_size: int) -> EvalOrder:
-    """The order of one evaluation; a batch is no larger than the split."""
+def eval_order(size: int, *, batch_size: int, bucket: np.ndarray | None = None) -> EvalOrder:
+    """The order of one evaluation; a batch is no larger than the split.
+
+    Args:
+      bucket: int32 [size], the number of each example's length bucket, or None.
+    """
     batch_size = min(batch_size, size)
     batches = math.ceil(size / batch_size)
-    return EvalOrder(size=size, batch_size=batch_size, chunk=min(batches, CHUNK_STEPS))
+    rows = None if bucket is None else np.argsort(bucket, kind="stable")
+    return EvalOrder(
+        size=size, batch_size=batch_size, chunk=min(batches, CHUNK_STEPS), rows=rows
+    )

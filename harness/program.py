@@ -23,6 +23,7 @@ from flax import nnx
 from jax import lax
 
 from harness import metrics
+from harness.buckets import at_length
 from harness.errors import ContractError
 from harness.specs import DataSpec, Task
 from harness.tasks import CLASSIFICATION
@@ -52,12 +53,18 @@ class SplitModel:
       dtype: what the model computes in. Parameters, and examples that are not tokens, are
         cast on the way in; its other variables keep the types they have.
       task: says what the outputs stand for.
+      spec: of the data, where batches are cut to its buckets; None cuts nothing.
     """
 
     train_graph: nnx.GraphDef[Any]
     eval_graph: nnx.GraphDef[Any]
     dtype: Any = jnp.float32
     task: Task = CLASSIFICATION
+    spec: DataSpec | None = None
+
+    def at_length(self, function: Callable[[jax.Array], Any], x: jax.Array) -> Any:
+        """Calls a function with a batch [b, *shape], cut to its bucket where there are some."""
+        return function(x) if self.spec is None else at_length(function, x, self.spec)
 
     def _merged(self, graph: nnx.GraphDef[Any], params: Any, rest: Any) -> Any:
         # copy: a merged model must not write into the arrays it was given while tracing
@@ -79,9 +86,13 @@ class SplitModel:
 
     def judge(self, params: Any, rest: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Outputs [b, c] in evaluation mode, and the probabilities [b, c] they stand for."""
-        model = self._merged(self.eval_graph, params, rest)
-        outputs = model(cast_floats(x, self.dtype))
-        return outputs, self.task.probabilities(model, outputs)
+
+        def judged(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+            model = self._merged(self.eval_graph, params, rest)
+            outputs = model(cast_floats(x, self.dtype))
+            return outputs, self.task.probabilities(model, outputs)
+
+        return self.at_length(judged, x)
 
 
 def cast_floats(tree: Any, dtype: Any) -> Any:
@@ -94,12 +105,17 @@ def _in_type_of(value: jax.Array, like: jax.Array) -> jax.Array:
 
 
 def split_model(
-    model: nnx.Module, *, dtype: Any = jnp.float32, task: Task = CLASSIFICATION
+    model: nnx.Module,
+    *,
+    dtype: Any = jnp.float32,
+    task: Task = CLASSIFICATION,
+    spec: DataSpec | None = None,
 ) -> tuple[SplitModel, Any, Any]:
     """Splits a model into its graphs, its parameters and its other variables.
 
     Args:
       dtype: what the model is to compute in.
+      spec: of the data, whose buckets batches are cut to; None cuts nothing.
     """
     if dtype != jnp.float32:
         # flax's layers cast what they are given to their own `dtype`, whatever the types
@@ -109,7 +125,7 @@ def split_model(
     eval_graph = nnx.split(model, nnx.Param, ...)[0]
     model.train()
     train_graph, params, rest = nnx.split(model, nnx.Param, ...)
-    return SplitModel(train_graph, eval_graph, dtype, task), params, rest
+    return SplitModel(train_graph, eval_graph, dtype, task, spec), params, rest
 
 
 def count_parameters(params: Any) -> int:
@@ -137,6 +153,14 @@ def check_outputs(
     Raises:
       ContractError: names the shape and dtype that came and the ones expected.
     """
+    shorter = [jax.ShapeDtypeStruct((x.shape[0], size), x.dtype) for size in spec.buckets]
+    *_, outputs = (_checked_outputs(split, state, one, spec) for one in (*shorter, x))
+    return outputs
+
+
+def _checked_outputs(
+    split: SplitModel, state: TrainState, x: Any, spec: DataSpec
+) -> jax.ShapeDtypeStruct:
     outputs = jax.eval_shape(split.eval_outputs, state.params, state.rest, x)
     wanted = (x.shape[0], spec.num_classes)
     if not isinstance(outputs, jax.ShapeDtypeStruct):
@@ -227,12 +251,16 @@ def _gradient(
     def gradient(rest: Any, batch: Batch) -> tuple[jax.Array, Any, Any]:
         x, y = batch
 
-        def loss_fn(params: Any) -> tuple[jax.Array, Any]:
-            outputs, after = split.train_outputs(params, rest, x)
-            return metrics.mean_loss(outputs, y, task=split.task), after
+        # backwards too within one branch: between branches all that any of them keeps would be
+        def whole(x: jax.Array) -> tuple[jax.Array, Any, Any]:
+            def loss_fn(params: Any) -> tuple[jax.Array, Any]:
+                outputs, after = split.train_outputs(params, rest, x)
+                return metrics.mean_loss(outputs, y, task=split.task), after
 
-        (loss, after), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
-        return loss, after, grads
+            (loss, after), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
+            return loss, after, grads
+
+        return split.at_length(whole, x)
 
     if accumulate == 1:
         return gradient(state.rest, batch)

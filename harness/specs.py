@@ -36,6 +36,9 @@ class DataSpec:
         `num_classes - 1`; labels of "multi_label"; targets of "regression".
       class_names: one name each; empty means "0", "1", ...
       pad_id: the id that stands for "no token"; None where nothing is padding.
+      buckets: lengths that batches of tokens are cut to, ascending, the last one the whole
+        length: a batch loses the positions in front in which all of its examples are padding,
+        as far as one of these lengths allows. Empty cuts nothing.
       task: what is asked of a model: "classification", "multi_label", "regression" or the
         name of a task that a plugin registers.
       fingerprint: hash of the data and its preparation.
@@ -50,6 +53,7 @@ class DataSpec:
     num_classes: int
     class_names: tuple[str, ...] = ()
     pad_id: int | None = None
+    buckets: tuple[int, ...] = ()
     task: str = "classification"
     fingerprint: str = ""
 
@@ -73,6 +77,22 @@ class DataSpec:
             raise ContractError(
                 f"DataSpec has {len(self.class_names)} class_names "
                 f"for {self.num_classes} classes; give one name a class"
+            )
+        self._check_buckets()
+
+    def _check_buckets(self) -> None:
+        if not self.buckets:
+            return
+        if self.kind != "tokens" or len(self.shape) != 1 or self.pad_id is None:
+            raise ContractError(
+                "DataSpec.buckets are for padded sequences of tokens; this data is of kind "
+                f"{self.kind!r}, shape {self.shape} and pad_id {self.pad_id}"
+            )
+        ascending = self.buckets == tuple(sorted(set(self.buckets)))
+        if not ascending or self.buckets[0] < 1 or self.buckets[-1] != self.shape[0]:
+            raise ContractError(
+                f"DataSpec.buckets is {self.buckets}; give lengths of one or more positions, "
+                f"ascending, the last one {self.shape[0]}"
             )
 
 

@@ -27,8 +27,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "tuning",
     ),
     "compute": (
-        "orders", "tasks", "feed", "metrics", "optimizers", "timing", "cost", "program",
-        "assemble", "measures", "ledger", "checkpoints", "saved", "engine",
+        "orders", "tasks", "feed", "buckets", "metrics", "optimizers", "timing", "cost",
+        "program", "assemble", "measures", "ledger", "checkpoints", "saved", "engine",
     ),
     "keep": ("database", "store", "transfer", "spool", "comparison", "table", "report"),
     "drive": (
