@@ -93,6 +93,16 @@ def test_the_least_loss_is_the_best():
     assert alone(panel).axes[0].get_ylabel() == "validation loss"
 
 
+def test_of_equal_accuracies_the_ring_is_around_the_one_that_tuning_chooses():
+    trials = [  # as they ended, not as they are numbered
+        make_trial("mlp", 0.9, {RATE: rate}, number=number, val_loss=loss)
+        for number, rate, loss in ((0, 1e-3, 0.5), (2, 1e-1, 0.1), (1, 1e-2, 0.1))
+    ]
+    (panel,) = panels([make_tuned("mlp", {RATE: 1e-2}), *trials])
+    assert panel.description == "Best trial by learning rate: mlp 0.01 (0.900)."
+    assert rings(alone(panel).axes[0]) == [(1e-2, 0.9)]
+
+
 def test_a_model_looks_alike_in_every_panel_and_as_its_line_does():
     both = {RATE: 1e-3, DROPOUT: 0.1}
     rows = [make_row("untuned")]

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.halving import order
 from harness.report.lines import NAMED, Line, named, printable
 from harness.rows import Row
 from harness.table.labels import DATASET, MODEL, RECIPE, SHORT, labels
@@ -35,6 +36,7 @@ class Trial:
       rung: of successive halving, from 0.
       chosen: the values tried, by the names that the user gave them.
       score: validation accuracy, or where there is none the validation loss.
+      order: what tuning sorts the trials of a rung by, the best first.
     """
 
     run_id: str
@@ -45,6 +47,7 @@ class Trial:
     epochs: int | None
     chosen: dict[str, Any]
     score: float | None
+    order: tuple[float, float, int]
     is_loss: bool
     status: str
 
@@ -180,7 +183,8 @@ def _trial(row: Row, cell: Cell) -> Trial:
     return Trial(
         run_id=row["run_id"], dataset=cell.dataset, model=cell.model, place=cell.place,
         rung=_rung(row), epochs=row["epochs"], chosen=dict(_tune(row).get("chosen", {})),
-        score=score, is_loss=is_loss, status=row["status"] or "",
+        score=score, order=order(int(_tune(row).get("trial", 0)), row), is_loss=is_loss,
+        status=row["status"] or "",
     )  # fmt: skip
 
 

@@ -124,10 +124,9 @@ def _described(name: str, key: str, groups: Sequence[Group]) -> str:
 
 
 def _best(trials: Group) -> Trial:
-    """The best of the last rung."""
+    """The best of the last rung, as tuning chooses it."""
     last = max(one.rung for one in trials)
-    scored = [one for one in trials if one.rung == last and one.score is not None]
-    return max(scored, key=lambda one: -(one.score or 0.0) if one.is_loss else one.score or 0.0)
+    return min((one for one in trials if one.rung == last), key=lambda one: one.order)
 
 
 def _points(axes: Axes, key: str, group: Group) -> None:
