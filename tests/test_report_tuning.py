@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from matplotlib.axes import Axes
 from reported import lines_of
 from stored import make_row, make_trial, make_tuned
@@ -65,6 +66,25 @@ def test_trials_that_do_not_train_at_all_are_at_the_edge_of_a_scale_for_the_othe
     (panel,) = panels([*losses, make_trial("mlp", None, {RATE: 0.1}, val_loss=9.0)])
     axes = alone(panel).axes[0]
     assert axes.get_ylim()[1] < 0.4 and axes.lines[-1].get_marker() == "$\\uparrow$"
+
+
+@pytest.mark.parametrize("scores", [(0.9, 0.893), (0.9, 0.85)])
+def test_beside_equal_accuracies_a_little_less_is_not_far_beyond(scores: tuple[float, float]):
+    most, last = scores
+    rates = (1e-3, 2e-3, 4e-3, 8e-3)
+    rows = [make_trial("mlp", most, {RATE: rate}) for rate in rates]
+    (panel,) = panels([*rows, make_trial("mlp", last, {RATE: 0.1})])
+    assert points(alone(panel).axes[0])[-1] == (0.1, last)
+
+
+def test_beside_equal_losses_a_little_more_is_not_far_beyond():
+    def marks(last: float) -> list[str]:
+        rows = [make_trial("mlp", None, {RATE: n / 100}, val_loss=40.0) for n in range(1, 5)]
+        (panel,) = panels([*rows, make_trial("mlp", None, {RATE: 0.1}, val_loss=last)])
+        return [str(line.get_marker()) for line in alone(panel).axes[0].lines]
+
+    assert marks(42.0) == [look(0).marker] * 5
+    assert marks(80.0) == [*[look(0).marker] * 4, "$\\uparrow$"]
 
 
 def test_the_best_trial_of_every_line_is_within_the_scale():
