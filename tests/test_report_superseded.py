@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from random import Random
 from typing import Any
 
+import pytest
 from stored import failed_row, make_row
 
 from harness.report.superseded import superseded
 from harness.rows import Row
+from harness.store import frame_of
+from harness.table import counted
 
 
 def test_a_run_that_was_made_again_is_no_failure_any_more():
@@ -42,6 +46,39 @@ def test_a_failure_of_newer_code_is_told_beside_the_older_result():
         failed_row(run_id="failed since", run_key="c", jax_version="2"),
     ]
     assert superseded(rows) == {"made good"}
+
+
+@pytest.mark.parametrize("kind", ["run", "trial"])
+def test_what_never_ended_well_is_told_once_as_it_ended(kind: str):
+    def row(run_id: str, status: str, data: str | None = "f") -> Row:
+        return failed_row(
+            run_id=run_id, run_key="k", kind=kind, status=status, data_fingerprint=data
+        )
+
+    rows = [row("unread", "failed", None), row("stopped", "interrupted"), row("end", "failed")]
+    assert superseded(rows) == {"unread", "stopped"}
+    ok = make_row(run_id="ok", run_key="k", kind=kind, data_fingerprint="f")
+    assert superseded([ok, *rows]) == {"unread", "stopped"}
+    # a row of other data, or the only one with data, decides what the table is made of
+    rows = [row("other", "failed", "e"), row("read", "interrupted"), row("end", "oom", None)]
+    assert superseded(rows) == set()
+
+
+def test_rows_that_are_left_out_do_not_change_which_rows_count():
+    random = Random(0)
+    for _ in range(20):
+        rows = [
+            make_row(
+                run_id=f"r{n}", seed=seed, run_key=f"{code}{seed}",
+                status=random.choice(("ok", "failed", "interrupted")),
+                data_fingerprint=random.choice((None, "e", "f")),
+            )
+            for n, seed, code in zip(range(6), random.choices((0, 1), k=6),
+                                     random.choices("ab", k=6), strict=True)
+        ]  # fmt: skip
+        gone = superseded(rows)
+        left = [row for row in rows if row["run_id"] not in gone]
+        assert [*counted(frame_of(left))["run_id"]] == [*counted(frame_of(rows))["run_id"]]
 
 
 def test_a_tuned_run_is_the_same_whatever_was_chosen():
