@@ -54,6 +54,17 @@ def test_a_parameter_that_both_know_keeps_lines_apart_and_is_named():
     assert str(caught.value) == "nothing to compare: c and c differ in model.w (1; 2)"
 
 
+def test_sides_without_a_common_data_set_say_what_they_have_and_not_what_they_lack():
+    one = side_of(answered_rows("a", 0.9), answered_rows("a", 0.9, limit=100), name="a")
+    two = side_of(answered_rows("b", 0.9, dataset="imdb"), name="b")
+    with pytest.raises(UsageError) as caught:
+        beside(one, two)
+    assert str(caught.value).startswith(
+        "nothing to compare: a has digits a, digits a limit=100 (epochs 10, batch size 128, "
+        "learning rate 0.001); b has imdb b ("
+    )
+
+
 def test_a_commits_rows_of_uncommitted_changes_are_noted():
     clean, dirty = commit({"w": 1}, dirty=False), commit({"w": 1}, dirty=True)
     assert beside(clean, dirty)["note"].tolist() == ["B holds rows of uncommitted changes"]
