@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from harness.comparison import holm
+from harness.comparison.evidence import alike
 from harness.errors import UsageError
 from harness.table.effects import effect_of, ratio
 from harness.table.halves import Half, Meeting, half_of, meetings
@@ -87,7 +88,7 @@ def _line(one: Half, two: Half, meeting: Meeting) -> dict[str, Any]:
     a, b = one.lines.iloc[meeting.first], two.lines.iloc[meeting.second]
     runs = one.of(meeting.first), two.of(meeting.second)
     answers = one.answers.get(meeting.first), two.answers.get(meeting.second)
-    effect = effect_of(runs, answers, same_data=_agree(*runs, ["data_fingerprint"]))
+    effect = effect_of(runs, answers, other=_other(one.side, two.side, runs))
     why = _incomparable(*runs)
     told = _told(one, two, meeting) | effect.columns
     for name, column in RATIOS.items():
@@ -134,8 +135,12 @@ def _uncommitted(side: Side, runs: tuple[pd.DataFrame, pd.DataFrame]) -> list[st
     ]
 
 
-def _agree(one: pd.DataFrame, two: pd.DataFrame, names: list[str]) -> bool:
-    return len(pd.concat([one[names], two[names]]).drop_duplicates()) == 1
+def _other(one: Side, two: Side, runs: tuple[pd.DataFrame, pd.DataFrame]) -> str:
+    """What the two have seen otherwise, "" if nothing; data need not have a fingerprint."""
+    if len(pd.concat(runs)["data_fingerprint"].drop_duplicates()) > 1:
+        return "data"
+    asked = (s.evidence.asked(some["run_id"]) for s, some in zip((one, two), runs, strict=True))
+    return "" if alike(*asked) else "test labels"
 
 
 def _shared(runs: pd.DataFrame) -> bool:

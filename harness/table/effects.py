@@ -73,21 +73,21 @@ def ratio(first: Any, second: Any) -> float:
 
 
 def effect_of(
-    runs: tuple[pd.DataFrame, pd.DataFrame], answers: BothAnswers, *, same_data: bool
+    runs: tuple[pd.DataFrame, pd.DataFrame], answers: BothAnswers, *, other: str = ""
 ) -> Effect:
     """The effect of two lines.
 
     Args:
       runs: the `ok` runs of each, one a seed.
       answers: of each, if all of its runs have some.
-      same_data: whether both saw the same examples; else nothing is paired.
+      other: of the data, what is not the same for both; then nothing is paired.
     """
     accurate = any(bool(some["test_accuracy"].notna().any()) for some in runs)
     measure: Measure = "accuracy" if accurate else "loss"
     a, b = (_by_seed(some, MEASURES[measure][0]) for some in runs)
     common = [seed for seed in a if seed in b]
-    if not same_data or not common:
-        why = "other data" if not same_data else _unpaired(measure, a, b)
+    if other or not common:
+        why = f"other {other}" if other else _unpaired(measure, a, b)
         means = _mean(a), _mean(b)
         return Effect(measure=measure, means=means, notes=(f"{why}, so nothing is paired",))
     first, second = ({seed: some[seed] for seed in common} for some in (a, b))
