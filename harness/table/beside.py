@@ -38,7 +38,8 @@ def beside(first: Side, second: Side) -> pd.DataFrame:
     Columns: what the lines are of; `difference`, the first side's accuracy minus the second's
     on common `seeds`, with its 95 % interval and what that is over; `p`, by Holm adjusted for
     all lines; ratios of the first to the second in error (1 - accuracy), step time, parameters
-    and training time; the values of each side (`_a`, `_b`), accuracies over the common seeds;
+    and training time; the values of each side (`_a`, `_b`), accuracies over the common seeds,
+    or without one over all, of which there is no ratio of errors;
     `note` says why something is missing or may mislead. Of a task without accuracy
     `loss_difference`, `loss_a` and `loss_b`, all of the test loss, stand in their place.
     What tuning chose is not among them: it differs from side to side.

@@ -24,6 +24,11 @@ MEASURES: dict[Measure, tuple[str, str]] = {
     "accuracy": ("test_accuracy", "difference"),
     "loss": ("test_loss", "loss_difference"),
 }
+# no difference lies beyond
+WITHIN: dict[Measure, tuple[float, float]] = {
+    "accuracy": (-1.0, 1.0),
+    "loss": (-float("inf"), float("inf")),
+}
 Measure = Literal["accuracy", "loss"]
 BothAnswers = tuple[Answers | None, Answers | None]
 
@@ -63,7 +68,8 @@ class Effect:
         if self.measure == "loss":
             return told
         over = {"difference_over": self.over or None, "p": self.p}
-        return told | over | {"error_ratio": ratio(1 - a, 1 - b)}
+        errors = ratio(1 - a, 1 - b) if self.seeds else NAN
+        return told | over | {"error_ratio": errors}
 
 
 def ratio(first: Any, second: Any) -> float:
@@ -133,7 +139,7 @@ def _of_answers(answers: BothAnswers) -> _Told | None:
 
 def _of_seeds(differences: np.ndarray, measure: Measure) -> _Told:
     """Over seeds alone: Student's interval, which a single one does not have."""
-    told = seeds_interval(differences)
+    told = seeds_interval(differences, within=WITHIN[measure])
     values = {
         "seeds": len(differences), "estimate": told.estimate, "low": told.low,
         "high": told.high, "over": told.over,
