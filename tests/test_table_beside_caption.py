@@ -55,6 +55,17 @@ def test_values_that_differ_from_data_set_to_data_set_are_told_with_it():
     )
 
 
+def test_nothing_is_said_of_runs_that_no_line_compares():
+    more: Any = {"dataset": "imdb", "jax_version": "0.9", "cpu_model": "EPYC"}
+    few = {run: (row, right[:100]) for run, (row, right) in tuned("a", 0.01, **more).items()}
+    one = side_of(answered_rows("a", 0.9, jax_version="0.10", epochs=3), few, name="a")
+    two = side_of(answered_rows("b", 0.6, jax_version="0.10", epochs=3), name="b")
+    text = below(one, two)
+    assert text[0] == "A is a, B is b; 400 test examples; jax 0.10"
+    assert text[1] == "recipe: epochs 3, untuned"
+    assert not [line for line in text if line.startswith("chosen")]
+
+
 def test_an_interval_is_over_what_it_is_over():
     one = side_of(answered_rows("a", 0.9), name="a")
     for two, words in (

@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.comparison.intervals import EXAMPLES, SEEDS, SEEDS_AND_EXAMPLES
 from harness.table.caption import place_of, recipe_of
-from harness.table.cells import counted
+from harness.table.halves import half_of, meetings
 from harness.table.labels import selection
 from harness.table.sides import Side
 
@@ -22,9 +22,12 @@ OVER = {
 
 
 def beside_caption(first: Side, second: Side, lines: pd.DataFrame) -> str:
-    """The lines below `lines`, which `beside` made of the two sides."""
-    runs = [_ok(side) for side in (first, second)]
-    both = pd.concat([some for some in runs if len(some)], ignore_index=True)
+    """The lines below `lines`, which `beside` made of the two sides.
+
+    They are of the runs that the lines hold, and of no others of the sides.
+    """
+    runs = _met(first, second)
+    both = pd.concat(runs, ignore_index=True)
     examples = sorted({
         len(side.evidence.right[run])
         for side, some in zip((first, second), runs, strict=True)
@@ -40,9 +43,14 @@ def beside_caption(first: Side, second: Side, lines: pd.DataFrame) -> str:
     return "\n".join([*told, *_legend(lines), *_notes(lines)])
 
 
-def _ok(side: Side) -> pd.DataFrame:
-    runs = counted(side.frame)
-    return runs.loc[runs["status"] == "ok"]
+def _met(first: Side, second: Side) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The runs of each side whose cells meet one of the other side."""
+    one, two = half_of(first), half_of(second)
+    found = meetings(one, two)
+    return (
+        one.runs.loc[one.runs["cell"].isin([meeting.first for meeting in found])],
+        two.runs.loc[two.runs["cell"].isin([meeting.second for meeting in found])],
+    )
 
 
 def _chosen(side: Side, runs: pd.DataFrame) -> str:
