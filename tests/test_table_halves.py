@@ -41,6 +41,15 @@ def test_each_value_of_such_a_parameter_is_a_line_and_its_label():
     assert lines["difference"].tolist() == pytest.approx([0.0, 0.1])
 
 
+def test_lines_that_one_side_alone_cannot_tell_apart_have_the_names_of_both():
+    one, two = commit({"w": 1, "a": 8}), commit({"w": 1, "d": 0.1}, {"w": 1, "d": 0.5})
+    assert beside(one, two)["model"].tolist() == ["a / a[d=0.1]", "a / a[d=0.5]"]
+    assert beside(two, one)["model"].tolist() == ["a[d=0.1]", "a[d=0.5]"]
+    # one side may hold runs of two versions of an entry, too
+    both = commit({"w": 1}, {})
+    assert beside(both, commit({"w": 1, "d": 0.5}))["model"].tolist() == ["a[w=1] / a", "a"]
+
+
 def test_a_line_that_is_there_as_it_is_meets_no_other():
     one, two = commit({"w": 1}, {"w": 1, "d": 0.1}), commit({"w": 1, "d": 0.1})
     lines = beside(one, two)
