@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from harness.rows import Row
 from harness.space import MODEL
@@ -130,9 +131,16 @@ def ranked(rows: Mapping[int, Row]) -> tuple[int, ...]:
     accuracy; of equal ones that of the smaller loss, and then the first.
     """
 
-    def order(number: int) -> tuple[float, float, int]:
-        accuracy, loss = rows[number]["val_accuracy"], rows[number]["val_loss"]
-        return (0.0 if accuracy is None else -accuracy, loss, number)
-
     ok = (n for n, row in rows.items() if row["status"] == "ok" and row["val_loss"] is not None)
-    return tuple(sorted(ok, key=order))
+    return tuple(sorted(ok, key=lambda number: order(number, rows[number])))
+
+
+def order(number: int, row: Row) -> tuple[float, float, int]:
+    """What trials are sorted by, the best first.
+
+    Args:
+      number: of the trial.
+      row: of it; a missing loss is the worst.
+    """
+    accuracy, loss = row["val_accuracy"], row["val_loss"]
+    return (0.0 if accuracy is None else -accuracy, inf if loss is None else loss, number)

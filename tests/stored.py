@@ -107,10 +107,11 @@ def make_answered(
 
 
 def make_trial(
-    model: str, score: float | None, chosen: Mapping[str, Any], *, rung: int = 0, **values: Any
-) -> Row:
+    model: str, score: float | None, chosen: Mapping[str, Any], *, rung: int = 0,
+    number: int = 0, **values: Any,
+) -> Row:  # fmt: skip
     """A row of a trial with some values of what is tuned, and its accuracy on validation."""
-    told = {"rung": rung, "trial": 0}
+    told = {"rung": rung, "trial": number}
     usual = {"kind": "trial", "accuracy": None, "val_accuracy": score}
     return _with_chosen(model, chosen, told, usual | values)
 

@@ -197,11 +197,30 @@ def test_a_repeat_that_failed_is_told_and_takes_no_result_away(store: Store):
     store.add(Result(row=failed_row("good", run_key="g", error_message="out of memory")))
     document = read_document(store, Asked(rows=store.rows(), load=decode))
     told = Page(to_html(document)).text
-    assert "from 2 runs. 1 ok, 1 failed." in told and "out of memory" in told
+    assert (
+        "from 1 run. 1 more run is in no line: it is of other code, data or tuning than the "
+        "runs of its line, or failed where an earlier one had ended well. 1 ok, 1 failed."
+    ) in told
+    assert "out of memory" in told
+    assert "good on digits, seed 0, in no line" in told
     assert "superseded" not in told
     (line,) = document.lines
     assert (line.values["accuracy"], len(line.rows)) == (1.0, 1)
     assert "status" not in [column.name for column in document.columns]
+
+
+def test_runs_of_older_code_are_told_and_in_no_line(store: Store):
+    for seed in (0, 1, 2):
+        store.add(answered(make_row("mlp", seed=seed, run_id=f"old{seed}", jax_version="1")))
+    store.add(answered(make_row("mlp", run_id="new0", jax_version="2")))
+    store.add(Result(row=make_trial("mlp", 0.5, {"learning_rate": 0.1})))
+    document = read_document(store, Asked(rows=store.rows()))
+    assert document.in_no_line == {"old1", "old2"}
+    html = to_html(document)
+    told = Page(html).text
+    assert "and 1 seed, from 1 run and 1 trial of tuning. 2 more runs are in no line: " in told
+    marked = re.findall(r"<code>(\w+)</code>.*<small>in no line</small>", html)
+    assert marked == ["old1", "old2"]
 
 
 def test_every_version_of_the_data_has_its_confusion_and_what_lacks_one_is_named(store: Store):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from random import Random
 from typing import Any
 
+import pytest
 from stored import failed_row, make_row
 
 from harness.report.superseded import superseded
 from harness.rows import Row
+from harness.store import frame_of
+from harness.table import counted
 
 
 def test_a_run_that_was_made_again_is_no_failure_any_more():
@@ -42,6 +46,37 @@ def test_a_failure_of_newer_code_is_told_beside_the_older_result():
         failed_row(run_id="failed since", run_key="c", jax_version="2"),
     ]
     assert superseded(rows) == {"made good"}
+
+
+@pytest.mark.parametrize("kind", ["run", "trial"])
+def test_what_never_ended_well_is_told_once_as_it_ended(kind: str):
+    def row(run_id: str, status: str, data: str | None = "f") -> Row:
+        return failed_row(
+            run_id=run_id, run_key="k", kind=kind, status=status, data_fingerprint=data
+        )
+
+    rows = [row("unread", "failed", None), row("stopped", "interrupted"), row("end", "failed")]
+    assert superseded(rows) == {"unread", "stopped"}
+    ok = make_row(run_id="ok", run_key="k", kind=kind, data_fingerprint="f")
+    assert superseded([ok, *rows]) == {"unread", "stopped"}
+    # a row of other data, or the only one with data, decides what the table is made of
+    rows = [row("other", "failed", "e"), row("read", "interrupted"), row("end", "oom", None)]
+    assert superseded(rows) == set()
+
+
+def test_rows_that_are_left_out_do_not_change_which_rows_count():
+    random = Random(0)
+    rows = []
+    for n in range(200):
+        seed, code, data = random.choice((0, 1)), random.choice("12"), random.choice("ef")
+        status = random.choice(("ok", "failed", "interrupted"))
+        read = data if status == "ok" else random.choice((None, data))
+        key, own = f"{n % 40} {seed} {code}", {"jax_version": code, "data_fingerprint": read}
+        rows.append(make_row(f"m{n % 40}", seed=seed, run_key=key, status=status, **own))
+    gone = superseded(rows)
+    left = [row for row in rows if row["run_id"] not in gone]
+    kept = [*counted(frame_of(left))["run_id"]]
+    assert kept == [*counted(frame_of(rows))["run_id"]] and len(left) < 200
 
 
 def test_a_tuned_run_is_the_same_whatever_was_chosen():

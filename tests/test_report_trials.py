@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,6 +69,41 @@ def test_cells_that_are_tuned_each_by_itself_are_told_apart():
         expected = [("digits", name, place) for place, name in enumerate(names) for _ in "ab"]
         assert told([*runs, *trials]) == expected
         assert told(trials) == expected  # before there is a run
+
+
+def of_code(source: str, **values: Any) -> dict[str, Any]:
+    """What a row says that was made by some code."""
+    parts = {"model": {"source": {"source_hash": source}}, **values}
+    return {"key_parts": json.dumps(parts), "jax_version": "0.9"}
+
+
+def test_trials_of_other_code_are_no_trials_of_a_line():
+    chosen = {RATE: 1e-2}
+    rows = [
+        make_trial("mlp", 0.99, chosen, model_plugin="p==1"),
+        make_tuned("mlp", chosen, model_plugin="p==1"),
+        make_trial("mlp", 0.7, chosen, model_plugin="p==2"),
+        make_tuned("mlp", chosen, model_plugin="p==2"),
+        make_trial("mlp", 0.7, chosen),  # nobody knows
+    ]
+    assert told(rows) == [
+        ("digits", "mlp (not in the table)", 1), ("digits", "mlp", 0), ("digits", "mlp", 0),
+    ]  # fmt: skip
+    # an edited file has another hash, and no other version
+    rows = [make_trial("mlp", 0.5, chosen, **of_code(source)) for source in ("old", "new")]
+    assert told([make_tuned("mlp", chosen, **of_code("new")), *rows]) == [
+        ("digits", "mlp (not in the table)", 1), ("digits", "mlp", 0),
+    ]  # fmt: skip
+
+
+def test_trials_of_each_optimizer_that_was_tried_are_those_of_the_line():
+    plugin = {"optimizer": {"source": {"source_hash": "lion"}}}
+    rows = [
+        make_tuned("mlp", {"optimizer": "adam"}, **of_code("m")),
+        make_trial("mlp", 0.5, {"optimizer": "adam"}, **of_code("m")),
+        make_trial("mlp", 0.4, {"optimizer": "lion"}, **of_code("m", **plugin)),
+    ]
+    assert told(rows) == [("digits", "mlp", 0)] * 2
 
 
 def test_other_data_and_other_epochs_are_no_trials_of_a_line():

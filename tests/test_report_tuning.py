@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from matplotlib.axes import Axes
 from reported import lines_of
 from stored import make_row, make_trial, make_tuned
@@ -67,6 +68,25 @@ def test_trials_that_do_not_train_at_all_are_at_the_edge_of_a_scale_for_the_othe
     assert axes.get_ylim()[1] < 0.4 and axes.lines[-1].get_marker() == "$\\uparrow$"
 
 
+@pytest.mark.parametrize("scores", [(0.9, 0.893), (0.9, 0.85)])
+def test_beside_equal_accuracies_a_little_less_is_not_far_beyond(scores: tuple[float, float]):
+    most, last = scores
+    rates = (1e-3, 2e-3, 4e-3, 8e-3)
+    rows = [make_trial("mlp", most, {RATE: rate}) for rate in rates]
+    (panel,) = panels([*rows, make_trial("mlp", last, {RATE: 0.1})])
+    assert points(alone(panel).axes[0])[-1] == (0.1, last)
+
+
+def test_beside_equal_losses_a_little_more_is_not_far_beyond():
+    def marks(last: float) -> list[str]:
+        rows = [make_trial("mlp", None, {RATE: n / 100}, val_loss=40.0) for n in range(1, 5)]
+        (panel,) = panels([*rows, make_trial("mlp", None, {RATE: 0.1}, val_loss=last)])
+        return [str(line.get_marker()) for line in alone(panel).axes[0].lines]
+
+    assert marks(42.0) == [look(0).marker] * 5
+    assert marks(80.0) == [*[look(0).marker] * 4, "$\\uparrow$"]
+
+
 def test_the_best_trial_of_every_line_is_within_the_scale():
     rates = (1e-3, 2e-3, 4e-3, 8e-3)
     rows = [make_trial("mlp", 0.88 + n / 1000, {RATE: rate}) for n, rate in enumerate(rates)]
@@ -91,6 +111,16 @@ def test_the_least_loss_is_the_best():
     ])  # fmt: skip
     assert "mlp 0.01 (0.250)" in panel.description
     assert alone(panel).axes[0].get_ylabel() == "validation loss"
+
+
+def test_of_equal_accuracies_the_ring_is_around_the_one_that_tuning_chooses():
+    trials = [  # as they ended, not as they are numbered
+        make_trial("mlp", 0.9, {RATE: rate}, number=number, val_loss=loss)
+        for number, rate, loss in ((0, 1e-3, 0.5), (2, 1e-1, 0.1), (1, 1e-2, 0.1))
+    ]
+    (panel,) = panels([make_tuned("mlp", {RATE: 1e-2}), *trials])
+    assert panel.description == "Best trial by learning rate: mlp 0.01 (0.900)."
+    assert rings(alone(panel).axes[0]) == [(1e-2, 0.9)]
 
 
 def test_a_model_looks_alike_in_every_panel_and_as_its_line_does():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,28 @@ def test_what_cannot_be_paired_says_why():
     [line] = beside(one, bare_side(*rows)).to_dict("records")
     assert line["note"].startswith("over seeds only") and pd.isna(line["p"])
     assert line["difference_low"] < line["difference"] < line["difference_high"]
+
+
+def labelled(one: Side, labels: str) -> Side:
+    told = dict.fromkeys(one.evidence.right, labels)
+    return replace(one, evidence=replace(one.evidence, labels=told))
+
+
+def test_answers_to_other_labels_are_not_paired_over_seeds_either():
+    """Data without a fingerprint may have changed."""
+    one, two = side(answered_rows("a", 0.9)), side(answered_rows("b", 0.6))
+    [line] = beside(labelled(one, "1"), labelled(two, "2")).to_dict("records")
+    assert line["note"] == "other test labels, so nothing is paired"
+    assert line["seeds"] == 0 and pd.isna(line["difference"]) and pd.isna(line["p"])
+    [line] = beside(labelled(one, "1"), labelled(two, "1")).to_dict("records")
+    assert line["difference"] == pytest.approx(0.3)
+    # also where the answers of a seed are missing, and seeds alone could be paired
+    right = dict(list(two.evidence.right.items())[1:])
+    part = replace(two, evidence=replace(two.evidence, right=right))
+    [line] = beside(labelled(one, "1"), labelled(part, "2")).to_dict("records")
+    assert line["note"].startswith("other test labels") and pd.isna(line["difference"])
+    [line] = beside(labelled(one, "1"), labelled(part, "1")).to_dict("records")
+    assert line["note"].startswith("over seeds only") and line["seeds"] == 3
 
 
 @pytest.mark.parametrize(

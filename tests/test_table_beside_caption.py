@@ -8,7 +8,7 @@ from typing import Any
 from answered import answered_rows, bare_side, side_of
 from stored import make_row
 
-from harness.table.beside import beside
+from harness.table.beside import beside, beside_text
 from harness.table.beside_caption import beside_caption
 from harness.table.sides import Side
 
@@ -55,27 +55,40 @@ def test_values_that_differ_from_data_set_to_data_set_are_told_with_it():
     )
 
 
-def test_an_interval_is_over_what_it_is_over():
+def test_nothing_is_said_of_runs_that_no_line_compares():
+    more: Any = {"dataset": "imdb", "jax_version": "0.9", "cpu_model": "EPYC"}
+    few = {run: (row, right[:100]) for run, (row, right) in tuned("a", 0.01, **more).items()}
+    one = side_of(answered_rows("a", 0.9, jax_version="0.10", epochs=3), few, name="a")
+    two = side_of(answered_rows("b", 0.6, jax_version="0.10", epochs=3), name="b")
+    text = below(one, two)
+    assert text[0] == "A is a, B is b; 400 test examples; jax 0.10"
+    assert text[1] == "recipe: epochs 3, untuned"
+    assert not [line for line in text if line.startswith("chosen")]
+
+
+def test_the_marks_in_the_lines_are_explained_and_no_others():
     one = side_of(answered_rows("a", 0.9), name="a")
-    for two, words in (
-        (side_of(answered_rows("b", 0.6)), "over common seeds and test examples; p of"),
-        (side_of(answered_rows("b", 0.6, seeds=[1])),
-         "over test examples of one common seed; p of"),
-    ):  # fmt: skip
-        assert words in below(one, two)[2]
     bare = [make_row("b", seed=seed, accuracy=0.5) for seed in range(2)]
-    assert (
-        below(one, bare_side(*bare))[2] == "[low, high] is the 95 % interval over common seeds"
-    )
+    for two, mark, words in (
+        (side_of(answered_rows("b", 0.6)), "", "over common seeds and test examples; p of"),
+        (side_of(answered_rows("b", 0.6, seeds=[1])), "§", "over test examples only, and ab"),
+        (bare_side(*bare), "¶", "over common seeds only, not test examples: seeds"),
+    ):  # fmt: skip
+        lines = beside(one, two)
+        shown, legend = beside_text(lines, "text", below=""), below(one, two)[2]
+        assert [sign for sign in "§¶" if sign in shown] == list(mark)
+        assert [sign for sign in "§¶" if sign in legend] == list(mark) and words in legend
     # without an interval nothing is said of one
     assert below(one, bare_side(bare[0]))[2].startswith("error A/B is the ratio")
 
 
-def test_intervals_over_more_and_over_less_are_told_apart_by_notes():
+def test_intervals_over_more_and_over_less_are_told_apart_by_their_marks():
     one = side_of(answered_rows("a", 0.9), answered_rows("a", 0.9, dataset="imdb"))
     two = side_of(answered_rows("b", 0.6), answered_rows("b", 0.6, dataset="imdb", seeds=[1]))
     text = below(one, two)
-    assert "common seeds and test examples, or over what the note of its line says" in text[2]
+    assert text[2].startswith(
+        "[low, high] is the 95 % interval over common seeds and test examples; § one "
+    )
     assert text[-1].startswith("note: imdb: one seed: about these two trained models")
 
 

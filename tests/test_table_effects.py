@@ -111,6 +111,24 @@ def test_without_a_common_seed_values_are_of_all():
     [line] = beside(one, side_of(answered_rows("b", 0.5, seeds=[2]))).to_dict("records")
     assert line["accuracy_a"] == pytest.approx((360 + 359) / 800) and line["seeds"] == 0
     assert line["note"] == "no common seed, so nothing is paired"
+    assert pd.isna(line["error_ratio"])
+
+
+def test_errors_on_other_data_are_no_ratio():
+    one = side_of(answered_rows("a", 0.9, data_fingerprint="1", param_count=50))
+    two = side_of(answered_rows("b", 0.6, data_fingerprint="2", param_count=100))
+    [line] = beside(one, two).to_dict("records")
+    assert pd.isna(line["error_ratio"]) and line["params_ratio"] == 0.5
+    assert "ratio" not in beside_caption(one, two, beside(one, two))
+
+
+def test_no_interval_of_accuracies_reaches_beyond_what_there_can_be():
+    one = bare_side(*(make_row("a", seed=s, accuracy=a) for s, a in enumerate((0.9, 0.6))))
+    two = bare_side(*(make_row("b", seed=s, accuracy=a) for s, a in enumerate((0.5, 0.55))))
+    [line] = beside(one, two).to_dict("records")
+    assert (line["difference_low"], line["difference_high"]) == (-1.0, 1.0)
+    lines = beside(regression("a", (9.0, 6.0)), regression("b", (5.0, 5.5)))
+    assert lines["loss_difference_high"].iloc[0] > 20
 
 
 def test_what_an_interval_is_over_is_a_column():

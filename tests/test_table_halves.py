@@ -41,6 +41,15 @@ def test_each_value_of_such_a_parameter_is_a_line_and_its_label():
     assert lines["difference"].tolist() == pytest.approx([0.0, 0.1])
 
 
+def test_lines_that_one_side_alone_cannot_tell_apart_have_the_names_of_both():
+    one, two = commit({"w": 1, "a": 8}), commit({"w": 1, "d": 0.1}, {"w": 1, "d": 0.5})
+    assert beside(one, two)["model"].tolist() == ["a / a[d=0.1]", "a / a[d=0.5]"]
+    assert beside(two, one)["model"].tolist() == ["a[d=0.1]", "a[d=0.5]"]
+    # one side may hold runs of two versions of an entry, too
+    both = commit({"w": 1}, {})
+    assert beside(both, commit({"w": 1, "d": 0.5}))["model"].tolist() == ["a[w=1] / a", "a"]
+
+
 def test_a_line_that_is_there_as_it_is_meets_no_other():
     one, two = commit({"w": 1}, {"w": 1, "d": 0.1}), commit({"w": 1, "d": 0.1})
     lines = beside(one, two)
@@ -52,6 +61,17 @@ def test_a_parameter_that_both_know_keeps_lines_apart_and_is_named():
     with pytest.raises(UsageError) as caught:
         beside(commit({"w": 1, "d": 0.0}), commit({"w": 2, "e": 1}))
     assert str(caught.value) == "nothing to compare: c and c differ in model.w (1; 2)"
+
+
+def test_sides_without_a_common_data_set_say_what_they_have_and_not_what_they_lack():
+    one = side_of(answered_rows("a", 0.9), answered_rows("a", 0.9, limit=100), name="a")
+    two = side_of(answered_rows("b", 0.9, dataset="imdb"), name="b")
+    with pytest.raises(UsageError) as caught:
+        beside(one, two)
+    assert str(caught.value).startswith(
+        "nothing to compare: a has digits a, digits a limit=100 (epochs 10, batch size 128, "
+        "learning rate 0.001); b has imdb b ("
+    )
 
 
 def test_a_commits_rows_of_uncommitted_changes_are_noted():

@@ -345,6 +345,24 @@ def test_answers_to_other_labels_are_not_paired():
     assert set(lines["accuracy_over"]) == {"seeds and examples"}
 
 
+def test_a_variant_whose_parent_answered_to_other_labels_has_no_difference_from_it():
+    runs = [
+        answered_rows("mlp", 0.9),
+        answered_rows("mlp", 0.6, variant="thin", params={"width": 1}),
+    ]
+    frame, evidence = stored(*runs)
+    assert "vs_parent" in lines_of(frame, evidence)
+    apart = replace(evidence, labels={run: str(run in runs[0]) for run in evidence.right})
+    assert not [name for name in lines_of(frame, apart) if name.startswith("vs_parent")]
+    # nor if the answers of one seed are all that is stored of the parent
+    first, *others = runs[0]
+    few = {run: right for run, right in apart.right.items() if run not in others}
+    assert "vs_parent" not in lines_of(frame, replace(apart, right=few))
+    assert first in few
+    alike = replace(evidence, right=few)
+    assert lines_of(frame, alike).loc["mlp:thin", "vs_parent_over"] == "seeds"
+
+
 def test_a_line_of_two_test_sets_has_no_interval_over_examples():
     frame, evidence = stored(answered_rows("a", 0.9))
     mixed = replace(evidence, labels={run: run for run in evidence.right})

@@ -108,6 +108,17 @@ def test_unequal_tuning_is_said():
     assert "unequal tuning" in caption(frame, tabulate(frame, evidence=evidence))
 
 
+def test_data_sets_that_are_tuned_otherwise_are_not_compared():
+    each = {"digits": 0, "imdb": 4}
+    frame, evidence = stored(
+        *(answered_rows(model, 0.9, dataset=data, tune_trials=trials)
+          for data, trials in each.items() for model in ("a", "b"))
+    )  # fmt: skip
+    lines = tabulate(frame, evidence=evidence)
+    assert "rank" in lines and "tune_trials" in lines
+    assert "unequal tuning" not in caption(frame, lines)
+
+
 def test_and_so_are_unequal_spaces():
     spaces = ("0.0001:0.01:log", "0.0001:0.1:log")
     several = [

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from stored import failed_row, make_row
 
+from harness.comparison import Evidence
 from harness.errors import UsageError
 from harness.rows import COLUMNS, NAMES, Row, complete
 from harness.store import frame_of
@@ -118,6 +121,29 @@ def test_integers_and_truth_values_of_by_are_written_as_such():
     rows = [make_row(limit=3, dirty=True), make_row(limit=None, dirty=None)]
     lines = text_of(*rows, by=["limit", "dirty"]).splitlines()
     assert lines[2].split()[:2] == ["3", "true"] and lines[3].split()[:2] == ["-", "-"]
+
+
+def further_columns() -> list[str]:
+    """Those that docs/method.md says may be asked for."""
+    text = (Path(__file__).parents[1] / "docs/method.md").read_text()
+    table = text.partition("**Further columns**")[2].partition("`harness compare")[0]
+    first = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    return [name for cell in first for name in re.findall(r"`(\w+)`", cell)]
+
+
+@pytest.mark.parametrize("name", [*further_columns(), "accuracy", "status"])
+def test_a_column_that_says_nothing_of_any_line_may_be_asked_for(name: str):
+    row = make_row("mlp", accuracy=None, test_loss=0.5, recompiles=0, timing_comparable=True)
+    lines = tabulate(frame_of([row]), evidence=Evidence())
+    shown = to_text(lines, "text", columns=["model", name]).splitlines()[2].split()
+    said = {"shared": "0", "compiled_again": "0", "status": "ok"}
+    assert shown == ["mlp", said.get(name, "-")]
+
+
+def test_of_a_line_without_an_ok_run_nothing_is_known_whoever_asks():
+    lines = tabulate(frame_of([make_row("a"), failed_row("b")]))
+    shown = to_text(lines, "text", columns=["model", "shared"]).splitlines()[2:]
+    assert [line.split() for line in shown] == [["a", "0"], ["b", "-"]]
 
 
 @pytest.mark.parametrize("format", ["text", "markdown"])

@@ -107,7 +107,9 @@ def test_trials_that_failed_are_counted():
     assert "8 (5 ok)" in to_text(lines, "text") and "tune_ok" not in tabulate(
         frame_of(rows[1:])
     )
-    assert "best of 8 trials (5 ok)" in caption(frame_of(rows))
+    assert "best of 8 trials (5 to 8 ok)" in caption(frame_of(rows))
+    assert "best of 8 trials (5 ok)" in caption(frame_of(rows[:1]))
+    assert "ok)" not in caption(frame_of(rows[1:]))
 
 
 def test_a_value_at_the_end_of_its_range_is_marked():

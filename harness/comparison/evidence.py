@@ -7,7 +7,7 @@ of one name, and have no fingerprint that tells an older version of it apart.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.store import Store
+
+# the test examples of a run, as far as its answers tell: a digest of the labels, how many
+Asked = tuple[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,19 @@ class Evidence:
     right: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     epochs: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+
+    def asked(self, runs: Iterable[str]) -> set[Asked]:
+        """What some runs were asked; nothing if the answers of none are stored."""
+        return {
+            (self.labels.get(run, ""), len(self.right[run]))
+            for run in runs
+            if run in self.right
+        }
+
+
+def alike(first: set[Asked], second: set[Asked]) -> bool:
+    """Whether two lines were asked the same, or nothing is known of what one was asked."""
+    return not first or not second or len(first | second) == 1
 
 
 def read_evidence(store: Store, runs: pd.DataFrame, *, epochs: bool = False) -> Evidence:

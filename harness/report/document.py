@@ -169,6 +169,16 @@ class Document:
     is_chosen: bool = False
     lines: Sequence[Line] = field(default=())
 
+    @property
+    def in_no_line(self) -> set[str]:
+        """Ids of the runs that are in no line.
+
+        The line of such a run has runs of other code, data or tuning, or it had one of the
+        same seed that ended well, and this one did not.
+        """
+        held = {row["run_id"] for line in self.lines for row in line.rows}
+        return {run.run_id for run in self.runs if run.kind == "run"} - held
+
 
 def read_document(store: Store, asked: Asked) -> Document:
     """Reads everything that a report says.

@@ -165,14 +165,26 @@ def _summary(document: Document) -> str:
         only = _number(kinds["trial"], "trial")
         return f"No line of the table yet, only {only} of tuning. {_counts(document)}"
     trials = f" and {_number(kinds['trial'], 'trial')} of tuning" if kinds["trial"] else ""
-    lines, runs = _number(len(document.lines), "line"), _number(kinds["run"], "run")
+    lines = _number(len(document.lines), "line")
+    runs = _number(sum(len(line.rows) for line in document.lines), "run")
     seeds = {len(line.ok) for line in document.lines}
     count = seeds.pop() if len(seeds) == 1 else 0
     each = f" and {_number(count, 'seed')}" if count else ""
     model = "a model" if len(document.lines) == 1 else "each a model"
     return (
         f"{lines}, {model} with its hyper-parameters{each}, from {runs}{trials}. "
-        f"{_counts(document)}"
+        f"{_others(len(document.in_no_line))}{_counts(document)}"
+    )
+
+
+def _others(count: int) -> str:
+    """That there are runs which no line is made of, and why."""
+    if not count:
+        return ""
+    they, be, their = ("it", "is", "its line") if count == 1 else ("they", "are", "their lines")
+    return (
+        f"{_number(count, 'more run')} {be} in no line: {they} {be} of other code, data or "
+        f"tuning than the runs of {their}, or failed where an earlier one had ended well. "
     )
 
 

@@ -24,7 +24,7 @@ def superseded(rows: Sequence[Row]) -> set[str]:
 
     Of runs these are the rows before an `ok` one of the same key, or of the same cell (as it
     was asked for) and seed, which is in the table. Of trials, those before an `ok` one of the
-    same key.
+    same key. Of both, rows that are not `ok` before any of the same key and data.
 
     Args:
       rows: in the order of the store.
@@ -42,12 +42,23 @@ def _runs(runs: pd.DataFrame, kept: pd.DataFrame) -> set[str]:
     shown = told["run_id"].isin(kept["run_id"])
     done = told.loc[shown & is_ok(told)]
     before = _before(told, done, ["key"]) | _before(told, done, ["asked", "seed"])
-    return set(told.loc[~shown & before, "run_id"])
+    return set(told.loc[~shown & (before | _ended_later(told)), "run_id"])
 
 
 def _trials(trials: pd.DataFrame) -> set[str]:
     told = trials.assign(key=trials["run_key"].fillna(trials["run_id"]))
-    return set(told.loc[_before(told, told.loc[is_ok(told)], ["key"]), "run_id"])
+    before = _before(told, told.loc[is_ok(told)], ["key"])
+    return set(told.loc[before | _ended_later(told), "run_id"])
+
+
+def _ended_later(told: pd.DataFrame) -> pd.Series:
+    """Whether a row is no result, and a later one says how the same ended in the end.
+
+    One that got to other data, or alone got to them, decides what the table is made of.
+    """
+    data = told["data_fingerprint"]
+    same = _before(told, told, ["key", "data_fingerprint"])
+    return ~is_ok(told) & (same | (data.isna() & _before(told, told, ["key"])))
 
 
 def _before(rows: pd.DataFrame, others: pd.DataFrame, names: Collection[str]) -> pd.Series:

@@ -1,8 +1,9 @@
 """The trials of tuning: what was tried, for which line of the table, and how it did.
 
 A trial belongs to the line whose values it helped to choose: both were asked for alike, over
-the same space with the same budget. It has that line's name and look. A trial whose line is not
-in the table, because its tuning goes on or failed, has a place of its own behind the lines.
+the same space with the same budget, and made by the same code. It has that line's name and
+look. A trial whose line is not in the table, because its tuning goes on or failed or newer code
+has made another, has a place of its own behind the lines.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from typing import Any
 
 import pandas as pd
 
+from harness.halving import order
 from harness.report.lines import NAMED, Line, named, printable
 from harness.rows import Row
+from harness.table.counted import made_by
 from harness.table.labels import DATASET, MODEL, RECIPE, SHORT, labels
 from harness.table.tuned import as_asked
 
@@ -35,6 +38,7 @@ class Trial:
       rung: of successive halving, from 0.
       chosen: the values tried, by the names that the user gave them.
       score: validation accuracy, or where there is none the validation loss.
+      order: what tuning sorts the trials of a rung by, the best first.
     """
 
     run_id: str
@@ -45,6 +49,7 @@ class Trial:
     epochs: int | None
     chosen: dict[str, Any]
     score: float | None
+    order: tuple[float, float, int]
     is_loss: bool
     status: str
 
@@ -75,12 +80,17 @@ def read_trials(frame: pd.DataFrame, lines: Sequence[Line]) -> list[Trial]:
 
 
 def _asked(frame: pd.DataFrame) -> list[Row]:
-    """The rows as they were asked for, each with labels of its data set and its model."""
-    asked = as_asked(frame)
+    """The rows as they were asked for, with labels of data set and model and what made them."""
+    asked, made = as_asked(frame), made_by(frame)
     asked["data_label"] = _labels(asked, DATASET)
     asked["model_label"] = _labels(asked, MODEL)
+    asked["made_by"] = [_known(row) for row in made.to_dict(orient="records")]
     listed = asked.astype(object).where(asked.notna(), None)
     return [{str(k): v for k, v in row.items()} for row in listed.to_dict(orient="records")]
+
+
+def _known(values: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(k): v for k, v in values.items() if not pd.isna(v)}
 
 
 def _labels(rows: pd.DataFrame, columns: Sequence[str]) -> list[str]:
@@ -95,8 +105,9 @@ def _of_lines(
     by_run = {row["run_id"]: row for row in rows}
     alike: dict[tuple[Any, ...], list[tuple[Line, Row]]] = {}
     for line in lines:
-        first = next(filter(lambda row: row["data_fingerprint"], line.rows), line.rows[0])
-        row = by_run[first["run_id"]]
+        first, *others = (by_run[row["run_id"]] for row in line.rows)
+        made = {k: v for row in (*others, first) for k, v in row["made_by"].items()}
+        row = {**first, "made_by": made}
         alike.setdefault(_values(row, ALIKE), []).append((line, row))
     found = {}
     for trial in trials:
@@ -112,11 +123,16 @@ def _values(row: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, ...]:
 
 
 def _is_for(trial: Row, row: Row) -> bool:
-    """Whether a trial has the data and the epochs of those before this row."""
+    """Whether a trial has the code, the data and the epochs of those before this row.
+
+    What only one of the two tells, tells them not apart: a trial may never have read the data.
+    """
     rungs, rung = _tune(row).get("rungs"), _rung(trial)
     fits = not rungs or (rung < len(rungs) and rungs[rung][1] == trial["epochs"])
-    data = {trial["data_fingerprint"], row["data_fingerprint"]} - {None}  # none: never read
-    return fits and len(data) < 2
+    made, others = trial["made_by"], row["made_by"]
+    # trials of several optimizers have the sources of several
+    tuned = {f"{name} source" for name in _tune(row).get("space", ())}
+    return fits and all(made[k] == others[k] for k in (made.keys() & others.keys()) - tuned)
 
 
 def _cell(line: Line, row: Row) -> Cell:
@@ -180,7 +196,8 @@ def _trial(row: Row, cell: Cell) -> Trial:
     return Trial(
         run_id=row["run_id"], dataset=cell.dataset, model=cell.model, place=cell.place,
         rung=_rung(row), epochs=row["epochs"], chosen=dict(_tune(row).get("chosen", {})),
-        score=score, is_loss=is_loss, status=row["status"] or "",
+        score=score, order=order(int(_tune(row).get("trial", 0)), row), is_loss=is_loss,
+        status=row["status"] or "",
     )  # fmt: skip
 
 

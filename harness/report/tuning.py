@@ -15,6 +15,7 @@ from harness.report.panels import are_small, panels_of
 from harness.report.trials import Trial
 
 Group = Sequence[Trial]  # of one line, or of what would be one
+NEAR = 0.02  # a share of all examples, or of a loss: a quartile distance is taken for no less
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,13 +94,15 @@ def _fence(trials: Group) -> float | None:
 
     Values that do not train at all would leave no room for the differences between those that
     do. So the scale ends three quartile distances beyond the worse quartile (Tukey 1977), if no
-    line has its best trial there.
+    line has its best trial there. Scores that are nearly the same have next to no distance, and
+    what lies a little below them is not far.
     """
     sign = -1.0 if trials[0].is_loss else 1.0
     scores = np.array([sign * (one.score or 0.0) for one in trials])
     lower, upper = (float(q) for q in np.quantile(scores, [0.25, 0.75]))
     best = min(sign * (_best(group).score or 0.0) for group in _by_line(trials))
-    low = min(lower - 3 * (upper - lower), best)
+    least = NEAR * (abs(upper) if trials[0].is_loss else 1.0)
+    low = min(lower - 3 * max(upper - lower, least), best)
     return sign * low if scores.min() < low else None
 
 
@@ -124,10 +127,9 @@ def _described(name: str, key: str, groups: Sequence[Group]) -> str:
 
 
 def _best(trials: Group) -> Trial:
-    """The best of the last rung."""
+    """The best of the last rung, as tuning chooses it."""
     last = max(one.rung for one in trials)
-    scored = [one for one in trials if one.rung == last and one.score is not None]
-    return max(scored, key=lambda one: -(one.score or 0.0) if one.is_loss else one.score or 0.0)
+    return min((one for one in trials if one.rung == last), key=lambda one: one.order)
 
 
 def _points(axes: Axes, key: str, group: Group) -> None:

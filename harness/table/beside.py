@@ -6,12 +6,14 @@ against the other (`harness.table.effects`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from harness.comparison import holm
+from harness.comparison.evidence import alike
 from harness.errors import UsageError
 from harness.table.effects import effect_of, ratio
 from harness.table.halves import Half, Meeting, half_of, meetings
@@ -37,7 +39,8 @@ def beside(first: Side, second: Side) -> pd.DataFrame:
     Columns: what the lines are of; `difference`, the first side's accuracy minus the second's
     on common `seeds`, with its 95 % interval and what that is over; `p`, by Holm adjusted for
     all lines; ratios of the first to the second in error (1 - accuracy), step time, parameters
-    and training time; the values of each side (`_a`, `_b`), accuracies over the common seeds;
+    and training time; the values of each side (`_a`, `_b`), accuracies over the common seeds,
+    or without one over all, of which there is no ratio of errors;
     `note` says why something is missing or may mislead. Of a task without accuracy
     `loss_difference`, `loss_a` and `loss_b`, all of the test loss, stand in their place.
     What tuning chose is not among them: it differs from side to side.
@@ -52,14 +55,16 @@ def beside(first: Side, second: Side) -> pd.DataFrame:
             "two models, two commits or two stores"
         )
     halves = half_of(first), half_of(second)
-    frame = pd.DataFrame([_line(*halves, meeting) for meeting in meetings(*halves)])
+    found = meetings(*halves)
+    told = zip(_named(*halves, found), found, strict=True)
+    frame = pd.DataFrame([name | _line(*halves, meeting) for name, meeting in told])
     if "p" in frame:
         known = frame["p"].notna()
         frame.loc[known, "p"] = holm(frame.loc[known, "p"].to_numpy(dtype=float))
-    told = [n for n in frame if n not in COLUMNS and (n not in RECIPE or _known(frame, n))]
+    of = [n for n in frame if n not in COLUMNS and (n not in RECIPE or _known(frame, n))]
     names = [n for n in COLUMNS if n in frame and (n != "note" or bool(frame[n].ne("").any()))]
     texts = {name: "string" for name in ("difference_over", "note") if name in names}
-    return frame.loc[:, [*told, *names]].astype(texts)
+    return frame.loc[:, [*of, *names]].astype(texts)
 
 
 def beside_text(lines: pd.DataFrame, format: str, *, below: str) -> str:
@@ -87,9 +92,9 @@ def _line(one: Half, two: Half, meeting: Meeting) -> dict[str, Any]:
     a, b = one.lines.iloc[meeting.first], two.lines.iloc[meeting.second]
     runs = one.of(meeting.first), two.of(meeting.second)
     answers = one.answers.get(meeting.first), two.answers.get(meeting.second)
-    effect = effect_of(runs, answers, same_data=_agree(*runs, ["data_fingerprint"]))
+    effect = effect_of(runs, answers, other=_other(one.side, two.side, runs))
     why = _incomparable(*runs)
-    told = _told(one, two, meeting) | effect.columns
+    told = effect.columns
     for name, column in RATIOS.items():
         given = not why or name not in TIMES
         told[column] = ratio(a[name], b[name]) if given else np.nan
@@ -100,13 +105,34 @@ def _line(one: Half, two: Half, meeting: Meeting) -> dict[str, Any]:
     return told | {"note": "; ".join(notes)}
 
 
+def _named(one: Half, two: Half, found: Sequence[Meeting]) -> list[dict[str, Any]]:
+    """What each line is of; where that is the same for several, as either side writes it."""
+    several = [_told(one, two, meeting) for meeting in found]
+    return [
+        told | _both(one, two, meeting) if several.count(told) > 1 else told
+        for told, meeting in zip(several, found, strict=True)
+    ]
+
+
+def _both(one: Half, two: Half, meeting: Meeting) -> dict[str, str]:
+    """The names of a line in the words of both sides, where these are not the same."""
+    names = {}
+    for name in _names(one):
+        both = one.lines[name].iloc[meeting.first], two.lines[name].iloc[meeting.second]
+        names[name] = " / ".join(dict.fromkeys(both))
+    return names
+
+
+def _names(half: Half) -> list[str]:
+    return ["dataset", *([] if half.side.kind == "model" else ["model"])]
+
+
 def _told(one: Half, two: Half, meeting: Meeting) -> dict[str, Any]:
     """What a line is of: names as the side writes them that knows more of their parameters."""
     half, cell = one, meeting.first
     if meeting.alone[1] and not meeting.alone[0]:
         half, cell = two, meeting.second
-    names = ["dataset", *([] if one.side.kind == "model" else ["model"])]
-    told = {name: half.lines[name].iloc[cell] for name in names}
+    told = {name: half.lines[name].iloc[cell] for name in _names(one)}
     # the recipe tells lines apart where a side has several; what was tuned is missing here
     differing = [name for name in RECIPE if name in one.lines or name in two.lines]
     asked = one.asked[differing].astype(object).loc[meeting.first]  # an epoch is no float
@@ -134,8 +160,12 @@ def _uncommitted(side: Side, runs: tuple[pd.DataFrame, pd.DataFrame]) -> list[st
     ]
 
 
-def _agree(one: pd.DataFrame, two: pd.DataFrame, names: list[str]) -> bool:
-    return len(pd.concat([one[names], two[names]]).drop_duplicates()) == 1
+def _other(one: Side, two: Side, runs: tuple[pd.DataFrame, pd.DataFrame]) -> str:
+    """What the two have seen otherwise, "" if nothing; data need not have a fingerprint."""
+    if len(pd.concat(runs)["data_fingerprint"].drop_duplicates()) > 1:
+        return "data"
+    asked = (s.evidence.asked(some["run_id"]) for s, some in zip((one, two), runs, strict=True))
+    return "" if alike(*asked) else "test labels"
 
 
 def _shared(runs: pd.DataFrame) -> bool:

@@ -9,22 +9,27 @@ import pandas as pd
 
 from harness.comparison.intervals import EXAMPLES, SEEDS, SEEDS_AND_EXAMPLES
 from harness.table.caption import place_of, recipe_of
-from harness.table.cells import counted
+from harness.table.halves import half_of, meetings
 from harness.table.labels import selection
 from harness.table.sides import Side
 
 # what an interval is over, the most that can be known first
 OVER = {
-    SEEDS_AND_EXAMPLES: "common seeds and test examples",
-    EXAMPLES: "test examples of one common seed",
-    SEEDS: "common seeds",
-}
+    SEEDS_AND_EXAMPLES: "[low, high] is the 95 % interval over common seeds and test examples",
+    EXAMPLES: "§ one common seed: interval and p are over test examples only, and about these "
+              "two trained models",
+    SEEDS: "¶ 95 % interval over common seeds only, not test examples: seeds that agree make "
+           "it too narrow",
+}  # fmt: skip
 
 
 def beside_caption(first: Side, second: Side, lines: pd.DataFrame) -> str:
-    """The lines below `lines`, which `beside` made of the two sides."""
-    runs = [_ok(side) for side in (first, second)]
-    both = pd.concat([some for some in runs if len(some)], ignore_index=True)
+    """The lines below `lines`, which `beside` made of the two sides.
+
+    They are of the runs that the lines hold, and of no others of the sides.
+    """
+    runs = _met(first, second)
+    both = pd.concat(runs, ignore_index=True)
     examples = sorted({
         len(side.evidence.right[run])
         for side, some in zip((first, second), runs, strict=True)
@@ -40,9 +45,14 @@ def beside_caption(first: Side, second: Side, lines: pd.DataFrame) -> str:
     return "\n".join([*told, *_legend(lines), *_notes(lines)])
 
 
-def _ok(side: Side) -> pd.DataFrame:
-    runs = counted(side.frame)
-    return runs.loc[runs["status"] == "ok"]
+def _met(first: Side, second: Side) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The runs of each side whose cells meet one of the other side."""
+    one, two = half_of(first), half_of(second)
+    found = meetings(one, two)
+    return (
+        one.runs.loc[one.runs["cell"].isin([meeting.first for meeting in found])],
+        two.runs.loc[two.runs["cell"].isin([meeting.second for meeting in found])],
+    )
 
 
 def _chosen(side: Side, runs: pd.DataFrame) -> str:
@@ -72,7 +82,7 @@ def _places(side: Side, cells: pd.DataFrame) -> list[str]:
 
 def _legend(lines: pd.DataFrame) -> list[str]:
     """What the columns are, of those that say something."""
-    accuracy = [text for text in (_interval(lines), _p(lines)) if text]
+    accuracy = [*_intervals(lines), *_p(lines)]
     ratios = "error A/B is the ratio of 1 - accuracy, below 1 where A errs less"
     told = ["; ".join(accuracy)] if accuracy else []
     told += [ratios] if _some(lines, "error_ratio") else []
@@ -83,23 +93,19 @@ def _some(lines: pd.DataFrame, name: str) -> bool:
     return name in lines and bool(lines[name].notna().any())
 
 
-def _interval(lines: pd.DataFrame) -> str:
-    """What intervals of accuracies are over; where they differ, that of most that is known."""
-    if not _some(lines, "difference_over"):
-        return ""
-    over = set(lines["difference_over"].dropna())
-    first = next(words for name, words in OVER.items() if name in over)
-    more = ", or over what the note of its line says" if len(over) > 1 else ""
-    return f"[low, high] is the 95 % interval over {first}{more}"
+def _intervals(lines: pd.DataFrame) -> list[str]:
+    """What intervals of accuracies are over, with the mark of those that say less."""
+    there = set(lines["difference_over"].dropna()) if "difference_over" in lines else set()
+    return [text for over, text in OVER.items() if over in there]
 
 
-def _p(lines: pd.DataFrame) -> str:
+def _p(lines: pd.DataFrame) -> list[str]:
     pairs = len(lines.loc[lines["p"].notna()]) if "p" in lines else 0
     if not pairs:
-        return ""
+        return []
     alone = "of this pair alone" if pairs < 2 else f"adjusted over these {pairs} pairs (Holm)"
     wider = "a table, which adjusts over all pairs of its lines, may call the same pair a tie"
-    return f"p of no difference is {alone}, * p <= 0.05; {wider}"
+    return [f"p of no difference is {alone}, * p <= 0.05; {wider}"]
 
 
 def _loss(lines: pd.DataFrame) -> str:

@@ -96,8 +96,10 @@ def _tuned(trials: list[Any], ok: pd.DataFrame) -> str:
         return ""  # it has a column
     if not trials[0]:
         return "untuned"
-    few = sorted(set(tuning_told(ok)["tune_ok"].dropna()))
-    least = f" ({' to '.join(str(n) for n in few)} ok)" if few else ""
+    # missing where all were ok
+    each = [trials[0] if pd.isna(number) else number for number in tuning_told(ok)["tune_ok"]]
+    few, most = min(each), max(each)
+    least = f" ({few if few == most else f'{few} to {most}'} ok)" if few < trials[0] else ""
     return f"best of {trials[0]} trials{least}"
 
 

@@ -6,12 +6,13 @@ over seeds, and a variant with its difference from its parent on the same seeds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from harness.comparison import Evidence
+from harness.comparison.evidence import alike
 from harness.errors import UsageError
 from harness.rows import NAMES, STATUSES
 from harness.table.conditions import ALIASES, REVERSED, column_named
@@ -142,13 +143,24 @@ def _cells(
     told.insert(1, "model", _model_labels(asked))
     told = told.join(unequal_tuning(asked)).join(tuning_told(first))
     ok = runs.loc[runs["status"] == "ok"]
-    parent_of = parents(_described(asked))
+    parent_of = _paired(ok, parents(_described(asked)), evidence or Evidence())
     measured, change = _measured(runs), differences(ok, parent_of)
     if evidence is None:
         return _joined(told, measured, change, _statuses(runs))
     more = known(ok, measured, parent_of, evidence, target_accuracy=target_accuracy)
     lines = _joined(told, measured, more, change, _statuses(runs))
     return lines.loc[:, in_order([str(name) for name in lines.columns])]
+
+
+def _paired(
+    ok: pd.DataFrame, parent_of: Mapping[int, int], evidence: Evidence
+) -> dict[int, int]:  # fmt: skip
+    """The parents that were not asked otherwise than their variants, as far as is known."""
+    asked = {cell: evidence.asked(some["run_id"]) for cell, some in ok.groupby("cell")}
+    return {
+        child: parent for child, parent in parent_of.items()
+        if alike(asked.get(child, set()), asked.get(parent, set()))
+    }  # fmt: skip
 
 
 def _first(runs: pd.DataFrame) -> pd.DataFrame:

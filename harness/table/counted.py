@@ -69,7 +69,7 @@ def _newest(runs: pd.DataFrame) -> pd.DataFrame:
     A run that was stopped before it began has the versions of the day, and no result: where a
     cell has ok rows, only they decide what its newest code is.
     """
-    ok, made = is_ok(runs), _made_by(runs)
+    ok, made = is_ok(runs), made_by(runs)
     deciding = ok | ~ok.groupby(runs["cell"]).transform("any").astype(bool)
     for name in made.columns:
         told = made[name].where(deciding)
@@ -79,7 +79,7 @@ def _newest(runs: pd.DataFrame) -> pd.DataFrame:
     return _best(of_one_choice(runs), ["cell", "seed"])
 
 
-def _made_by(runs: pd.DataFrame) -> pd.DataFrame:
+def made_by(runs: pd.DataFrame) -> pd.DataFrame:
     """What made each row: versions, and hashes of sources where its key has parts.
 
     A version is that of a whole distribution, which stays while its files are edited; the

@@ -24,6 +24,11 @@ MEASURES: dict[Measure, tuple[str, str]] = {
     "accuracy": ("test_accuracy", "difference"),
     "loss": ("test_loss", "loss_difference"),
 }
+# no difference lies beyond
+WITHIN: dict[Measure, tuple[float, float]] = {
+    "accuracy": (-1.0, 1.0),
+    "loss": (-float("inf"), float("inf")),
+}
 Measure = Literal["accuracy", "loss"]
 BothAnswers = tuple[Answers | None, Answers | None]
 
@@ -63,7 +68,8 @@ class Effect:
         if self.measure == "loss":
             return told
         over = {"difference_over": self.over or None, "p": self.p}
-        return told | over | {"error_ratio": ratio(1 - a, 1 - b)}
+        errors = ratio(1 - a, 1 - b) if self.seeds else NAN
+        return told | over | {"error_ratio": errors}
 
 
 def ratio(first: Any, second: Any) -> float:
@@ -73,21 +79,21 @@ def ratio(first: Any, second: Any) -> float:
 
 
 def effect_of(
-    runs: tuple[pd.DataFrame, pd.DataFrame], answers: BothAnswers, *, same_data: bool
+    runs: tuple[pd.DataFrame, pd.DataFrame], answers: BothAnswers, *, other: str = ""
 ) -> Effect:
     """The effect of two lines.
 
     Args:
       runs: the `ok` runs of each, one a seed.
       answers: of each, if all of its runs have some.
-      same_data: whether both saw the same examples; else nothing is paired.
+      other: of the data, what is not the same for both; then nothing is paired.
     """
     accurate = any(bool(some["test_accuracy"].notna().any()) for some in runs)
     measure: Measure = "accuracy" if accurate else "loss"
     a, b = (_by_seed(some, MEASURES[measure][0]) for some in runs)
     common = [seed for seed in a if seed in b]
-    if not same_data or not common:
-        why = "other data" if not same_data else _unpaired(measure, a, b)
+    if other or not common:
+        why = f"other {other}" if other else _unpaired(measure, a, b)
         means = _mean(a), _mean(b)
         return Effect(measure=measure, means=means, notes=(f"{why}, so nothing is paired",))
     first, second = ({seed: some[seed] for seed in common} for some in (a, b))
@@ -133,7 +139,7 @@ def _of_answers(answers: BothAnswers) -> _Told | None:
 
 def _of_seeds(differences: np.ndarray, measure: Measure) -> _Told:
     """Over seeds alone: Student's interval, which a single one does not have."""
-    told = seeds_interval(differences)
+    told = seeds_interval(differences, within=WITHIN[measure])
     values = {
         "seeds": len(differences), "estimate": told.estimate, "low": told.low,
         "high": told.high, "over": told.over,

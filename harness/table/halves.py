@@ -190,11 +190,19 @@ def _tuning(text: str) -> str:
 
 def _described(half: Half) -> str:
     names = [n for n in half.lines if n in ("dataset", "model", *RECIPE)]
-    entries = half.lines[names].astype(str).drop_duplicates().itertuples(index=False)
+    entries = half.lines[names].drop_duplicates().itertuples(index=False, name=None)
     recipes = half.runs[["epochs", "batch_size", "learning_rate"]].drop_duplicates()
-    told = ", ".join(" ".join(entry) for entry in list(entries)[:4])
+    told = ", ".join(_entry(names, entry) for entry in list(entries)[:4])
     few = "; ".join(
         f"epochs {e}, batch size {b}, learning rate {r:g}"
         for e, b, r in list(recipes.itertuples(index=False))[:4]
     )
     return f"{half.side.name} has {told} ({few})"
+
+
+def _entry(names: Sequence[str], values: Sequence[Any]) -> str:
+    """What a line is of; a limit, say, need not be known of it."""
+    return " ".join(
+        f"{name}={value}" if name in RECIPE else str(value)
+        for name, value in zip(names, values, strict=True) if not pd.isna(value)
+    )  # fmt: skip

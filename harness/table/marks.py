@@ -79,9 +79,18 @@ def _compared(lines: pd.DataFrame) -> list[str]:
     if "family_pairs" in lines:
         told.append(f"intervals are of each pair alone, p, * and ranks adjusted over "
                     f"{_pairs(lines)} (Holm)")  # fmt: skip
-    if "rank" in lines and ("tune_trials" in lines or "tune" in lines):
+    if "rank" in lines and _tuned_unequally(lines):
         told.append("lines with unequal tuning are compared: ranks say as much of the tuning")
     return told
+
+
+def _tuned_unequally(lines: pd.DataFrame) -> bool:
+    """Whether lines that are compared were given other trials, or other spaces."""
+    if "tune" in lines or "tune_trials" not in lines:
+        return "tune" in lines  # `tabulate` has that column where spaces or budgets are unequal
+    compared = [name for name in ("dataset", "limit") if name in lines]
+    budgets = lines.groupby(compared, dropna=False)["tune_trials"].nunique()
+    return bool((budgets > 1).any())
 
 
 def _pairs(lines: pd.DataFrame) -> str:

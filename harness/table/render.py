@@ -51,7 +51,7 @@ def to_text(
         is significantly better than every other one on two or more common seeds each, and
         no other.
       columns: those that are shown, instead of the usual ones; one that these lines
-        have nothing for shows "-".
+        have nothing for shows "-", and one that is the same in all of them that.
 
     Raises:
       UsageError: another format, or no such column; the nearest are listed.
@@ -62,7 +62,7 @@ def to_text(
         raise UsageError(f"format {format!r}: expected text, markdown or latex for a table")
     if columns is not None:  # what these lines have nothing for is no misspelt name
         asked = [n for n in columns if n in EXPECTED and n not in lines]
-        lines = lines.assign(**{n: pd.Series(pd.NA, lines.index, "Float64") for n in asked})
+        lines = lines.assign(**{n: _left_out(n, lines) for n in asked})
     names = [str(name) for name in lines.columns]
     if columns is None:
         shown = [name for name in names if not _joined(name, names)]
@@ -83,6 +83,15 @@ def to_text(
         colalign=sides if cells else None,
         disable_numparse=True,
     )
+
+
+def _left_out(name: str, lines: pd.DataFrame) -> pd.Series:
+    """A column that would have said nothing of any line, for who asks for it."""
+    if name == "status":
+        return pd.Series("ok", lines.index, "string")
+    empty = pd.Series(pd.NA, lines.index, "Int64")
+    # of runs that are ok it is known that there was none of it
+    return empty.mask(lines["n"] > 0, 0) if name in MARKS and "n" in lines else empty
 
 
 def with_caption(text: str, below: str, format: str) -> str:
@@ -310,6 +319,7 @@ ROOMY = ("train_s",)
 # columns that lines have only where they say something
 EXPECTED = {
     *ADDED, "vs_parent", "vs_parent_sd", "vs_parent_n", "tune", "tune_ok", "tune_at_end",
+    "accuracy", "accuracy_sd", "status", *MARKS,
 }  # fmt: skip
 Show = Callable[[Any, Mapping[Any, Any]], str]
 SHOWN: dict[str, Show] = {
