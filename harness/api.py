@@ -20,7 +20,7 @@ from harness.perform import Options as Options
 from harness.perform import perform as perform
 from harness.registry import Registry
 from harness.space import parse_tune
-from harness.suites import Suite, make_budget, make_seeds
+from harness.suites import Suite, make_budget, make_seeds, make_tune_limit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +45,7 @@ def run(
     save: bool = False,
     tune: str | Sequence[str] | Mapping[str, str] = (),
     budget: int | None = None,
+    tune_limit: int | None = None,
     **recipe: Scalar | Sequence[Scalar],
 ) -> pd.DataFrame:
     """Trains every model on every data set and returns one row for each run.
@@ -68,6 +69,7 @@ def run(
         chosen for each cell on validation, by `budget` trials, before its runs; or the texts of
         their ranges by name, as in `{"learning_rate": "1e-4:1e-2:log"}`.
       budget: trials for each cell, 8 (fewer in a smaller space) where something is tuned.
+      tune_limit: only so many of the first examples are there for trials; None is all.
       recipe: hyper-parameters by the names of the command's flags, as in `epochs=3`; a list
         of values makes a grid.
 
@@ -99,6 +101,7 @@ def run(
         grid=grid,
         tune=tuned,
         budget=make_budget(budget, tuned, given=recipe),
+        tune_limit=make_tune_limit(tune_limit, tuned),
     )
     options = Options(
         in_process=in_process or bool(classes), timeout=timeout, resume=resume, save=save

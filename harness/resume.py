@@ -158,7 +158,8 @@ def _moved(row: Row, now: Now) -> list[str]:
 def _cell(row: Mapping[str, Any]) -> tuple[Any, ...]:
     # rows stored before there were trials have no kind, and nothing tuned
     kind, tune = row["kind"] or "run", json.loads(row["tune"] or "{}")
-    asked = json.dumps([tune.get("space"), tune.get("budget")], sort_keys=True)
+    named = ("space", "budget", "limit")
+    asked = json.dumps([tune.get(name) for name in named], sort_keys=True)
     return (kind, asked, *(row[name] for name in CELL))
 
 

@@ -34,6 +34,7 @@ class Suite:
       tune: what is tuned for each cell, by key: the text of its range.
       budget: trials for each cell; None is 8 or all points of a smaller space, where
         something is tuned.
+      tune_limit: only so many of the first examples are there for trials; None is all.
     """
 
     name: str = ""
@@ -47,6 +48,7 @@ class Suite:
     grid: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
     tune: Mapping[str, str] = field(default_factory=dict)
     budget: int | None = None
+    tune_limit: int | None = None
 
 
 MAX_SEEDS = 10_000
@@ -71,7 +73,7 @@ def make_seeds(*, seeds: Any = None, seed: Any = None) -> tuple[int, ...]:
 
 SUITE_KEYS = (
     "name", "datasets", "models", "metrics", "observers", "plugins", "seeds", "seed", "grid",
-    "tune", "budget",
+    "tune", "budget", "tune_limit",
 )  # fmt: skip
 
 
@@ -120,6 +122,7 @@ def suite_from_mapping(content: Mapping[str, Any], *, name: str, folder: Path) -
         grid=grid,
         tune=tune,
         budget=make_budget(content.get("budget"), tune, given=[*recipe, *grid]),
+        tune_limit=make_tune_limit(content.get("tune_limit"), tune),
     )
 
 
@@ -196,3 +199,27 @@ def grid_points(grid: Mapping[str, Sequence[Scalar]]) -> list[dict[str, Scalar]]
     return [
         dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())
     ]
+
+
+def make_tune_limit(limit: Any, tune: Mapping[str, str]) -> int | None:
+    """How many of the first examples trials see: what was given, else None, which is all.
+
+    Raises:
+      UsageError: it is no number of examples, or nothing is tuned with it.
+    """
+    if limit is None:
+        return None
+    if not tune:
+        raise UsageError("a tune_limit without a key to tune; add --tune learning_rate")
+    if not isinstance(limit, int) or limit is True or limit < 1:
+        raise UsageError(f"tune_limit={limit!r}: expected int >= 1, the examples for trials")
+    return limit
+
+
+def on_the_first(limit: int | None) -> str:
+    """Behind the trials of a tuning, on which examples they were made; "" for all.
+
+    >>> on_the_first(5000)
+    ' on the first 5,000 examples'
+    """
+    return "" if limit is None else f" on the first {limit:,} examples"

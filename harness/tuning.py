@@ -53,6 +53,7 @@ class TunedCell:
     Attributes:
       axes: of each key that the cell has; empty where nothing is tuned.
       configurations: one a trial of the first rung.
+      limit: of the examples that trials see; None where they see what runs do.
     """
 
     base: Cell
@@ -60,6 +61,13 @@ class TunedCell:
     axes: Mapping[str, Axis]
     configurations: tuple[Configuration, ...]
     rungs: tuple[Rung, ...]
+    limit: int | None = None
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        """What of `tune` says how the cell is tuned."""
+        told = {"space": self.space, "budget": len(self.configurations)}
+        return told if self.limit is None else {**told, "limit": self.limit}
 
     @property
     def space(self) -> dict[str, str]:
@@ -82,11 +90,13 @@ class TunedCell:
         """A trial of a rung; it measures and tells nothing beyond what it is compared on."""
         chosen = self.configurations[number]
         recipe = replace(chosen.cell.recipe, epochs=self.rungs[rung].epochs)
+        whole = recipe.limit
+        if self.limit is not None:
+            recipe = replace(recipe, limit=min(self.limit, whole or self.limit))
         cell = replace(chosen.cell, recipe=recipe, metrics=(), observers=())
-        tune = {
-            "space": self.space, "budget": len(self.configurations), "rung": rung,
-            "trial": number, "chosen": chosen.values,
-        }  # fmt: skip
+        tune = {**self._asked, "rung": rung, "trial": number, "chosen": chosen.values}
+        if self.limit is not None:
+            tune["runs_limit"] = whole
         return cell.run(chosen.seed, kind="trial", tune=tune)
 
     def runs(self, number: int | None, rows: Rows = MappingProxyType({})) -> list[Run]:
@@ -100,7 +110,7 @@ class TunedCell:
             return [self.base.run(seed) for seed in self.seeds]
         chosen = None if number is None else self.configurations[number]
         tune = {
-            "space": self.space, "budget": len(self.configurations),
+            **self._asked,
             "rungs": [[rung.trials, rung.epochs] for rung in self.rungs],
             "chosen": {} if chosen is None else chosen.values, **_came_to(rows, number),
             "at_end": [] if number is None else self.at_end(number),
@@ -170,7 +180,7 @@ def tuned_cells(
     _check_seeds(suite.seeds, budget)
     points = sample(len(suite.tune), budget)
     return [
-        _tuned(cell, own, list(suite.tune), points, suite.seeds, registry)
+        _tuned(cell, own, points, suite, registry)
         for cell, own in zip(found, axes, strict=True)
     ]
 
@@ -234,21 +244,20 @@ def _check_key(
 def _tuned(
     cell: Cell,
     axes: Mapping[str, Axis],
-    keys: Sequence[str],
     points: Iterable[Sequence[float]],
-    seeds: tuple[int, ...],
+    suite: Suite,
     registry: Registry,
 ) -> TunedCell:
     seen: list[dict[str, Scalar]] = []
     tried: list[Configuration] = []
     for point in points if axes else ():
-        places = dict(zip(keys, point, strict=True))
+        places = dict(zip(suite.tune, point, strict=True))
         values = {key: axis.at(places[key]) for key, axis in axes.items()}
         seed = TRIAL_SEED + seen.count(values)
         seen.append(values)
         tried.append(Configuration(values, _with_values(cell, values, registry), seed))
     return TunedCell(
-        base=cell, seeds=seeds, axes=axes,
+        base=cell, seeds=suite.seeds, axes=axes, limit=suite.tune_limit,
         configurations=tuple(tried),
         rungs=schedule(len(tried), cell.recipe.epochs) if tried else (),
     )  # fmt: skip

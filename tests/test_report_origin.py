@@ -85,6 +85,15 @@ def test_tuned_runs_are_tuned_again():
         ]
 
 
+def test_tuning_on_less_of_the_data_is_said_again():
+    tune = {"space": {"learning_rate": "0.0001:0.01:log"}, "budget": 3, "limit": 500,
+            "chosen": {"learning_rate": 0.001}}  # fmt: skip
+    row = make_row("mlp", params={}, learning_rate=0.001, tune_trials=3, validation=0.1,
+                   selection="best", tune=json.dumps(tune))  # fmt: skip
+    (command,) = run_commands(lines_of([row]))
+    assert command.endswith("--tune learning_rate=0.0001:0.01:log --budget 3 --tune-limit 500")
+
+
 def test_a_plugin_file_is_named_and_a_default_is_not():
     source = {"name": "bag", "origin": "file", "version": "676bcd84"}
     built_in = {"name": "digits", "origin": "built-in", "version": "0.1.0"}

@@ -118,3 +118,13 @@ def test_other_data_and_other_epochs_are_no_trials_of_a_line():
         ("digits (data old45678)", "mlp", 0), ("digits, first 50 examples", "mlp", 0),
         ("digits", "mlp", 0),
     ]  # fmt: skip
+
+
+def test_trials_that_saw_less_of_the_data_are_those_of_their_line():
+    run, trial = make_tuned("mlp", {RATE: 1e-3}), make_trial("mlp", 0.5, {RATE: 1e-3})
+    tune = {**json.loads(trial["tune"]), "limit": 500}
+    seen = {"limit": 500, "tune": json.dumps({**tune, "runs_limit": None})}
+    of_run = {"tune": json.dumps({**json.loads(run["tune"]), "limit": 500})}
+    assert told([run | of_run, trial | seen]) == [("digits", "mlp", 0)]
+    # and not those of a line whose trials saw all
+    assert told([run, trial | seen]) == [("digits", "mlp (not in the table)", 1)]

@@ -188,5 +188,6 @@ def test_a_tuned_row_is_of_another_cell_than_an_untuned_run(store: Store):
     assert words(resume.states([first], store)) == [("missing", ("never run",))]
     later = replace(tuned, run_key="later", key_parts={"seed": 1})
     assert resume.states([later], store)[0].word == "stale"
-    other = replace(later, tune={**tune, "budget": 8})
-    assert resume.states([other], store)[0].word == "missing"
+    for changes in ({"budget": 8}, {"limit": 500}):
+        other = replace(later, tune={**tune, **changes})
+        assert resume.states([other], store)[0].word == "missing"

@@ -210,7 +210,7 @@ LINES = st.lists(
         st.sampled_from(
             ["name", "datasets", "models", "seeds", "plugins", "epochs", "batch_size", "limit",
              "optimizer", "learning_rate", "validation", "select", "precision", "tune",
-             "budget", "anything"]
+             "budget", "tune_limit", "anything"]
         ),
         VALUES,
     ),
@@ -257,6 +257,7 @@ def test_a_suite_says_what_is_tuned_and_with_how_many_trials() -> None:
     found = tuned(tune=["learning_rate", "model.width=4:8"], budget=4)
     assert (found.tune, found.budget) == ({"learning_rate": "", "model.width": "4:8"}, 4)
     assert tuned(tune=["learning_rate"]).budget is None  # as the size of the space decides
+    assert tuned(tune=["learning_rate"], tune_limit=500).tune_limit == 500
 
 
 @pytest.mark.parametrize(
@@ -266,6 +267,9 @@ def test_a_suite_says_what_is_tuned_and_with_how_many_trials() -> None:
         ({"tune": ["learning_rate"], "budget": 1}, "budget=1: expected int >= 2"),
         ({"tune": ["learning_rate"], "budget": True}, "budget=True: expected int >= 2"),
         ({"tune": ["learning_rate"], "budget": "8"}, "budget='8': expected int >= 2"),
+        ({"tune_limit": 8}, "a tune_limit without a key to tune; add --tune learning_rate"),
+        ({"tune": ["learning_rate"], "tune_limit": 0}, "tune_limit=0: expected int >= 1"),
+        ({"tune": ["learning_rate"], "tune_limit": True}, "tune_limit=True: expected int"),
         ({"tune": "learning_rate"}, "expected a list of strings"),
         ({"tune": ["learning_rat"]}, "did you mean 'learning_rate'"),
         (

@@ -184,3 +184,16 @@ def test_lines_that_were_tuned_alike_need_no_column_of_it():
     ]  # fmt: skip
     assert "tune" not in tabulate(frame_of(rows))
     assert lines_of() == []
+
+
+def test_a_caption_says_of_how_many_examples_trials_saw_the_first():
+    rows = [told(tuned(rate=1e-3), limit=500), told(tuned("rnn", rate=1e-2), limit=500)]
+    frame = frame_of(rows)
+    assert "best of 8 trials on the first 500 examples" in caption(frame)
+    assert "tune" not in tabulate(frame)  # all lines were given the same
+    mixed = frame_of([*rows, tuned("cnn", rate=1e-2)])
+    assert "on the first" not in caption(mixed)
+    assert tabulate(mixed)["tune"].tolist() == [
+        *["learning_rate=0.0001:0.01:log, budget 8 on the first 500 examples"] * 2,
+        "learning_rate=0.0001:0.01:log, budget 8",
+    ]

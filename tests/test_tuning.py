@@ -107,6 +107,18 @@ def test_a_trial_has_the_epochs_of_its_rung_and_a_key_of_its_own():
     assert run_from_json(json.loads(json.dumps(run_to_json(early)))) == early
 
 
+def test_trials_may_see_less_of_the_data_than_the_runs():
+    (cell,) = cells_of("net", tune_limit=500)
+    trial, (run,) = cell.trial(1, 2), cell.runs(2)
+    assert (trial.recipe.limit, run.recipe.limit) == (500, None)
+    assert (trial.tune or {})["limit"] == (run.tune or {})["limit"] == 500
+    (whole,) = cells_of("net")
+    assert trial.run_key != whole.trial(1, 2).run_key
+    assert "limit" not in (whole.trial(1, 2).tune or {})  # keys of before stay as they were
+    (few,) = cells_of("net", tune_limit=500, recipe={"epochs": 2, "limit": 100})
+    assert few.trial(0, 0).recipe.limit == few.runs(0)[0].recipe.limit == 100
+
+
 def test_the_runs_have_the_chosen_values_and_say_what_they_cost():
     (cell,) = cells_of("net", seeds=(0, 1), tune={**LEARNING_RATE, "model.width": "4:8"})
     chosen = values(cell)[3]

@@ -13,6 +13,7 @@ from harness.errors import NoStore, counted
 from harness.paths import checkpoint_folder
 from harness.plan import Run
 from harness.resume import State
+from harness.suites import on_the_first
 from harness.tuned import States, walk
 from harness.tuning import TunedCell
 
@@ -145,7 +146,7 @@ def _budget(cell: TunedCell) -> str:
         return f"not tuned, {runs}"
     trials = counted(sum(rung.trials for rung in cell.rungs), "trial")
     epochs = counted(sum(rung.trials * rung.epochs for rung in cell.rungs), "epoch")
-    return f"{trials}, {epochs} of training, then {runs}"
+    return f"{trials}, {epochs} of training{on_the_first(cell.limit)}, then {runs}"
 
 
 def to_text(records: Sequence[dict[str, Any]], *, explain: bool) -> str:

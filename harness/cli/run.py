@@ -30,7 +30,14 @@ from harness.errors import RowsKept, UsageError, counted
 from harness.recipe import OPTIMIZERS, PRECISIONS, SCHEDULES, Recipe
 from harness.rows import Row
 from harness.space import parse_tune
-from harness.suites import Suite, load_suite, make_budget, make_seeds, parse_grid
+from harness.suites import (
+    Suite,
+    load_suite,
+    make_budget,
+    make_seeds,
+    make_tune_limit,
+    parse_grid,
+)
 
 if TYPE_CHECKING:
     from harness.api import Options
@@ -121,6 +128,12 @@ RECIPE = tuple(vars(Recipe()))
     type=int,
     metavar="N",
     help="Trials for each cell that --tune compares.  [default: 8, fewer in a smaller space]",
+)
+@click.option(
+    "--tune-limit",
+    type=int,
+    metavar="N",
+    help="Trials see only the first N examples, of which they hold some out.  [default: all]",
 )
 @click.option(
     "--metric",
@@ -254,6 +267,8 @@ def make_suite(path: str | None, options: Mapping[str, Any]) -> Suite:
     given = {**recipe, **grid}
     tune = parse_tune(options["tune"]) or {k: v for k, v in base.tune.items() if k not in given}
     budget = base.budget if tune and options["budget"] is None else options["budget"]
+    limit = options["tune_limit"]
+    limit = base.tune_limit if tune and limit is None else limit
     seeds = base.seeds
     if options["seeds"] is not None or options["seed"] is not None:
         seeds = make_seeds(seeds=options["seeds"], seed=options["seed"])
@@ -270,6 +285,7 @@ def make_suite(path: str | None, options: Mapping[str, Any]) -> Suite:
         grid=_without({**base.grid, **grid}, recipe, tune),
         tune=tune,
         budget=make_budget(budget, tune, given=given),
+        tune_limit=make_tune_limit(limit, tune),
     )
 
 

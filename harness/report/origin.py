@@ -111,8 +111,8 @@ def run_commands(lines: Iterable[Line], *, declared: Declared | None = None) -> 
             classes.append(f"# from Python: {part.model} on {part.data}, a class that "
                            "harness.run was given")  # fmt: skip
             continue
-        budget = part.tune["budget"] if part.tune else None
-        groups.setdefault((part.data, part.words, part.seeds, budget), []).append(part)
+        given = tuple(_given(part.tune)) if part.tune else ()
+        groups.setdefault((part.data, part.words, part.seeds, given), []).append(part)
     models: dict[tuple[str, _Command], list[str]] = {}
     for part, command in (one for group in groups.values() for one in _with_spaces(group)):
         models.setdefault((part.data, command), []).append(part.model)
@@ -149,7 +149,12 @@ def _tuning(part: _Part, whole: Whole | None) -> list[str]:
     if whole is None or part.tune is None:
         return []
     tuned = [word for k, v in whole.space.items() for word in ("--tune", f"{k}={v}")]
-    return [*tuned, "--budget", str(part.tune["budget"])]
+    return [*tuned, *_given(part.tune)]
+
+
+def _given(tune: Mapping[str, Any]) -> list[str]:
+    limit = ["--tune-limit", str(tune["limit"])] if "limit" in tune else []
+    return ["--budget", str(tune["budget"]), *limit]
 
 
 def _merged(models: Mapping[tuple[str, _Command], Sequence[str]]) -> list[str]:

@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 
 from harness.recipe import Recipe
+from harness.suites import on_the_first
 from harness.table.counted import counted, unrepeated
 from harness.table.marks import explained, spreads_shown
-from harness.table.tuned import tuning_told
+from harness.table.tuned import tune_limits, tuning_told
 
 # what a reader has to know of a row's place, and how it is called
 PLACE = {
@@ -100,7 +101,9 @@ def _tuned(trials: list[Any], ok: pd.DataFrame) -> str:
     each = [trials[0] if pd.isna(number) else number for number in tuning_told(ok)["tune_ok"]]
     few, most = min(each), max(each)
     least = f" ({few if few == most else f'{few} to {most}'} ok)" if few < trials[0] else ""
-    return f"best of {trials[0]} trials{least}"
+    limits = tune_limits(ok)
+    seen = on_the_first(limits.pop()) if len(limits) == 1 else ""
+    return f"best of {trials[0]} trials{least}{seen}"
 
 
 def _some(again: pd.DataFrame) -> str:

@@ -22,7 +22,7 @@ from harness.table.cells import DATASET, MODEL, counted, tabulate
 from harness.table.known import answers_of
 from harness.table.labels import RECIPE, parameters
 from harness.table.sides import Side
-from harness.table.tuned import as_asked
+from harness.table.tuned import as_asked, tuning_text
 
 PARAMETERS = {"dataset_params": "dataset.", "model_params": "model."}
 Key = tuple[Any, ...]
@@ -177,15 +177,8 @@ def _settings(names: Sequence[str], a: Key, b: Key) -> list[tuple[str, Any, Any]
     if told:
         tuned = {key for text in told if text for key in json.loads(text)[0]}
         found = {k: v for k, v in found.items() if k not in {*tuned, "tune_trials"}}
-        found = {"tune": (_tuning(told[0]), _tuning(told[1])), **found}
+        found = {"tune": tuple(tuning_text(text) or "untuned" for text in told), **found}
     return [(name, x, y) for name, (x, y) in found.items()]
-
-
-def _tuning(text: str) -> str:
-    if not text:
-        return "untuned"
-    space, budget = json.loads(text)
-    return f"{' '.join(f'{key}={values}' for key, values in space.items())}, budget {budget}"
 
 
 def _described(half: Half) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.suites import on_the_first
 from harness.table.labels import DATASET, parameters
 
 MODEL_KEY = "model."  # before a model's parameter in the names of a space
@@ -38,6 +39,12 @@ def as_asked(runs: pd.DataFrame) -> pd.DataFrame:
         _written(one, {k: v for k, v in space.items() if not k.startswith(MODEL_KEY)})
         for one, space in zip(told, spaces, strict=True)
     ]
+    if any("runs_limit" in (one or ()) for one in told):  # trials saw less than was asked for
+        asked["limit"] = [
+            one["runs_limit"] if one and "runs_limit" in one else limit
+            for one, limit in zip(told, runs["limit"], strict=True)
+        ]
+        asked["limit"] = asked["limit"].astype(runs["limit"].dtype)
     for name in {key for space in spaces for key in space} & set(runs.columns):
         asked[name] = asked[name].mask([name in space for space in spaces])
     asked["model_params"] = [
@@ -88,6 +95,12 @@ def tuning_told(cells: pd.DataFrame) -> pd.DataFrame:
     return found.astype({"tune_ok": "Int64", "tune_at_end": "string"})
 
 
+def tune_limits(rows: pd.DataFrame) -> set[int | None]:
+    """Of how many examples the trials behind rows saw the first; None is all."""
+    told = (json.loads(text) for text in rows["tune"] if isinstance(text, str))
+    return {one.get("limit") for one in told}
+
+
 def unequal_tuning(asked: pd.DataFrame) -> pd.DataFrame:
     """What tells lines apart that were tuned, but not alike.
 
@@ -114,8 +127,9 @@ def tuning_text(tuning: str) -> str:
     """
     if not tuning:
         return ""
-    space, budget = json.loads(tuning)
-    return f"{' '.join(f'{key}={values}' for key, values in space.items())}, budget {budget}"
+    space, budget, *limit = json.loads(tuning)
+    values = " ".join(f"{key}={values}" for key, values in space.items())
+    return f"{values}, budget {budget}" + "".join(on_the_first(number) for number in limit)
 
 
 def chosen_parameters(text: str | None) -> dict[str, Any]:
@@ -136,7 +150,10 @@ def _space(told: dict[str, Any] | None) -> dict[str, str]:
 
 
 def _written(told: dict[str, Any] | None, space: dict[str, str]) -> str:
-    return "" if told is None else json.dumps([space, told["budget"]], sort_keys=True)
+    if told is None:
+        return ""
+    limit = [told["limit"]] if "limit" in told else []
+    return json.dumps([space, told["budget"], *limit], sort_keys=True)
 
 
 def _fixed(params: dict[str, Any], space: dict[str, str]) -> dict[str, Any]:
@@ -153,10 +170,10 @@ def _is_unequal(lines: pd.DataFrame) -> bool:
     return any(_differ(one, other) for one, other in combinations(told, 2))
 
 
-def _differ(one: tuple[Any, Any, Any], other: tuple[Any, Any, Any]) -> bool:
+def _differ(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
     """Whether two tunings differ in more than parameters that one of two models lacks."""
-    (entry, space, budget), (other_entry, other_space, other_budget) = one, other
-    if budget != other_budget:
+    (entry, space, *given), (other_entry, other_space, *other_given) = one, other
+    if given != other_given:
         return True
     lacking = set() if entry == other_entry else space.keys() ^ other_space.keys()
     may_lack = {key for key in lacking if key.startswith(MODEL_KEY)}
