@@ -186,8 +186,16 @@ def test_a_usage_error_is_one_line_with_exit_code_2(call: Call, words, message: 
 
 
 def test_list_answers_as_text_and_as_json(call: Call):
-    text = call("list")
+    text = call("list", "--long")
     assert text.code == 0 and "no_position (position=false)" in text.out
+    short = call("list", "models").out.splitlines()
+    (line,) = [line for line in short if line.startswith("  mean_pool ")]
+    assert " ".join(line.split()) == (
+        "mean_pool Iyyer et al. 2015 | parameters: width, dropout, head_units, mask_padding "
+        "| variants: masked, linear"
+    )
+    (line,) = [line for line in short if line.startswith("  majority ")]
+    assert "The average label of the training split" in line
     records = json.loads(call("list", "models", "--format", "json").out)
     assert {"name", "description", "paper", "parameters", "variants", "origin",
             "plugin_version", "status"} == set(records[0])  # fmt: skip

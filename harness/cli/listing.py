@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -16,7 +18,7 @@ from harness.cli.options import (
 )
 from harness.entries import Entry, Kind
 from harness.parameters import show
-from harness.registry import Registry, status
+from harness.registry import status
 
 KINDS: dict[str, Kind] = {
     "models": "model", "datasets": "dataset", "tasks": "task", "metrics": "metric",
@@ -24,15 +26,28 @@ KINDS: dict[str, Kind] = {
 }  # fmt: skip
 
 
+# authors and year, as a paper begins
+CITATION = re.compile(r".*?\b(?:19|20)\d\d\b")
+
+
 @click.command("list")
 @click.argument("what", type=click.Choice(tuple(KINDS)), required=False)
+@click.option(
+    "--long",
+    "is_long",
+    is_flag=True,
+    help="Whole papers, defaults of parameters, and what variants change.",
+)
 @plugin_option()
 @format_option("text", "json")
 @output_option()
 def list_command(
-    what: str | None, plugins: tuple[str, ...], format_: str, output: str | None
+    what: str | None, is_long: bool, plugins: tuple[str, ...], format_: str, output: str | None
 ) -> None:
-    """List models, data sets and what else plugins register, with parameters and variants."""
+    """List models, data sets and what else plugins register: a line each.
+
+    It has the paper, or what the entry is, its parameters and its variants.
+    """
     from harness.index import open_registry
 
     known = open_registry(plugins)
@@ -43,7 +58,8 @@ def list_command(
         content = records[what] if what else records
         write_output(json.dumps(content, indent=2), output)
     else:
-        write_output("\n\n".join(_section(h, known) for h in headings), output)
+        section = _long if is_long else _short
+        write_output("\n\n".join(section(h, known.of_kind(KINDS[h])) for h in headings), output)
 
 
 def to_record(entry: Entry) -> dict[str, Any]:
@@ -60,14 +76,35 @@ def to_record(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _section(heading: str, known: Registry) -> str:
-    entries = known.of_kind(KINDS[heading])
+def _short(heading: str, entries: Sequence[Entry]) -> str:
+    wide = max((len(entry.name) for entry in entries), default=0)
+    return "\n".join([heading, *(f"  {e.name:{wide}}  {_line(e)}" for e in entries)])
+
+
+def _line(entry: Entry) -> str:
+    """Who published it, or else what it is; its parameters and its variants by name.
+
+    >>> CITATION.match("Kim 2014, Convolutional Neural Networks for ...")[0]
+    'Kim 2014'
+    """
+    cited = CITATION.match(entry.paper)
+    parts = [cited[0] if cited else entry.description.removesuffix(".")]
+    named = ("parameters", [p.name for p in entry.parameters]), ("variants", entry.variants)
+    parts += [f"{what}: {', '.join(names)}" for what, names in named if names]
+    return " | ".join(parts) + _state(entry)
+
+
+def _state(entry: Entry) -> str:
+    state = status(entry)
+    return "" if state == "ok" else f"  [{state}]"
+
+
+def _long(heading: str, entries: Sequence[Entry]) -> str:
     return "\n".join([heading, *(_lines(entry) for entry in entries)])
 
 
 def _lines(entry: Entry) -> str:
-    state = status(entry)
-    lines = [f"  {entry.name}  {entry.description}" + (f"  [{state}]" if state != "ok" else "")]
+    lines = [f"  {entry.name}  {entry.description}{_state(entry)}"]
     if entry.paper:
         lines.append(f"      paper: {entry.paper}")
     if entry.parameters:
