@@ -162,10 +162,10 @@ def _usable(
     if row.fault:
         return b"", 0, row.fault
     try:
-        row.label.encode()
-        plain = normalised(row.text).encode()
+        _ = row.label.encode(), row.text.encode()
     except UnicodeEncodeError:  # half a pair of surrogates, or what bytes became
         return b"", 0, "is not valid UTF-8"
+    plain = normalised(row.text).encode()
     if not plain:
         return b"", 0, "has no text" if not row.text.strip() else "has no word in its text"
     number = labels.number(row.label)

@@ -144,7 +144,7 @@ def _row(place: int, text: Any, label: Any) -> Row:
     name = label_name(label)
     if name is None:
         return Row(place, fault=f"has a label that is {_kind(label)}")
-    return Row(place, text, name, fault="" if name else "has no label")
+    return Row(place, text, name) if name else Row(place, fault="has no label")
 
 
 def label_name(value: Any) -> str | None:

@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
+from itertools import repeat
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -60,8 +61,11 @@ def normalised(text: str, tokens: Tokens, *, lower_case: bool) -> str:
     plain = unicodedata.normalize("NFC", text.lower() if lower_case else text)
     if tokens != "word":
         return plain.strip()
-    words = (word.strip("'") for word in plain.translate(SEPARATORS).split())
-    return " ".join(word for word in words if word)
+    words = plain.translate(SEPARATORS).split()
+    if "'" not in plain and "’" not in plain:
+        return " ".join(words)
+    bare = (word.strip("'") for word in words)
+    return " ".join(word for word in bare if word)
 
 
 class Vocabulary(Protocol):
@@ -96,14 +100,9 @@ class Listed:
         self.size = len(self._pieces)
 
     def ids(self, texts: Sequence[str]) -> list[np.ndarray]:
-        find = self._ids.get
-        return [
-            np.array(
-                [find(p, UNKNOWN) for p in (text.split(" ") if self._between else text)],
-                dtype=np.int32,
-            )
-            for text in texts
-        ]
+        pieces = ((text.split(" ") if self._between else text) for text in texts)
+        found = (map(self._ids.get, each, repeat(UNKNOWN)) for each in pieces)
+        return [np.fromiter(each, dtype=np.int32) for each in found]
 
     def text(self, ids: Sequence[int]) -> str:
         return self._between.join(self._pieces[id_] for id_ in ids)
