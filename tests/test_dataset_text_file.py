@@ -202,7 +202,11 @@ def test_two_processes_prepare_once(folder: Path):
     assert "".join(said) == "prepared\n"
 
 
-def test_the_checks_of_data_sets_pass(folder: Path):
+@pytest.mark.usefixtures("described_here")
+def test_the_checks_of_data_sets_pass(
+    folder: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(shared_cache))
     write_csv(folder / "a.csv", reviews(60))
     performed = 0
     for check in testing.checks(f'text_file[path="{folder / "a.csv"}",max_length=12]'):
@@ -211,6 +215,7 @@ def test_the_checks_of_data_sets_pass(folder: Path):
     assert performed == 9
 
 
+@pytest.mark.usefixtures("described_here")
 def test_the_checks_without_a_file_say_what_to_give():
     done = CliRunner().invoke(cli, ["check", "text_file", "--format", "json"])
     (first, *rest) = json.loads(done.stdout)

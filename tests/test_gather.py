@@ -25,7 +25,10 @@ def gathered(
     folder: Path, *rows: Row, labels: Labels | None = None, name: str = "some.csv"
 ) -> Gathered:
     return gather(
-        [part_of(*rows, name=name)], folder / "texts", words, Labels() if labels is None else labels
+        [part_of(*rows, name=name)],
+        folder / "texts",
+        words,
+        Labels() if labels is None else labels,
     )
 
 
@@ -86,8 +89,9 @@ def test_every_part_needs_a_usable_row_and_has_a_note_of_its_own(tmp_path: Path)
     also = part_of(Row(1, fault="is empty"), Row(2, "bad", "b"), name="two.csv", unit="row")
     found = gather([good, also], tmp_path / "texts", words, Labels())
     assert found.notes == [
-        "1 row of one.csv left out: line 3 is empty", "1 row of two.csv left out: row 1 is empty",
-    ]  # fmt: skip
+        "1 row of one.csv left out: line 3 is empty",
+        "1 row of two.csv left out: row 1 is empty",
+    ]
     assert list(found.texts(found.all())) == ["good", "bad"]
     bad = part_of(Row(2, fault="has no label"), name="bad.csv")
     with pytest.raises(harness.DataError) as caught:
@@ -168,5 +172,7 @@ def test_classes_without_a_test_row_are_named():
     names = ["a", "b", "c", "d", "e", "f"]
     rows = made([0, 0, 1, 2, 3, 4, 5], range(7))
     held = np.array([True] + [False] * 6)
-    assert untested(rows, held, names) == ["no test row for 'b', 'c', 'd' and 2 more: one text only"]
+    assert untested(rows, held, names) == [
+        "no test row for 'b', 'c', 'd' and 2 more: one text only"
+    ]
     assert untested(made([0, 0], range(2)), np.array([True, False]), names) == []

@@ -62,7 +62,9 @@ def test_a_field_without_end_ends_at_a_limit(tmp_path: Path, monkeypatch: pytest
 
     before = csv.field_size_limit()
     monkeypatch.setattr(_tables, "LONGEST", 100)
-    monkeypatch.setattr(csv, "field_size_limit", lambda *limit, own=csv.field_size_limit: own(100))
+    monkeypatch.setattr(
+        csv, "field_size_limit", lambda *limit, own=csv.field_size_limit: own(100)
+    )
     try:
         path = write(tmp_path / "a.csv", 'text,label\n"' + "many words\n" * 20 + "good,a\n")
         found = rows_of(path)

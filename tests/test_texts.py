@@ -77,7 +77,10 @@ def test_spec_and_arrays_are_as_declared():
 def test_padding_stands_in_front_and_the_last_tokens_are_kept():
     dataset = loaded([("a b c", "x"), ("d", "y")], [("c a b c", "x")], max_length=3)
     train, test = arrays(dataset)
-    rows = {dataset.spec.class_names[y]: x.tolist() for x, y in zip(train["x"], train["y"], strict=True)}
+    rows = {
+        dataset.spec.class_names[y]: x.tolist()
+        for x, y in zip(train["x"], train["y"], strict=True)
+    }
     assert rows["y"][:2] == [0, 0] and rows["y"][2] > 1
     assert test["x"].tolist() == [rows["x"]]
 

@@ -8,6 +8,7 @@ import sys
 import unicodedata
 from collections import Counter
 
+import numpy as np
 import pytest
 
 import harness
@@ -68,7 +69,7 @@ def test_words_have_ids_by_frequency_and_ties_by_code_points():
     assert vocabulary.size == 6
     ids = vocabulary.ids(["the film a all good new", "film"])
     assert [one.tolist() for one in ids] == [[3, 2, 4, 5, 1, 1], [2]]
-    assert vocabulary.text([3, 2, 1]) == "the film <unk>"
+    assert vocabulary.text(np.array([3, 2, 1])) == "the film <unk>"
 
 
 def test_a_vocabulary_is_no_larger_than_what_there_is():

@@ -113,7 +113,7 @@ def load(
     )
     return harness.Dataset(
         train=splits["train"], test=splits["test"], spec=spec,
-        decode=lambda x: vocabulary().text([int(id_) for id_ in x if id_ != PAD]),
+        decode=lambda x: vocabulary().text(x[x != PAD]),
         encode=_encoder(coding, vocabulary),
     )  # fmt: skip
 

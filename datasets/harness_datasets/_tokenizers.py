@@ -81,8 +81,8 @@ class Vocabulary(Protocol):
         """Ids int32 [t], one array a text."""
         ...
 
-    def text(self, ids: Sequence[int]) -> str:
-        """Something to read for ids other than padding."""
+    def text(self, ids: np.ndarray) -> str:
+        """Something to read for ids [t], none of which is padding."""
         ...
 
     def kept(self) -> Any:
@@ -104,8 +104,8 @@ class Listed:
         found = (map(self._ids.get, each, repeat(UNKNOWN)) for each in pieces)
         return [np.fromiter(each, dtype=np.int32) for each in found]
 
-    def text(self, ids: Sequence[int]) -> str:
-        return self._between.join(self._pieces[id_] for id_ in ids)
+    def text(self, ids: np.ndarray) -> str:
+        return self._between.join(self._pieces[id_] for id_ in ids.tolist())
 
     def kept(self) -> Any:
         return self._pieces[2:]
@@ -121,9 +121,9 @@ class Bytes:
             np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int32) + 1 for text in texts
         ]
 
-    def text(self, ids: Sequence[int]) -> str:
+    def text(self, ids: np.ndarray) -> str:
         # the first character may have been cut
-        return bytes(id_ - 1 for id_ in ids).decode(errors="replace")
+        return (ids - 1).astype(np.uint8).tobytes().decode(errors="replace")
 
     def kept(self) -> Any:
         return None
@@ -143,8 +143,8 @@ class Merged:
         found = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [np.array(one.ids, dtype=np.int32) + 1 for one in found]
 
-    def text(self, ids: Sequence[int]) -> str:
-        return self._tokenizer.decode([id_ - 1 for id_ in ids], skip_special_tokens=False)
+    def text(self, ids: np.ndarray) -> str:
+        return self._tokenizer.decode((ids - 1).tolist(), skip_special_tokens=False)
 
     def kept(self) -> Any:
         return self._written
