@@ -226,6 +226,24 @@ def test_the_checks_without_a_file_say_what_to_give():
 
 
 @pytest.mark.usefixtures("described_here")
+def test_a_table_too_large_for_arrays_trains_to_the_same_result(
+    folder: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(shared_cache))
+    write_csv(folder / "reviews.csv", reviews(300))
+    losses: list[float] = []
+    for limit in (_texts.PADDED_BYTES, 0):
+        monkeypatch.setattr(_texts, "PADDED_BYTES", limit)
+        frame = harness.run(
+            "text_file[path=reviews.csv,max_length=8]", "mean_pool[width=8]", epochs=2,
+            batch_size=32, validation=0.2, select="best", in_process=True,
+        )  # fmt: skip
+        assert list(frame["status"]) == ["ok"]
+        losses.append(frame["test_loss"].iloc[0])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+@pytest.mark.usefixtures("described_here")
 def test_own_texts_are_learnt_and_new_ones_classified(
     folder: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch
 ):

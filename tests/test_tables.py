@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 from pathlib import Path
 
+import hypothesis
 import pyarrow as pa
 import pytest
+from hypothesis import strategies as st
 from pyarrow import parquet
 from tables import write_json_lines
 
@@ -58,8 +61,6 @@ def test_a_row_behind_a_broken_one_is_read(tmp_path: Path):
 
 
 def test_a_field_without_end_ends_at_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    import csv
-
     before = csv.field_size_limit()
     monkeypatch.setattr(_tables, "LONGEST", 100)
     monkeypatch.setattr(
@@ -233,3 +234,22 @@ def test_a_path_that_stands_for_nothing_says_where_it_was_looked_for(
 )  # fmt: skip
 def test_a_label_of_any_type_has_one_name(value: object, name: str | None):
     assert label_name(value) == name
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+@hypothesis.given(
+    st.lists(st.tuples(TEXTS, TEXTS), max_size=5), st.sampled_from(["csv", "jsonl"])
+)
+def test_whatever_was_written_is_read_again(
+    tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]], kind: str
+):
+    path = tmp_path_factory.mktemp("table") / f"a.{kind}"
+    if kind == "jsonl":
+        write_json_lines(path, [{"text": text, "label": label} for text, label in pairs])
+    else:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("text", "label"), *pairs])
+    usable = [(text, " ".join(label.split())) for text, label in pairs if label.split()]
+    assert [(row.text, row.label) for row in rows_of(path) if not row.fault] == usable
