@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -99,28 +100,25 @@ def test_one_split_alone_gives_its_share_for_testing(folder: Path):
     )
 
 
+def data_files(folder: Path) -> Path:
+    """A folder of data files, one a split."""
+    folder.mkdir()
+    for split, pairs in (("train", rows(30)), ("test", rows(10, first=30))):
+        lines = [json.dumps({"text": text, "label": y}) for text, y in pairs]
+        (folder / f"{split}.jsonl").write_text("\n".join(lines))
+    return folder
+
+
 def hub_cache(folder: Path, name: str) -> None:
     """What the library leaves in its cache of a data set that it once downloaded."""
     user, _, last = name.partition("/")
-    (source := folder / last).mkdir()
-    for split, pairs in (("train", rows(30)), ("test", rows(10, first=30))):
-        lines = [json.dumps({"text": text, "label": y}) for text, y in pairs]
-        (source / f"{split}.jsonl").write_text("\n".join(lines))
+    source = data_files(folder / last)
     datasets.load_dataset(str(source))
     cache = Path(settings.HF_DATASETS_CACHE)
     (cache / last).rename(cache / f"{user}___{last}")
-    for path in source.iterdir():
-        path.unlink()
-    source.rmdir()
+    shutil.rmtree(source)
 
 
-@pytest.fixture
-def only_cached(monkeypatch: pytest.MonkeyPatch) -> None:
-    # the library's own cache of modules would remember what was built here
-    monkeypatch.setattr(settings, "HF_UPDATE_DOWNLOAD_COUNTS", False)
-
-
-@pytest.mark.usefixtures("only_cached")
 def test_a_name_is_found_in_the_cache_without_a_connection(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ):
@@ -135,12 +133,8 @@ def test_a_name_is_found_in_the_cache_without_a_connection(
 
 
 def test_a_folder_of_data_files_is_read(folder: Path):
-    (source := folder / "films").mkdir()
-    for split in ("train", "test"):
-        lines = ["text,label", *(f'"{text}",{y}' for text, y in rows(12))]
-        (source / f"{split}.csv").write_text("\n".join(lines))
-    dataset = hf(name="films")
-    assert (len(labels(dataset.train)), len(labels(dataset.test))) == (12, 12)
+    dataset = hf(name=str(data_files(folder / "films")))
+    assert (len(labels(dataset.train)), len(labels(dataset.test))) == (30, 10)
 
 
 def test_what_is_not_here_is_one_line_offline(folder: Path, monkeypatch: pytest.MonkeyPatch):
