@@ -132,6 +132,10 @@ def test_each_class_gives_its_share():
     assert np.bincount(np.array(labels)[held]).tolist() == [20, 10, 1]
 
 
+def test_a_share_is_rounded_to_whole_rows():
+    assert [held_of([0] * n, range(n), share=0.2).sum() for n in (7, 8, 12, 13)] == [1, 2, 2, 3]
+
+
 def test_a_class_of_two_texts_is_on_both_sides_and_one_of_one_in_training():
     labels = [0, 0, 1, 2, 2, 2]
     for share in (0.01, 0.9):

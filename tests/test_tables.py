@@ -188,6 +188,11 @@ def test_a_file_that_is_something_else_is_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_a_table_with_other_separators_is_told_what_separates(tmp_path: Path):
+    with pytest.raises(harness.UsageError, match="'text' but text;label; put a comma .* ';'$"):
+        rows_of(write(tmp_path / "a.csv", "text;label\na;b\n"))
+
+
 def test_two_columns_of_one_name_are_refused(tmp_path: Path):
     with pytest.raises(harness.UsageError, match="two columns 'text'"):
         rows_of(write(tmp_path / "a.csv", "text,text,label\na,b,c\n"))

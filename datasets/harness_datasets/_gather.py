@@ -203,7 +203,7 @@ def hold_out(gathered: Gathered, *, share: float, seed: int) -> np.ndarray:
 
 def _share(texts: np.ndarray, sizes: np.ndarray, share: float) -> np.ndarray:
     """The first of some texts that make up a share of their rows: at least one, never all."""
-    wanted = max(1.0, share * sizes[texts].sum())
+    wanted = max(1, round(share * int(sizes[texts].sum())))
     small = texts[sizes[texts] <= wanted]
     if len(small) == 0:  # each is repeated more often than that
         return texts[[int(np.argmin(sizes[texts]))]]

@@ -197,10 +197,10 @@ def _column(path: Path, columns: Sequence[str], name: str) -> int:
         return list(columns).index(name)
     what = "no column" if name not in columns else "two columns"
     shown = ", ".join(" ".join(column.split())[:30] for column in columns[:12])
-    raise harness.UsageError(
-        f"{path.name} has {what} {name!r} but {shown}; name the columns with text=... and "
-        "label=..."
-    )
+    do = "name the columns with text=... and label=..."
+    if len(columns) == 1 and (mark := next((m for m in ";|\t" if m in columns[0]), "")):
+        do = f"put a comma between two columns of CSV, not {mark!r}"
+    raise harness.UsageError(f"{path.name} has {what} {name!r} but {shown}; {do}")
 
 
 def _json_lines(path: Path, text: str, label: str) -> Iterator[Row]:
