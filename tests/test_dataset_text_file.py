@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -175,6 +176,16 @@ def test_the_fingerprint_follows_the_content_and_not_the_name(folder: Path):
     changed = text_file(path="b.csv").spec.fingerprint
     assert changed != first
     assert text_file(path="b.csv", test_path="b.csv").spec.fingerprint != changed
+
+
+def test_a_change_that_keeps_the_length_is_seen(folder: Path):
+    path = write_csv(folder / "a.csv", reviews(20))
+    first = text_file(path="a.csv").spec.fingerprint
+    state = path.stat()
+    path.write_text(path.read_text().replace("film, no 7", "book, no 7"))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
+    assert path.stat().st_size == state.st_size
+    assert text_file(path="a.csv").spec.fingerprint != first
 
 
 TWICE = """

@@ -35,7 +35,7 @@ def write(path: Path, content: str | bytes) -> Path:
 def test_a_csv_file_has_quotes_commas_and_line_ends_in_its_texts(tmp_path: Path):
     path = write(
         tmp_path / "a.csv",
-        '\ufeffid,label,text\r\n1, pos ,"Good, he said: ""wow"""\r\n2,neg,"two\nlines"\r\n',
+        '\ufefflabel,id,text\r\n pos ,1,"Good, he said: ""wow"""\r\nneg,2,"two\nlines"\r\n',
     )
     assert rows_of(path) == [Row(2, 'Good, he said: "wow"', "pos"), Row(3, "two\nlines", "neg")]
 
