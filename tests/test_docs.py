@@ -41,6 +41,7 @@ RUN = {
     "docs/howto/csv.md": {"check", "new", "run"},
     "docs/howto/embedding.md": {"run"},
     "docs/howto/report.md": {"run", "report"},
+    "docs/howto/text.md": {"run", "predict", "inspect", "check"},
     "docs/tutorial.md": {"check", "run", "table", "report", "new", "list"},
     "models/README.md": {"run", "check"},
     "plugins/README.md": {"run"},

@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import DataError
 from harness_datasets import _ragged
-from harness_datasets._ragged import last_values, open_or_make
+from harness_datasets._ragged import Growing, last_values, open_or_make, open_or_write
 
 VALUES = np.array([7, 8, 9, 5], dtype=np.int32)
 OFFSETS = np.array([0, 3, 3, 4])
@@ -138,3 +138,38 @@ def test_two_processes_make_the_arrays_once(tmp_path: Path) -> None:
             first.stdin.close()
             assert second.stdout.read() == ""
     assert (first.returncode, second.returncode) == (0, 0)
+
+
+def test_a_file_that_grows_is_an_array_like_any_other(tmp_path: Path) -> None:
+    blocks = [np.arange(3), np.arange(0), np.arange(1000)]
+    growing = Growing(tmp_path / "a.npy", np.int32)
+    for block in blocks:
+        growing.append(block)
+    growing.close()
+    found = np.load(tmp_path / "a.npy", mmap_mode="r", allow_pickle=False)
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found, np.concatenate(blocks))
+
+
+def test_arrays_written_by_the_maker_itself_are_written_once(tmp_path: Path) -> None:
+    def write(part: Path) -> None:
+        assert names(part) == []
+        np.save(part / "a.npy", np.arange(3))
+
+    folder = tmp_path / "folder"
+    assert open_or_write(folder, ("a",), write)["a"].tolist() == [0, 1, 2]
+
+    def again(part: Path) -> None:
+        raise AssertionError("the arrays were written again")
+
+    assert open_or_write(folder, ("a",), again)["a"].tolist() == [0, 1, 2]
+
+
+def test_fault_while_writing_leaves_nothing(tmp_path: Path) -> None:
+    def fail(part: Path) -> None:
+        (part / "scratch").write_text("texts")
+        raise DataError("the file is foreign")
+
+    with pytest.raises(DataError, match="foreign"):
+        open_or_write(tmp_path / "folder", ("a",), fail)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]

@@ -34,6 +34,27 @@ def open_or_make(
     Raises:
       DataError: the folder cannot be written.
     """
+
+    def write(part: Path) -> None:
+        for name, values in make().items():
+            np.save(part / f"{name}.npy", values, allow_pickle=False)
+
+    return open_or_write(folder, names, write)
+
+
+def open_or_write(
+    folder: Path, names: Sequence[str], write: Callable[[Path], None]
+) -> dict[str, np.ndarray]:
+    """As `open_or_make`, for arrays that memory need not hold: `write` makes their files.
+
+    Args:
+      folder: where they are kept; its name must change whenever their content would.
+      names: the arrays that belong to it.
+      write: is given an empty folder and puts `<name>.npy` there for each of them.
+
+    Raises:
+      DataError: the folder cannot be written.
+    """
     arrays = _open(folder, names)
     if arrays is not None:
         return arrays
@@ -42,7 +63,7 @@ def open_or_make(
         with FileLock(folder.with_name(f"{folder.name}.lock")):
             arrays = _open(folder, names)  # another process may have made it meanwhile
             if arrays is None:
-                _write(folder, make())
+                _write(folder, write)
                 arrays = _open(folder, names)
     except OSError as error:
         raise DataError(
@@ -67,15 +88,44 @@ def _map(path: Path) -> np.ndarray:
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
-def _write(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
+def _write(folder: Path, write: Callable[[Path], None]) -> None:
     part = folder.with_name(f"{folder.name}.part")
     # what a process left that died here before; the lock says that none is at work
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
-    for name, values in arrays.items():
-        np.save(part / f"{name}.npy", values, allow_pickle=False)
+    try:
+        write(part)
+    except Exception:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
     shutil.rmtree(folder, ignore_errors=True)  # it is there only if it is damaged
     os.rename(part, folder)
+
+
+class Growing:
+    """An `.npy` file that arrays are appended to, for more values than memory holds."""
+
+    def __init__(self, path: Path, dtype: type[np.generic]) -> None:
+        self._dtype = np.dtype(dtype)
+        self._count = 0
+        self._file = path.open("wb")
+        self._header()
+
+    def append(self, values: np.ndarray) -> None:
+        """Writes values [m] behind those that are there."""
+        values.astype(self._dtype, copy=False).tofile(self._file)
+        self._count += len(values)
+
+    def close(self) -> None:
+        """Says in the header how many there are."""
+        self._file.seek(0)
+        self._header()
+        self._file.close()
+
+    def _header(self) -> None:
+        # NumPy leaves room in it for any number of rows, so that it can be written again
+        shape = {"shape": (self._count,), "fortran_order": False, "descr": self._dtype.str}
+        np.lib.format.write_array_header_1_0(self._file, shape)
 
 
 def last_values(

@@ -1,0 +1,269 @@
+"""Rows of text and label, from wherever they come, to splits of token ids in the cache.
+
+Three passes, none of which holds the texts in memory. The first writes the usable ones to a
+scratch file and keeps twenty bytes a row: label, length and a hash of the text. That is enough
+to say which rows are held out for testing. The second fits the vocabulary to the rest, the
+third writes ids as one flat array a split. Small splits are padded once more, to arrays;
+large ones are read by position from where they lie.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import harness
+from harness.errors import counted
+from harness.progress import note
+from harness.specs import Split
+from harness_datasets import _tokenizers
+from harness_datasets._gather import Gathered, Labels, gather, hold_out, in_order, untested
+from harness_datasets._ragged import Growing, last_values, open_or_make, open_or_write
+from harness_datasets._tables import Part
+from harness_datasets._tokenizers import PAD, Tokens, Vocabulary
+
+VERSION = 1  # of the preparation below; a change makes other arrays, and so new folders
+ORDER_SEED = 113
+# padded splits of at most so many bytes are arrays, which the engine puts on the device
+PADDED_BYTES = 2**29
+TEXTS_AT_ONCE, CHARACTERS_AT_ONCE = 1024, 2**22
+
+SPLITS = ("train", "test")
+FLAT = (
+    *(f"{split}_{part}" for split in SPLITS for part in ("values", "offsets", "order", "y")),
+    "about", "vocabulary",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How texts become ids and rows become splits: parameters of the data sets.
+
+    Attributes:
+      vocab_size: ids at most.
+      max_length: t, tokens that are kept of a text: its last ones.
+      test_share: of the rows that are held out where there is no test split.
+      split_seed: of that choice.
+    """
+
+    tokens: Tokens
+    vocab_size: int
+    max_length: int
+    lower_case: bool
+    test_share: float
+    split_seed: int
+
+    def __post_init__(self) -> None:
+        _tokenizers.check_size(self.tokens, self.vocab_size)
+        _tokenizers.check_installed(self.tokens)
+
+    def normalised(self, text: str) -> str:
+        return _tokenizers.normalised(text, self.tokens, lower_case=self.lower_case)
+
+    def fingerprint(self, source: Any) -> str:
+        """Hash of the source, the preparation and its parameters, in hexadecimal."""
+        parts = {"source": source, "version": VERSION, **asdict(self)}
+        if self.tokens == "bpe":
+            from importlib.metadata import version
+
+            parts["tokenizers"] = version("tokenizers")
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def load(
+    name: str, fingerprint: str, coding: Coding, *,
+    train: Sequence[Part], test: Sequence[Part], class_names: Sequence[str] = (),
+) -> harness.Dataset:  # fmt: skip
+    """The data set of some rows, out of the cache where it is there.
+
+    Args:
+      name: of the data set, for its folder and its notes.
+      fingerprint: of all that the arrays depend on.
+      test: without any, a share of the training rows is held out.
+      class_names: of all classes, in their order; without them, the labels, sorted.
+
+    Raises:
+      DataError: the rows are no two classes of texts, or cannot be read or written.
+    """
+    folder = harness.cache_dir() / "prepared" / name / fingerprint[:16]
+
+    def write(part: Path) -> None:
+        _prepare(part, coding, train=train, test=test, class_names=class_names)
+
+    flat = open_or_write(folder / "flat", FLAT, write)
+    about = _from_bytes(flat["about"])
+    for line in about["notes"]:
+        note(f"{name}: {line}")
+    splits = _splits(folder / "padded", flat, coding.max_length)
+    spec = harness.DataSpec(
+        kind="tokens", shape=(coding.max_length,), vocab_size=about["vocab_size"],
+        num_classes=len(about["class_names"]), class_names=tuple(about["class_names"]),
+        pad_id=PAD, fingerprint=fingerprint,
+    )  # fmt: skip
+    # only decoding and encoding need it
+    vocabulary = functools.cache(
+        lambda: _tokenizers.restored(coding.tokens, _from_bytes(flat["vocabulary"]))
+    )
+    return harness.Dataset(
+        train=splits["train"], test=splits["test"], spec=spec,
+        decode=lambda x: vocabulary().text(x[x != PAD]),
+        encode=_encoder(coding, vocabulary),
+    )  # fmt: skip
+
+
+def _encoder(
+    coding: Coding, vocabulary: Callable[[], Vocabulary]
+) -> Callable[[str], np.ndarray]:
+    def encode(text: str) -> np.ndarray:
+        plain = coding.normalised(text)
+        if not plain:
+            raise harness.UsageError("expected a text, got one without a word")
+        x = np.full(coding.max_length, PAD, dtype=np.int32)
+        ids = vocabulary().ids([plain])[0][-coding.max_length :]
+        x[len(x) - len(ids) :] = ids
+        return x
+
+    return encode
+
+
+class Rows:
+    """A split's examples by position, out of flat arrays that may lie on a disk."""
+
+    def __init__(self, flat: Mapping[str, np.ndarray], split: str, length: int) -> None:
+        parts = ("values", "offsets", "order", "y")
+        self._values, self._offsets, self._order, self._y = (
+            flat[f"{split}_{part}"] for part in parts
+        )
+        self._length = length
+
+    def __len__(self) -> int:
+        return len(self._y)
+
+    def __getitem__(self, index: int, /) -> dict[str, Any]:
+        """{"x": int32 [t], "y": int32 []}."""
+        row = self._order[index]
+        ids = self._values[self._offsets[row] : self._offsets[row + 1]]
+        x = np.full(self._length, PAD, dtype=np.int32)
+        x[self._length - len(ids) :] = ids
+        return {"x": x, "y": self._y[index]}
+
+
+def _splits(folder: Path, flat: dict[str, np.ndarray], length: int) -> dict[str, Split]:
+    examples = sum(len(flat[f"{split}_y"]) for split in SPLITS)
+    if examples * length * np.dtype(np.int32).itemsize > PADDED_BYTES:
+        return {split: Rows(flat, split, length) for split in SPLITS}
+
+    def pad() -> dict[str, np.ndarray]:
+        return {f"{split}_x": _padded(flat, split, length) for split in SPLITS}
+
+    arrays = open_or_make(folder, [f"{split}_x" for split in SPLITS], pad)
+    return {split: {"x": arrays[f"{split}_x"], "y": flat[f"{split}_y"]} for split in SPLITS}
+
+
+def _padded(flat: Mapping[str, np.ndarray], split: str, length: int) -> np.ndarray:
+    """int32 [n, t], in the split's order."""
+    order = flat[f"{split}_order"]
+    x = np.empty((len(order), length), dtype=np.int32)
+    for at, ids in last_values(
+        flat[f"{split}_values"], flat[f"{split}_offsets"], rows=order, length=length
+    ):
+        x[at] = np.where(ids < 0, PAD, ids)
+    return x
+
+
+def _prepare(
+    folder: Path, coding: Coding, *,
+    train: Sequence[Part], test: Sequence[Part], class_names: Sequence[str],
+) -> None:  # fmt: skip
+    """Writes the arrays of `FLAT` into an empty folder."""
+    names, first = _training(folder / "train.texts", train, coding, class_names)
+    if test:
+        second = gather(test, folder / "test.texts", coding.normalised, Labels(names))
+        chosen = {"train": (first, first.all()), "test": (second, second.all())}
+        notes = first.notes + second.notes
+    else:
+        held = hold_out(first, share=coding.test_share, seed=coding.split_seed)
+        chosen = {"train": (first, ~held), "test": (first, held)}
+        notes = first.notes + untested(first, held, names)
+    vocabulary = _tokenizers.fit(
+        coding.tokens, first.texts(chosen["train"][1]), vocab_size=coding.vocab_size
+    )
+    for split, (gathered, rows) in chosen.items():
+        _write_split(folder, split, gathered, rows, vocabulary, length=coding.max_length)
+    about = {"class_names": names, "vocab_size": vocabulary.size, "notes": notes}
+    np.save(folder / "about.npy", _to_bytes(about))
+    np.save(folder / "vocabulary.npy", _to_bytes(vocabulary.kept()))
+    for scratch in folder.glob("*.texts"):
+        scratch.unlink()
+
+
+def _training(
+    path: Path, parts: Sequence[Part], coding: Coding, class_names: Sequence[str]
+) -> tuple[list[str], Gathered]:
+    """The names of the classes, and the rows of training, labelled by their places in it.
+
+    Raises:
+      DataError: there is one class only.
+    """
+    labels = Labels(class_names) if class_names else Labels()
+    gathered = gather(parts, path, coding.normalised, labels)
+    names = list(class_names) or sorted(labels.names, key=in_order)
+    places = {name: place for place, name in enumerate(names)}
+    gathered.labels = np.array([places[n] for n in labels.names], np.int32)[gathered.labels]
+    if len(np.unique(gathered.labels)) < 2:
+        raise harness.DataError(
+            f"{parts[0].name} has one class only, {names[gathered.labels[0]]!r} in all "
+            f"{counted(len(gathered.labels), 'row')}; expected two or more in the column of "
+            "labels"
+        )
+    return names, gathered
+
+
+def _write_split(
+    folder: Path, split: str, gathered: Gathered, rows: np.ndarray,
+    vocabulary: Vocabulary, *, length: int,
+) -> None:  # fmt: skip
+    """The arrays of a split, of the rows of a mask: ids in their order, labels shuffled."""
+    values = Growing(folder / f"{split}_values.npy", np.int32)
+    lengths: list[np.ndarray] = []
+    for texts in _batched(gathered.texts(rows)):
+        ids = [one[-length:] for one in vocabulary.ids(texts)]
+        values.append(np.concatenate(ids))
+        lengths.append(np.array([len(one) for one in ids], dtype=np.int64))
+    values.close()
+    y = gathered.labels[rows]  # [n]
+    # a table is often sorted by its labels, and its first rows stand for all with --limit
+    order = np.random.RandomState(ORDER_SEED).permutation(len(y))
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])  # [n + 1]
+    for part, kept in (("offsets", offsets), ("order", order), ("y", y[order])):
+        np.save(folder / f"{split}_{part}.npy", kept)
+
+
+def _batched(texts: Iterator[str]) -> Iterator[list[str]]:
+    """Lists of some texts, few where they are long."""
+    batch: list[str] = []
+    characters = 0
+    for text in texts:
+        batch.append(text)
+        characters += len(text)
+        if len(batch) == TEXTS_AT_ONCE or characters > CHARACTERS_AT_ONCE:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _to_bytes(value: Any) -> np.ndarray:
+    """JSON as uint8 [length]."""
+    return np.frombuffer(json.dumps(value).encode(), dtype=np.uint8)
+
+
+def _from_bytes(values: np.ndarray) -> Any:
+    return json.loads(values.tobytes())

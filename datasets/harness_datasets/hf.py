@@ -1,0 +1,223 @@
+"""Text classification data sets of Hugging Face: by name, or from a folder on disk.
+
+What the library `datasets` has prepared before is found in its cache without a connection;
+a download is only tried for what is not there. Rows are read from its memory-mapped Arrow
+files and prepared as those of `text_file` are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from annotated_types import Ge, Le
+
+import harness
+from harness.errors import Unavailable, first_line
+from harness.hookspecs import Register
+from harness_datasets import _texts
+from harness_datasets._hashes import content_hash
+from harness_datasets._tables import ROWS_AT_ONCE, Part, Row, label_name
+from harness_datasets._tokenizers import Tokens
+
+
+def hf(
+    *,
+    name: str = "",
+    config: str = "",
+    text: str = "text",
+    label: str = "label",
+    train_split: str = "train",
+    test_split: str = "test",
+    tokens: Tokens = "word",
+    vocab_size: Annotated[int, Ge(3), Le(1_000_000)] = 20_000,
+    max_length: Annotated[int, Ge(1)] = 200,
+    lower_case: bool = True,
+    test_share: Annotated[float, Ge(0.01), Le(0.9)] = 0.2,
+    split_seed: Annotated[int, Ge(0), Le(2**32 - 1)] = 0,
+) -> harness.Dataset:
+    """A text classification data set of Hugging Face.
+
+    Splits, padding and what becomes of rows that cannot be used are as in `text_file`.
+    Classes are those of the label's `ClassLabel`, in its order, or else the different labels,
+    sorted. A label of -1 is none.
+
+    Args:
+      name: as on the Hub, "user/name", or a folder: one that `save_to_disk` wrote, or one of
+        data files.
+      config: one of the data set's configurations; "" for its only one.
+      text: the column of texts.
+      label: the column of labels.
+      train_split: the split that is trained on.
+      test_split: the split that is tested on; "" holds out a share of the rows of
+        `train_split`.
+      tokens: "word", "character", "byte" or "bpe", as in `text_file`.
+      vocab_size: ids at most.
+      max_length: tokens kept of each text.
+      lower_case: whether upper case is made lower.
+      test_share: of the rows of each class that are held out.
+      split_seed: of that choice.
+
+    Raises:
+      Unavailable: `name` is not given, or a package is not here.
+      DataError: it is not in the cache and cannot be downloaded, or has no usable rows.
+      UsageError: it has no such split or column, or its label is not one class.
+    """
+    if not name:
+        raise Unavailable(
+            'hf needs the name of a data set; give it as in hf[name="stanfordnlp/imdb"], or '
+            "the path of a folder that save_to_disk wrote"
+        )
+    coding = _texts.Coding(tokens, vocab_size, max_length, lower_case, test_share, split_seed)
+    splits = _open(name, config)
+    train = _split(splits, name, train_split, (text, label))
+    names = _class_names(train, name, text, label)
+    chosen = [train]
+    if test_split:
+        chosen.append(_split(splits, name, test_split, (text, label)))
+        _class_names(chosen[1], name, text, label)
+    source = {"text": text, "label": label, "names": names, "files": [*map(_hashes, chosen)]}
+    parts = [
+        Part(f"{name} {which}", "row", lambda split=split: _rows(split, text, label, names))
+        for which, split in zip((train_split, test_split), chosen, strict=False)
+    ]
+    return _texts.load(
+        "hf", coding.fingerprint(source), coding,
+        train=parts[:1], test=parts[1:], class_names=names,
+    )  # fmt: skip
+
+
+def _open(name: str, config: str) -> Mapping[str, Any]:
+    """The splits by name, memory-mapped.
+
+    Raises:
+      DataError: there is no such data set here, and none can be downloaded.
+    """
+    from datasets import config as settings
+
+    offline = bool(settings.HF_HUB_OFFLINE)
+    try:
+        with _without_connection():
+            return _found(name, config)
+    except Exception as error:  # the library raises nearly anything
+        why = first_line(error)
+    if offline or Path(name).expanduser().exists():
+        told = "is not in the cache, and HF_HUB_OFFLINE is set" if offline else "is no data set"
+        raise harness.DataError(
+            f"{name!r} {told} ({why}); load it once with a connection, or give the folder that "
+            "save_to_disk wrote"
+        )
+    try:
+        return _found(name, config)
+    except Exception as error:
+        raise harness.DataError(
+            f"{name!r} is not in the cache and cannot be downloaded ({first_line(error)}); "
+            "check its name and config=..., or give the folder that save_to_disk wrote"
+        ) from None
+
+
+def _found(name: str, config: str) -> Mapping[str, Any]:
+    import datasets
+
+    folder = Path(name).expanduser()
+    if any((folder / mark).is_file() for mark in ("dataset_dict.json", "state.json")):
+        found = datasets.load_from_disk(str(folder), keep_in_memory=False)
+    else:
+        place = str(folder) if folder.is_dir() else name
+        found = datasets.load_dataset(place, config or None, keep_in_memory=False)
+    if not isinstance(found, Mapping):
+        return {"train": found}
+    return {str(split): rows for split, rows in found.items()}
+
+
+@contextmanager
+def _without_connection() -> Iterator[None]:
+    """Inside the block the library asks nobody, and does not say so."""
+    from datasets.utils import logging
+    from huggingface_hub import constants as hub
+
+    from datasets import config as settings
+
+    before = settings.HF_HUB_OFFLINE, hub.HF_HUB_OFFLINE, logging.get_verbosity()
+    settings.HF_HUB_OFFLINE = hub.HF_HUB_OFFLINE = True
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        settings.HF_HUB_OFFLINE, hub.HF_HUB_OFFLINE = before[:2]
+        logging.set_verbosity(before[2])
+
+
+def _split(splits: Mapping[str, Any], name: str, wanted: str, columns: tuple[str, str]) -> Any:
+    if wanted not in splits:
+        raise harness.UsageError(
+            f"{name!r} has no split {wanted!r} but {', '.join(splits)}; give "
+            'train_split=... and test_split=..., or test_split="" to hold out a share'
+        )
+    found = splits[wanted]
+    for column in columns:
+        if column not in found.column_names:
+            raise harness.UsageError(
+                f"{name!r} has no column {column!r} but {', '.join(found.column_names)}; name "
+                "the columns with text=... and label=..."
+            )
+    return found
+
+
+def _class_names(split: Any, name: str, text: str, label: str) -> tuple[str, ...]:
+    """Names of the classes, empty where the labels themselves are the names.
+
+    Raises:
+      UsageError: a column is of another type.
+    """
+    import datasets
+
+    features = split.features
+    if getattr(features[text], "dtype", "") not in ("string", "large_string"):
+        raise harness.UsageError(
+            f"column {text!r} of {name!r} is {_type(features[text])}; expected strings, so "
+            "name another column with text=..."
+        )
+    if isinstance(features[label], datasets.ClassLabel):
+        return tuple(features[label].names)
+    kind = getattr(features[label], "dtype", "")
+    if not kind.startswith(("int", "uint", "bool", "string", "large_string")):
+        raise harness.UsageError(
+            f"column {label!r} of {name!r} is {_type(features[label])}; expected one class a "
+            "row (ClassLabel, integers or strings), so name another column with label=..."
+        )
+    return ()
+
+
+def _type(feature: Any) -> str:
+    dtype = getattr(feature, "dtype", None)
+    return dtype if isinstance(dtype, str) else type(feature).__name__
+
+
+def _hashes(split: Any) -> list[str]:
+    return [content_hash(Path(file["filename"])) for file in split.cache_files]
+
+
+def _rows(split: Any, text: str, label: str, names: tuple[str, ...]) -> Iterator[Row]:
+    place = 0
+    for batch in split.select_columns([text, label]).iter(batch_size=ROWS_AT_ONCE):
+        for words, value in zip(batch[text], batch[label], strict=True):
+            place += 1
+            if names and value is not None:
+                value = names[value] if value >= 0 else None
+            named = label_name(value)
+            fault = "has no text" if words is None else "" if named else "has no label"
+            yield Row(place, words or "", named or "", fault)
+
+
+@harness.hookimpl
+def register_datasets(register: Register) -> None:
+    register(
+        "hf",
+        hf,
+        description="text classification data sets of Hugging Face, by name or from a folder",
+        # not "datasets": without the library a checkout has a folder of that name
+        requires=("datasets.load",),
+    )
