@@ -14,6 +14,7 @@ from harness.api import run as run
 from harness.errors import ContractError as ContractError
 from harness.errors import DataError as DataError
 from harness.errors import HarnessError as HarnessError
+from harness.errors import Unavailable as Unavailable
 from harness.errors import Unsupported as Unsupported
 from harness.errors import UsageError as UsageError
 from harness.files import LocatedFile as LocatedFile

@@ -112,7 +112,11 @@ def counted(number: int, noun: str) -> str:
 
 
 # of modules that built-in plugins import: the extra that brings them
-EXTRAS = {"tensorboardX": "'model-zoo-harness[tensorboard]'"}
+EXTRAS = {
+    "datasets.load": "'model-zoo-harness[hf]'",
+    "tensorboardX": "'model-zoo-harness[tensorboard]'",
+    "tokenizers": "'model-zoo-harness[bpe]'",
+}
 
 
 def pip_line(names: Iterable[str]) -> str:

@@ -38,6 +38,11 @@ def without_downloads() -> Iterator[None]:
         _may_download.reset(token)
 
 
+def may_download() -> bool:
+    """Whether a data set may download what is not here: not inside `without_downloads`."""
+    return _may_download.get()
+
+
 @dataclass(frozen=True)
 class LocatedFile:
     """A file that is there.

@@ -23,6 +23,7 @@ import harness
 from datasets import config as settings
 from harness import registry, testing
 from harness.errors import Unavailable
+from harness.files import without_downloads
 from harness.progress import notes_to
 from harness_datasets import _texts
 from harness_datasets import hf as module
@@ -167,6 +168,11 @@ def test_what_is_not_here_is_asked_for_and_told_in_one_line(
         "'somebody/else' is not in the cache and cannot be downloaded (no); check its name and "
         "config=..., or give the folder that save_to_disk wrote"
     )
+
+
+def test_where_nothing_is_downloaded_nobody_is_asked(folder: Path):
+    with without_downloads(), pytest.raises(Unavailable, match="nothing is downloaded here"):
+        hf(name="somebody/else")
 
 
 def test_a_folder_that_is_no_data_set_is_not_looked_for_elsewhere(folder: Path):

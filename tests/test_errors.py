@@ -62,6 +62,8 @@ def test_a_traceback_within_a_message_gives_its_last_line():
 
 def test_what_an_extra_brings_is_installed_by_its_name() -> None:
     assert pip_line(["tensorboardX"]) == "pip install 'model-zoo-harness[tensorboard]'"
+    assert pip_line(["datasets.load"]) == "pip install 'model-zoo-harness[hf]'"
+    assert pip_line(["tokenizers"]) == "pip install 'model-zoo-harness[bpe]'"
     assert pip_line(["numpy", "flax"]) == "pip install numpy flax"
 
 

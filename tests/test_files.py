@@ -9,7 +9,7 @@ import pytest
 
 import harness
 from harness.errors import DataError, Unavailable, UsageError
-from harness.files import import_files, without_downloads
+from harness.files import import_files, may_download, without_downloads
 from harness.progress import notes_to
 
 WORDS = b'{"the": 1}'
@@ -203,6 +203,9 @@ def test_import_into_a_cache_that_cannot_be_written_is_one_line(
 
 def test_without_downloads_a_file_that_is_not_there_is_unavailable(cache: Path, published: str):
     file = words(url=published)
+    assert may_download()
+    with without_downloads():
+        assert not may_download()
     with without_downloads(), pytest.raises(Unavailable) as caught:
         harness.locate_files("toy", [file])
     assert "words.json" in str(caught.value) and "harness data import toy" in str(caught.value)

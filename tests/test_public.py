@@ -6,9 +6,9 @@ import harness
 
 PUBLIC = {
     "ContractError", "DataError", "DataFile", "DataSpec", "Dataset", "HarnessError",
-    "LocatedFile", "Predictions", "Register", "Task", "Unsupported", "UsageError",
-    "build_model", "cache_dir", "hookimpl", "load", "load_dataset", "load_examples",
-    "load_history", "load_model", "locate_files", "run",
+    "LocatedFile", "Predictions", "Register", "Task", "Unavailable", "Unsupported",
+    "UsageError", "build_model", "cache_dir", "hookimpl", "load", "load_dataset",
+    "load_examples", "load_history", "load_model", "locate_files", "run",
 }  # fmt: skip
 
 

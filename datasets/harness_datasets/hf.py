@@ -16,6 +16,7 @@ from annotated_types import Ge, Le
 
 import harness
 from harness.errors import Unavailable, first_line
+from harness.files import may_download
 from harness.hookspecs import Register
 from harness_datasets import _texts
 from harness_datasets._hashes import content_hash
@@ -108,6 +109,10 @@ def _open(name: str, config: str) -> Mapping[str, Any]:
         raise harness.DataError(
             f"{name!r} {told} ({why}); load it once with a connection, or give the folder that "
             "save_to_disk wrote"
+        )
+    if not may_download():
+        raise Unavailable(
+            f"{name!r} is not in the cache ({why}), and nothing is downloaded here"
         )
     try:
         return _found(name, config)
