@@ -11,7 +11,7 @@ import pytest
 from flax import nnx
 
 import harness
-from harness import plugins
+from harness import plugins, program
 from harness.entries import Entry, Source
 from harness_models import _recurrence, recurrent
 from harness_models.recurrent import GRU, LSTM, Recurrent
@@ -187,6 +187,16 @@ def test_the_order_of_words_counts(name: str):
     some = tokens()[2:3]
     difference = evaluate(model, some) - evaluate(model, some[:, ::-1])
     assert np.abs(difference).max() > 1e-4
+
+
+@pytest.mark.parametrize("name", ["gru:bidirectional", "lstm:attention_pool"])
+def test_it_computes_in_half_precision(name: str):
+    model = build(name)
+    single = evaluate(model, tokens())
+    split, params, rest = program.split_model(model, dtype=jnp.bfloat16)
+    half = split.eval_outputs(params, rest, tokens())
+    assert half.dtype == jnp.bfloat16
+    np.testing.assert_allclose(half.astype(jnp.float32), single, atol=0.05)
 
 
 def test_without_a_pad_id_every_position_is_read():

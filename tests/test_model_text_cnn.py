@@ -11,7 +11,7 @@ import pytest
 from flax import nnx
 
 import harness
-from harness import plugins
+from harness import plugins, program
 from harness.entries import Entry, Source
 from harness_models import text_cnn
 from harness_models.text_cnn import TextCNN, windows
@@ -178,6 +178,15 @@ def test_the_amount_of_padding_changes_nothing():
     np.testing.assert_allclose(
         evaluate(model, shorter), evaluate(model, tokens()[:1]), atol=1e-6
     )
+
+
+def test_it_computes_in_half_precision():
+    model = build()
+    single = evaluate(model, tokens())
+    split, params, rest = program.split_model(model, dtype=jnp.bfloat16)
+    half = split.eval_outputs(params, rest, tokens())
+    assert half.dtype == jnp.bfloat16
+    np.testing.assert_allclose(half.astype(jnp.float32), single, atol=0.05)
 
 
 def test_dropout_is_on_in_training_and_off_in_evaluation():
