@@ -67,8 +67,10 @@ class TextCNN(nnx.Module):
         self.pad_id = data.pad_id
         self.embed = TokenEmbedding(vocab_size, length, embed_dim, position=False, rngs=rngs)
         widths = range(min_width, max_width + 1)
+        # causal: zeros in front, so that a window ends at each position
         self.filters = nnx.List(
-            nnx.Linear(width * embed_dim, maps, rngs=rngs) for width in widths
+            nnx.Conv(embed_dim, maps, kernel_size=width, padding="CAUSAL", rngs=rngs)
+            for width in widths
         )
         self.head = Head(len(widths) * maps, 0, data.num_classes, dropout=dropout, rngs=rngs)
 
@@ -78,25 +80,10 @@ class TextCNN(nnx.Module):
         mask = real_positions(tokens, pad_id=self.pad_id)  # [b, t] or None
         if mask is not None:
             x = jnp.where(mask[:, :, None], x, 0)
-        found = [max_over_positions(f(windows(x, f.in_features)), mask) for f in self.filters]
+        # [b, t, maps] of each width, then [b, maps]
+        found = [max_over_positions(filters(x), mask) for filters in self.filters]
         # relu never falls, so behind the maximum it does the same as in front of it
-        return self.head(jax.nn.relu(jnp.concatenate(found, axis=1)))  # [b, widths * maps]
-
-
-def windows(x: jax.Array, size: int) -> jax.Array:
-    """The vectors of the window that ends at each position, oldest first, as one vector.
-
-    Args:
-      x: `[b, t, d]`.
-      size: `width * d`; a window holds so many positions.
-
-    Returns:
-      `[b, t, width * d]`, with zeros where a window begins in front of the first position.
-    """
-    _, t, d = x.shape
-    width = size // d
-    x = jnp.pad(x, ((0, 0), (width - 1, 0), (0, 0)))  # [b, t + width - 1, d]
-    return jnp.concatenate([x[:, i : i + t] for i in range(width)], axis=2)
+        return self.head(jax.nn.relu(jnp.concatenate(found, axis=1)))
 
 
 @harness.hookimpl
