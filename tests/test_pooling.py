@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,7 +31,7 @@ def test_only_attention_has_parameters(name: PoolingName):
 
 def test_a_name_stands_for_its_function():
     x, mask = normal(3, 4, WIDTH), mask_of(*MASK)
-    functions = [
+    functions: list[tuple[PoolingName, Any]] = [
         ("mean", _layers.mean_over_positions), ("max", _layers.max_over_positions),
         ("last", _pooling.last_position),
     ]  # fmt: skip

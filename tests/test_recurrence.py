@@ -51,10 +51,11 @@ def test_reading_is_the_papers_formula_at_each_position(
     kind: type[GRUCell] | type[LSTMCell], plain: Any, gates: int, backwards: bool
 ):
     cell, x = new_cell(kind), normal(4, 2, WIDTH)
-    kernel, bias = (
-        np.asarray(a[...], np.float64) for a in (cell.inputs.kernel, cell.inputs.bias)
+    assert cell.inputs.bias is not None
+    kernel, bias, recurrent = (
+        np.asarray(leaf[...], np.float64)
+        for leaf in (cell.inputs.kernel, cell.inputs.bias, cell.recurrent.kernel)
     )
-    recurrent = np.asarray(cell.recurrent.kernel[...], np.float64)
     state = tuple(np.zeros((2, UNITS)) for _ in cell.start(2))
     expected = np.zeros((4, 2, UNITS))
     for t in reversed(range(4)) if backwards else range(4):
