@@ -49,7 +49,11 @@ _attention: Any = sys.modules[type(BUILT.blocks[0].attention.inner).__module__]
 
 
 def plain_attention(
-    query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array | None
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    mask: jax.Array | None,
+    bias: jax.Array | None = None,
 ) -> jax.Array:
     """The formula as it stands in the paper; gradients by JAX."""
     scores = jnp.einsum("bhqd,bhkd->bhqk", query, key)
@@ -62,7 +66,11 @@ OWN_ATTENTION = _attention.attend
 
 
 def mapped_attention(
-    query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array | None
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    mask: jax.Array | None,
+    bias: jax.Array | None = None,
 ) -> jax.Array:
     """Eight examples at a time, one after the other: everything fits in a cache."""
 

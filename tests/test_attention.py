@@ -11,6 +11,7 @@ from small import mask_of, new_rngs, normal
 
 import harness
 from harness_models import _attention
+from harness_models._positions import Relations, rotate
 
 WIDTH = 8
 
@@ -79,10 +80,16 @@ def test_attention_over_nothing_but_padding_is_finite():
 
 
 def plain(
-    query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array | None
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    mask: jax.Array | None,
+    bias: jax.Array | None = None,
 ) -> jax.Array:
     """Attention as the paper writes it."""
     scores = jnp.einsum("bhqd,bhkd->bhqk", query, key)
+    if bias is not None:
+        scores = scores + bias
     if mask is not None:
         scores = jnp.where(mask, scores, jnp.finfo(scores.dtype).min)
     return jnp.einsum("bhqk,bhkd->bhqd", jax.nn.softmax(scores), value)
@@ -101,6 +108,69 @@ def test_values_and_gradients_are_those_of_the_plain_formula(rows: tuple[str, ..
     expected = pulled(plain, query, key, value)
     for mine, theirs in zip(own, expected, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=3e-6)
+
+
+@pytest.mark.parametrize("relations", [Relations(window=1), Relations(alibi=True, window=2)])
+@pytest.mark.parametrize("rows", [(), ("....x", "..xxx", ".....")], ids=["all", "masked"])
+def test_a_window_and_a_bias_are_in_values_and_gradients(
+    relations: Relations, rows: tuple[str, ...]
+):
+    mask, bias = relations.near(5), relations.bias(2, 5)
+    assert mask is not None
+    if rows:  # queries of padding may see nothing at all then
+        mask = mask_of(*rows)[:, None, None, :] & mask
+
+    def pulled(attend, *arrays: jax.Array):
+        mixed, pull = jax.vjp(lambda q, k, v: attend(q, k, v, mask, bias), *arrays)
+        return mixed, *pull(normal(3, 2, 5, 4, seed=4))
+
+    arrays = [normal(3, 2, 5, 4, seed=seed) for seed in (1, 2, 3)]
+    own, expected = pulled(_attention.attend, *arrays), pulled(plain, *arrays)
+    for mine, theirs in zip(own, expected, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=3e-6)
+    without = _attention.attend(*arrays, None)
+    assert not np.allclose(own[0], without, atol=1e-2)
+
+
+def related(relations: Relations) -> _attention.SelfAttention:
+    return _attention.SelfAttention(WIDTH, 2, relations=relations, rngs=new_rngs())
+
+
+def test_a_position_sees_so_many_others_on_either_side():
+    attention, x = related(Relations(window=2)), normal(1, 7, WIDTH)
+    changed = x.at[:, 3].add(1.0)
+    moved = (np.asarray(attention(x)) != np.asarray(attention(changed))).any(axis=2)
+    np.testing.assert_array_equal(moved[0], [False, True, True, True, True, True, False])
+
+
+def test_attention_with_rotary_positions_is_the_formula_on_turned_vectors():
+    attention, x = related(Relations(rotary=True)), normal(2, 5, WIDTH)
+    split = [
+        np.stack(np.split(np.asarray(layer(x)), 2, axis=-1), axis=1)  # [b, h, t, d/h]
+        for layer in (attention.query, attention.key, attention.value)
+    ]
+    query, key = (rotate(jnp.asarray(a), jnp.arange(5)[::-1]) for a in split[:2])
+    mixed = plain(query / 2, key, jnp.asarray(split[2]), None)  # a head is 4 wide
+    merged = jnp.concatenate([mixed[:, 0], mixed[:, 1]], axis=-1)
+    np.testing.assert_allclose(attention(x), attention.out(merged), atol=1e-5)
+
+
+def test_attention_with_alibi_is_the_formula_with_a_bias():
+    attention, x = related(Relations(alibi=True)), normal(2, 5, WIDTH)
+    split = [
+        jnp.asarray(np.stack(np.split(np.asarray(layer(x)), 2, axis=-1), axis=1))
+        for layer in (attention.query, attention.key, attention.value)
+    ]
+    apart = np.abs(np.arange(5)[:, None] - np.arange(5))
+    bias = jnp.asarray(-np.array([2**-4, 2**-8], np.float32)[None, :, None, None] * apart)
+    mixed = plain(split[0] / 2, split[1], split[2], None, bias.astype(jnp.float32))
+    merged = jnp.concatenate([mixed[:, 0], mixed[:, 1]], axis=-1)
+    np.testing.assert_allclose(attention(x), attention.out(merged), atol=1e-5)
+
+
+def test_rotary_positions_need_heads_of_an_even_width():
+    with pytest.raises(harness.UsageError, match="2 heads of the width 6 have 3 each"):
+        _attention.SelfAttention(6, 2, relations=Relations(rotary=True), rngs=new_rngs())
 
 
 def test_scores_that_would_overflow_an_exponential_are_no_problem():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +14,8 @@ from small import mask_of, new_rngs, normal
 
 import harness
 from harness_models import _layers
+from harness_models._attention import SelfAttention
+from harness_models._positions import Relations
 
 WIDTH = 8
 
@@ -90,10 +95,40 @@ def test_an_embedding_without_positions_holds_no_vectors_for_them():
     np.testing.assert_array_equal(x[0, 0], x[0, 1])
 
 
+def test_a_shorter_batch_takes_the_last_of_the_vectors_for_positions():
+    embed = _layers.TokenEmbedding(5, 4, WIDTH, position=True, rngs=new_rngs())
+    whole = embed(jnp.array([[0, 0, 3, 1]]))
+    np.testing.assert_array_equal(embed(jnp.array([[3, 1]])), whole[:, 2:])
+    np.testing.assert_array_equal(embed(jnp.array([[1]])), whole[:, 3:])
+
+
 def test_a_feed_forward_layer_ends_at_the_width_it_began_with():
     layer = _layers.FeedForward(WIDTH, 3, rngs=new_rngs())
     assert layer(normal(2, 4, WIDTH)).shape == (2, 4, WIDTH)
     assert param_shapes(layer) == [(WIDTH,), (3, WIDTH), (3,), (WIDTH, 3)]
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", "swiglu"])
+def test_units_of_a_feed_forward_layer_are_those_of_the_papers(activation: Any):
+    layer = _layers.FeedForward(WIDTH, 3, activation=activation, rngs=new_rngs())
+    x = np.asarray(normal(2, 4, WIDTH), np.float64)
+    inner = x @ np.asarray(layer.expand.kernel[...])
+    if activation == "relu":
+        units = np.maximum(inner, 0)
+    elif activation == "gelu":
+        units = inner * np.vectorize(lambda v: (1 + math.erf(v / math.sqrt(2))) / 2)(inner)
+    else:
+        assert layer.gated is not None
+        units = inner / (1 + np.exp(-inner)) * (x @ np.asarray(layer.gated.kernel[...]))
+    expected = units @ np.asarray(layer.contract.kernel[...])  # biases start at zero
+    np.testing.assert_allclose(layer(jnp.asarray(x, jnp.float32)), expected, atol=1e-5)
+
+
+def test_swiglu_alone_has_a_third_layer():
+    layer = _layers.FeedForward(WIDTH, 3, activation="swiglu", rngs=new_rngs())
+    assert sorted(param_shapes(layer)) == sorted(
+        2 * [(3,), (WIDTH, 3)] + [(WIDTH,), (3, WIDTH)]
+    )
 
 
 def test_post_norm_normalises_the_sum_of_input_and_update():
@@ -112,11 +147,39 @@ def test_post_norm_drops_parts_of_the_update_and_not_of_the_input():
     np.testing.assert_array_equal(layer(x), without(x))
 
 
-def new_block(*, attention: bool, feedforward: bool) -> _layers.EncoderBlock:
+def test_pre_norm_normalises_what_the_inner_layer_is_given_and_nothing_else():
+    layer = _layers.PreNorm(lambda x: 2 * x, WIDTH, dropout=0.0, rngs=new_rngs())
+    x = np.asarray(normal(2, 4, WIDTH))
+    centred = x - x.mean(axis=-1, keepdims=True)
+    normalised = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-6)
+    np.testing.assert_allclose(layer(jnp.asarray(x)), x + 2 * normalised, atol=1e-5)
+
+
+def test_pre_norm_drops_parts_of_the_update_and_not_of_the_input():
+    x = normal(2, 4, WIDTH)
+    layer = _layers.PreNorm(lambda x: x, WIDTH, dropout=1.0, rngs=new_rngs())
+    np.testing.assert_array_equal(layer(x), x)
+
+
+def new_block(*, attention: bool, feedforward: bool, **options: Any) -> _layers.EncoderBlock:
     return _layers.EncoderBlock(
         WIDTH, num_heads=2, ff_dim=6, dropout=0.1,
-        attention=attention, feedforward=feedforward, rngs=new_rngs(),
+        attention=attention, feedforward=feedforward, rngs=new_rngs(), **options,
     )  # fmt: skip
+
+
+def test_a_block_hands_its_options_to_its_sublayers():
+    block = new_block(
+        attention=True, feedforward=True, norm="pre", activation="gelu",
+        relations=Relations(window=3),
+    )  # fmt: skip
+    for sublayer in (block.attention, block.feedforward):
+        assert isinstance(sublayer, _layers.PreNorm)
+    assert block.attention is not None and block.feedforward is not None
+    assert isinstance(block.attention.inner, SelfAttention)
+    assert block.attention.inner.relations == Relations(window=3)
+    assert isinstance(block.feedforward.inner, _layers.FeedForward)
+    assert block.feedforward.inner.activation == "gelu"
 
 
 def test_a_block_without_its_sublayers_is_the_identity_and_holds_nothing():

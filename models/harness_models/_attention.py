@@ -22,23 +22,40 @@ from flax import nnx
 from jax import lax
 
 import harness
+from harness_models._positions import NO_RELATIONS, Relations
 
 
 class SelfAttention(nnx.Module):
     """Scaled dot-product self-attention with several heads (Vaswani et al. 2017, 3.2).
 
+    Without `relations` it does not know where a position stands.
+
     Raises:
-      UsageError: the width cannot be divided among that many heads.
+      UsageError: the width cannot be divided among that many heads, or rotary relations
+        meet heads of an odd width.
     """
 
-    def __init__(self, width: int, num_heads: int, *, rngs: nnx.Rngs) -> None:
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        *,
+        relations: Relations = NO_RELATIONS,
+        rngs: nnx.Rngs,
+    ) -> None:
         if width % num_heads:
             divisors = ", ".join(str(n) for n in range(1, width + 1) if width % n == 0)
             raise harness.UsageError(
                 f"num_heads={num_heads} does not divide the width {width}; "
                 f"use one of {divisors}"
             )
+        if relations.rotary and width // num_heads % 2:
+            raise harness.UsageError(
+                f"rotary positions turn pairs of channels, and {num_heads} heads of the width "
+                f"{width} have {width // num_heads} each; expected an even number"
+            )
         self.num_heads = num_heads
+        self.relations = relations
         self.query = nnx.Linear(width, width, rngs=rngs)
         self.key = nnx.Linear(width, width, rngs=rngs)
         self.value = nnx.Linear(width, width, rngs=rngs)
@@ -56,12 +73,21 @@ class SelfAttention(nnx.Module):
         Returns:
           `[b, t, d]`.
         """
-        query = self._split_heads(self.query(x))  # [b, h, t, d/h]
-        key = self._split_heads(self.key(x))
+        query = self.relations.turned(self._split_heads(self.query(x)))  # [b, h, t, d/h]
+        key = self.relations.turned(self._split_heads(self.key(x)))
         value = self._split_heads(self.value(x))
         scaled = query * query.shape[-1] ** -0.5
-        mixed = attend(scaled, key, value, None if mask is None else mask[:, None, None, :])
+        bias = self.relations.bias(self.num_heads, x.shape[1])  # [1, h, t, t] or None
+        mixed = attend(scaled, key, value, self._allowed(mask, x.shape[1]), bias)
         return self.out(mixed.swapaxes(1, 2).reshape(x.shape))  # [b, t, h, d/h] -> [b, t, d]
+
+    def _allowed(self, mask: jax.Array | None, t: int) -> jax.Array | None:
+        """The keys that a query may look at: bool `[b or 1, 1, t or 1, t]`, None for all."""
+        near = self.relations.near(t)  # [1, 1, t, t]
+        if mask is None:
+            return near
+        real = mask[:, None, None, :]  # [b, 1, 1, t]
+        return real if near is None else real & near
 
     def _split_heads(self, x: jax.Array) -> jax.Array:
         b, t, d = x.shape
@@ -71,25 +97,37 @@ class SelfAttention(nnx.Module):
 
 @jax.custom_vjp
 def attend(
-    query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array | None
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    mask: jax.Array | None,
+    bias: jax.Array | None = None,
 ) -> jax.Array:
-    """`softmax(query key^T) value`, the softmax over the keys that the mask allows.
+    """`softmax(query key^T + bias) value`, the softmax over the keys that the mask allows.
 
     Args:
       query: `[b, h, q, d]`, already scaled.
       key, value: `[b, h, k, d]`.
-      mask: bool `[b, 1, 1, k]`, or None to allow every key.
+      mask: bool `[b, 1, q, k]`, whose first and third axis may be 1, or None to allow
+        every key.
+      bias: float32 `[1, h, q, k]`, or None for none. A constant: no gradient goes there.
 
     Returns:
       `[b, h, q, d]`.
     """
-    return _forward(query, key, value, mask)[0]
+    return _forward(query, key, value, mask, bias)[0]
 
 
 def _forward(
-    query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array | None
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    mask: jax.Array | None,
+    bias: jax.Array | None,
 ) -> tuple[jax.Array, Any]:
     scores = _product("bhqd,bhkd->bhqk", query, key)
+    if bias is not None:
+        scores = scores + bias
     if mask is not None:
         # the lowest finite number, not -inf: a row of only padding must not become nan
         scores = jnp.where(mask, scores, jnp.finfo(scores.dtype).min)
@@ -105,7 +143,7 @@ def _product(subscripts: str, left: jax.Array, right: jax.Array) -> jax.Array:
     return jnp.einsum(subscripts, left, right, preferred_element_type=jnp.float32)
 
 
-def _backward(kept: Any, grad: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, None]:
+def _backward(kept: Any, grad: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, None, None]:
     query, key, value, mask, exps, total, mixed = kept
     dtype = query.dtype
     grad = grad.astype(total.dtype) / total  # [b, h, q, d]
@@ -118,7 +156,7 @@ def _backward(kept: Any, grad: jax.Array) -> tuple[jax.Array, jax.Array, jax.Arr
         d_scores = jnp.where(mask, d_scores, jnp.zeros((), d_scores.dtype))
     d_scores = d_scores.astype(dtype)
     d_query = _product("bhqk,bhkd->bhqd", d_scores, key).astype(dtype)
-    return d_query, _over_queries(query, d_scores), _over_queries(grad, exps), None
+    return d_query, _over_queries(query, d_scores), _over_queries(grad, exps), None, None
 
 
 def _over_queries(left: jax.Array, right: jax.Array) -> jax.Array:

@@ -13,7 +13,8 @@ promotion rules.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, TypeAlias
+from functools import partial
+from typing import Annotated, Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -23,11 +24,20 @@ from flax import nnx
 import harness
 from harness_models._attention import SelfAttention
 from harness_models._dropout import Dropout
+from harness_models._positions import NO_RELATIONS, Relations
 
 # annotations of constructor parameters, with the bounds that the registry reads
 Size: TypeAlias = Annotated[int, Ge(1)]
 SizeOrZero: TypeAlias = Annotated[int, Ge(0)]
 Rate: TypeAlias = Annotated[float, Ge(0.0), Le(1.0)]
+Norm: TypeAlias = Literal["post", "pre"]
+Activation: TypeAlias = Literal["relu", "gelu", "swiglu"]
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "relu": jax.nn.relu,
+    "gelu": partial(jax.nn.gelu, approximate=False),
+    "swiglu": jax.nn.silu,
+}
 
 
 def text_sizes(data: harness.DataSpec) -> tuple[int, int]:
@@ -104,23 +114,42 @@ class TokenEmbedding(nnx.Module):
         self.position = nnx.Embed(length, width, rngs=rngs) if position else None
 
     def __call__(self, tokens: jax.Array) -> jax.Array:
-        """Embeds int32 `[b, t]` as `[b, t, d]`; with positions, t is the length built for."""
+        """Embeds int32 `[b, t]` as `[b, t, d]`.
+
+        With positions, t is at most the length built for. A shorter batch has lost padding
+        in front, so it takes the last vectors: a token keeps its own.
+        """
         x = self.token(tokens)
         if self.position is None:
             return x
-        return x + self.position.embedding[...][None]  # [b, t, d] + [1, t, d]
+        vectors = self.position.embedding[...]  # [length, d]
+        if x.shape[1] < vectors.shape[0]:
+            vectors = vectors[-x.shape[1] :]
+        return x + vectors[None]  # [b, t, d] + [1, t, d]
 
 
 class FeedForward(nnx.Module):
-    """Two layers at each position, with a relu between; it ends at the width it began with."""
+    """Two layers at each position; it ends at the width it began with.
 
-    def __init__(self, width: int, hidden: int, *, rngs: nnx.Rngs) -> None:
+    Between them stand relu or gelu units (Hendrycks and Gimpel 2016, "Gaussian Error Linear
+    Units"), or "swiglu": units whose silu multiplies those of a third layer (Shazeer 2020,
+    "GLU Variants Improve Transformer"), here with biases as the others have.
+    """
+
+    def __init__(
+        self, width: int, hidden: int, *, activation: Activation = "relu", rngs: nnx.Rngs
+    ) -> None:
+        self.activation = activation
         self.expand = nnx.Linear(width, hidden, rngs=rngs)
         self.contract = nnx.Linear(hidden, width, rngs=rngs)
+        self.gated = nnx.Linear(width, hidden, rngs=rngs) if activation == "swiglu" else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """`[b, t, d]` to `[b, t, d]`."""
-        return self.contract(jax.nn.relu(self.expand(x)))
+        hidden = ACTIVATIONS[self.activation](self.expand(x))
+        if self.gated is not None:
+            hidden = hidden * self.gated(x)
+        return self.contract(hidden)
 
 
 class PostNorm(nnx.Module):
@@ -141,8 +170,27 @@ class PostNorm(nnx.Module):
         return self.norm(x + self.dropout(self.inner(x, *context)))
 
 
+class PreNorm(nnx.Module):
+    """A sublayer whose residual connection is never normalised: `x + dropout(inner(norm(x)))`.
+
+    Xiong et al. 2020, "On Layer Normalization in the Transformer Architecture". The last
+    block's output needs a normalisation of its own.
+    """
+
+    def __init__(
+        self, inner: Callable[..., jax.Array], width: int, *, dropout: float, rngs: nnx.Rngs
+    ) -> None:
+        self.inner = inner
+        self.dropout = Dropout(dropout, rngs=rngs)
+        self.norm = nnx.LayerNorm(width, epsilon=1e-6, rngs=rngs)
+
+    def __call__(self, x: jax.Array, *context: jax.Array | None) -> jax.Array:
+        """`[b, t, d]` to `[b, t, d]`; `context` is handed on to the inner layer."""
+        return x + self.dropout(self.inner(self.norm(x), *context))
+
+
 class EncoderBlock(nnx.Module):
-    """One encoder block: attention, then a feed-forward layer, each with `PostNorm`.
+    """One encoder block: attention, then a feed-forward layer, each with its normalisation.
 
     A sublayer that is left out is left out whole, with its dropout, residual connection
     and normalisation: it holds no parameters and costs nothing.
@@ -157,17 +205,25 @@ class EncoderBlock(nnx.Module):
         dropout: float,
         attention: bool,
         feedforward: bool,
+        norm: Norm = "post",
+        activation: Activation = "relu",
+        relations: Relations = NO_RELATIONS,
         rngs: nnx.Rngs,
     ) -> None:
-        def sublayer(inner: Callable[..., jax.Array]) -> PostNorm:
-            return PostNorm(inner, width, dropout=dropout, rngs=rngs)
+        def sublayer(inner: Callable[..., jax.Array]) -> PostNorm | PreNorm:
+            kind = PostNorm if norm == "post" else PreNorm
+            return kind(inner, width, dropout=dropout, rngs=rngs)
 
         # each attribute is set once: nnx fixes at the first assignment whether it holds data
         self.attention = (
-            sublayer(SelfAttention(width, num_heads, rngs=rngs)) if attention else None
+            sublayer(SelfAttention(width, num_heads, relations=relations, rngs=rngs))
+            if attention
+            else None
         )
         self.feedforward = (
-            sublayer(FeedForward(width, ff_dim, rngs=rngs)) if feedforward else None
+            sublayer(FeedForward(width, ff_dim, activation=activation, rngs=rngs))
+            if feedforward
+            else None
         )
 
     def __call__(self, x: jax.Array, mask: jax.Array | None = None) -> jax.Array:

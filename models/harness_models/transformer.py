@@ -2,7 +2,8 @@
 
 Tokens and positions are embedded, one post-norm encoder block mixes them, the positions
 are averaged, and a head of 20 relu units gives the logits. Each keyword parameter is one
-decision of that architecture, so an ablation is a variant that changes one of them.
+decision of that architecture, so an ablation is a variant that changes one of them; so is
+what later papers did instead: pre-norm, positions without a table, other units, windows.
 
 Two things differ from the tutorial on purpose: the base model returns logits where the
 tutorial returns a softmax (its loss then applies a second one; variant `tutorial` does
@@ -20,17 +21,19 @@ from flax import nnx
 import harness
 from harness.hookspecs import Register
 from harness_models._layers import (
+    Activation,
     EncoderBlock,
     Head,
+    Norm,
     Rate,
     Size,
     SizeOrZero,
     TokenEmbedding,
-    max_over_positions,
-    mean_over_positions,
     real_positions,
     text_sizes,
 )
+from harness_models._pooling import Pooling
+from harness_models._positions import Relations, sinusoids
 
 BLIND_CLASS_POSITION = (
     "pooling=cls with attention=false: the class position would see no token; "
@@ -43,7 +46,7 @@ GROUP_POSITIONS = 2048
 
 
 class Transformer(nnx.Module):
-    """A post-norm transformer encoder, pooled over positions.
+    """A transformer encoder, pooled over positions.
 
     Vaswani et al. 2017, "Attention Is All You Need".
 
@@ -55,13 +58,29 @@ class Transformer(nnx.Module):
       num_blocks: encoder blocks, one after another.
       dropout: rate of all dropout layers.
       head_units: relu units between pooling and logits; 0 for none.
-      position: whether positions have vectors of their own.
+      norm: each sublayer's output is normalised with its residual connection ("post"), or
+        its input alone, and the last block's output at the end ("pre"; Xiong et al. 2020,
+        "On Layer Normalization in the Transformer Architecture").
+      activation: of the feed-forward layer: relu; gelu (Hendrycks and Gimpel 2016); or
+        swiglu (Shazeer 2020, "GLU Variants Improve Transformer"), which has a third matrix
+        of the same size, where the paper makes all three smaller.
+      position: whether it matters where a token stands; without, `position_kind` has no
+        effect.
+      position_kind: how it is told. A vector is added to each token, from a table
+        ("learned") or of waves ("sinusoidal"; Vaswani et al. 2017, 3.5); or attention takes
+        the distance into account, by turning queries and keys ("rotary"; Su et al. 2021,
+        "RoFormer") or by scores that fall with it, alike to both sides ("alibi"; Press et
+        al. 2022, "Train Short, Test Long").
       attention: whether blocks have their attention sublayer.
+      window: positions that each sees on either side of it (Beltagy et al. 2020,
+        "Longformer"); 0 for all. A class position sees all and all see it. All scores are
+        computed and then masked: it takes no less time.
       feedforward: whether blocks have their feed-forward sublayer.
       mask_padding: whether attention and pooling leave padding out; no effect on data
         without a `pad_id`.
-      pooling: over positions: their mean, the maximum of each channel, or the output
-        at a learned class position ("cls").
+      pooling: over positions: their mean, the maximum of each channel, the last one, their
+        mean weighted by a learned query ("attention"; Yang et al. 2016), or the output at a
+        learned class position ("cls"; Devlin et al. 2019).
       softmax_output: whether calling the model gives probabilities instead of logits.
       groups: the blocks take the examples of a batch in at most so many groups, each
         independent of the others, so that the cores of a CPU work side by side and
@@ -70,7 +89,8 @@ class Transformer(nnx.Module):
 
     Raises:
       Unsupported: the data are not sequences of tokens.
-      UsageError: `num_heads` does not divide `embed_dim`, or "cls" without attention.
+      UsageError: `num_heads` does not divide `embed_dim`, or leaves heads of an odd width
+        with "rotary"; "cls", "rotary", "alibi" or a window without attention.
     """
 
     def __init__(
@@ -83,42 +103,61 @@ class Transformer(nnx.Module):
         num_blocks: Size = 1,
         dropout: Rate = 0.1,
         head_units: SizeOrZero = 20,
+        norm: Norm = "post",
+        activation: Activation = "relu",
         position: bool = True,
+        position_kind: Literal["learned", "sinusoidal", "rotary", "alibi"] = "learned",
         attention: bool = True,
+        window: SizeOrZero = 0,
         feedforward: bool = True,
         mask_padding: bool = False,
-        pooling: Literal["mean", "max", "cls"] = "mean",
+        pooling: Literal["mean", "max", "last", "attention", "cls"] = "mean",
         softmax_output: bool = False,
         groups: Size = 8,
         rngs: nnx.Rngs,
     ) -> None:
-        if pooling == "cls" and not attention:
-            raise harness.UsageError(BLIND_CLASS_POSITION)
+        kind = position_kind if position else "none"
+        relations = Relations(
+            rotary=kind == "rotary", alibi=kind == "alibi", window=window,
+            class_first=pooling == "cls",
+        )  # fmt: skip
+        if not attention:
+            _check_without_attention(relations)
         vocab_size, length = text_sizes(data)
         self.pad_id = data.pad_id if mask_padding else None
-        self.pooling = pooling
         self.softmax_output = softmax_output
         self.groups = groups
-        self.embed = TokenEmbedding(vocab_size, length, embed_dim, position=position, rngs=rngs)
+        self.embed = TokenEmbedding(
+            vocab_size, length, embed_dim, position=kind == "learned", rngs=rngs
+        )
+        self.sinusoidal = kind == "sinusoidal"
         # a position of its own in front of the sequence (Devlin et al. 2019, "BERT"): the
         # first position of the data is padding in a short text and a word in a long one
         self.class_position = nnx.Embed(1, embed_dim, rngs=rngs) if pooling == "cls" else None
         self.blocks = nnx.List(
             EncoderBlock(
                 embed_dim, num_heads=num_heads, ff_dim=ff_dim, dropout=dropout,
-                attention=attention, feedforward=feedforward, rngs=rngs,
+                attention=attention, feedforward=feedforward, norm=norm,
+                activation=activation, relations=relations, rngs=rngs,
             )
             for _ in range(num_blocks)
         )  # fmt: skip
+        # pre-norm blocks hand on what no layer has normalised
+        self.norm = nnx.LayerNorm(embed_dim, epsilon=1e-6, rngs=rngs) if norm == "pre" else None
+        self.pool = Pooling(pooling, embed_dim, rngs=rngs) if pooling != "cls" else None
         self.head = Head(embed_dim, head_units, data.num_classes, dropout=dropout, rngs=rngs)
 
     def __call__(self, tokens: jax.Array) -> jax.Array:
-        """Classifies int32 tokens `[b, t]`.
+        """Classifies int32 tokens `[b, t]`, as many as the data has or fewer.
 
         Returns:
           float32 `[b, c]`: logits, or probabilities with `softmax_output`.
         """
         x = self.embed(tokens)  # [b, t, d]
+        if self.sinusoidal:
+            # the paper multiplies the tokens' vectors with this root instead
+            waves = sinusoids(*x.shape[1:]) * x.shape[2] ** -0.5  # [t, d]
+            x = x + waves[None].astype(x.dtype)
         mask = real_positions(tokens, pad_id=self.pad_id)  # [b, t] or None
         if self.class_position is not None:
             x, mask = _prepend(self.class_position.embedding[...], x, mask)  # t + 1 positions
@@ -143,15 +182,26 @@ class Transformer(nnx.Module):
         """The blocks and the pooling: `[b, t, d]` to `[b, d]`."""
         for block in self.blocks:
             x = block(x, mask)
-        return self._pool(x, mask)
+        if self.norm is not None:
+            x = self.norm(x)
+        return x[:, 0] if self.pool is None else self.pool(x, mask)
 
-    def _pool(self, x: jax.Array, mask: jax.Array | None) -> jax.Array:
-        """One vector an example: `[b, t, d]` to `[b, d]`."""
-        if self.pooling == "mean":
-            return mean_over_positions(x, mask)
-        if self.pooling == "max":
-            return max_over_positions(x, mask)
-        return x[:, 0]
+
+def _check_without_attention(relations: Relations) -> None:
+    """Refuses what only attention looks at, where there is none."""
+    if relations.class_first:
+        raise harness.UsageError(BLIND_CLASS_POSITION)
+    if relations.rotary or relations.alibi:
+        raise harness.UsageError(
+            f"position_kind={'rotary' if relations.rotary else 'alibi'} with attention=false: "
+            "nothing would look at positions; use position_kind=learned or sinusoidal, or "
+            "attention=true"
+        )
+    if relations.window:
+        raise harness.UsageError(
+            f"window={relations.window} with attention=false: nothing would look through it; "
+            "use window=0 or attention=true"
+        )
 
 
 def _prepend(
@@ -179,7 +229,15 @@ def register_models(register: Register) -> None:
             "masked": {"mask_padding": True},
             "max_pool": {"pooling": "max"},
             "cls_pool": {"pooling": "cls"},
+            "attention_pool": {"pooling": "attention"},
             "deep": {"num_blocks": 4},
+            "pre_norm": {"norm": "pre"},
+            "gelu": {"activation": "gelu"},
+            "swiglu": {"activation": "swiglu"},
+            "sinusoidal": {"position_kind": "sinusoidal"},
+            "rotary": {"position_kind": "rotary"},
+            "alibi": {"position_kind": "alibi"},
+            "local": {"window": 8},
         },
         description="Token and position embedding, post-norm encoder block, mean, 20-unit head",
         paper="Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762",
