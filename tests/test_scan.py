@@ -44,7 +44,9 @@ CASES = {
 
 def test_the_example_of_its_docstring():
     inputs = jnp.array([[4.0, 0.0, 0.0, 1.0]])
-    np.testing.assert_array_equal(recurrence(inputs * 0 + 0.5, inputs), [[4, 2, 1, 1.5]])
+    np.testing.assert_array_equal(
+        jax.jit(recurrence)(inputs * 0 + 0.5, inputs), [[4, 2, 1, 1.5]]
+    )
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -100,4 +102,4 @@ def test_zeros_in_front_leave_the_states_behind_them_as_they_are():
     decays = jnp.pad(decay, ((0, 0), (9, 0), (0, 0)), constant_values=0.5)
     states = jax.jit(recurrence)(decays, longer)
     np.testing.assert_array_equal(states[:, :9], jnp.zeros((2, 9, 3)))
-    np.testing.assert_allclose(states[:, 9:], recurrence(decay, inputs), rtol=1e-6)
+    np.testing.assert_allclose(states[:, 9:], jax.jit(recurrence)(decay, inputs), rtol=1e-6)
