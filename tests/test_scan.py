@@ -44,9 +44,8 @@ CASES = {
 
 def test_the_example_of_its_docstring():
     inputs = jnp.array([[4.0, 0.0, 0.0, 1.0]])
-    np.testing.assert_array_equal(
-        jax.jit(recurrence)(inputs * 0 + 0.5, inputs), [[4, 2, 1, 1.5]]
-    )
+    states = jax.jit(recurrence)(inputs * 0 + 0.5, inputs)
+    np.testing.assert_array_equal(states, [[4, 2, 1, 1.5]])
 
 
 @pytest.mark.parametrize("case", CASES)
