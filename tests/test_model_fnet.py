@@ -59,7 +59,7 @@ def test_the_transform_is_the_sum_over_positions_and_channels():
     np.testing.assert_allclose(unit, np.fft.fft2(x, norm="ortho").real, atol=1e-5)
 
 
-@pytest.mark.parametrize("variant", PARAM_COUNTS)
+@pytest.mark.parametrize("variant", ["", "no_mixing", "no_position", "deep"])
 def test_padding_changes_no_answer(variant: str):
     text_models.assert_blind_to_padding(fnet, variant)
 

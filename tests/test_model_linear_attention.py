@@ -74,7 +74,7 @@ def test_the_model_is_the_formula():
     np.testing.assert_allclose(evaluate(model, tokens()), wanted, atol=1e-4)
 
 
-@pytest.mark.parametrize("variant", PARAM_COUNTS)
+@pytest.mark.parametrize("variant", ["", "no_position", "no_attention", "deep"])
 def test_padding_changes_no_answer(variant: str):
     text_models.assert_blind_to_padding(linear_attention, variant)
 

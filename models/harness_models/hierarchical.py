@@ -2,7 +2,7 @@
 
 Order within a segment is lost, order and interaction between segments are kept. Attention
 costs `(t / segment)^2` instead of `t^2`: with segments of one token it is a transformer, with
-one segment for all it is nearly mean-pooling.
+one segment for all it is nearly mean-pooling. In shapes, s counts segments.
 """
 
 from __future__ import annotations

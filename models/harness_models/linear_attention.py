@@ -10,6 +10,7 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 import harness
@@ -26,7 +27,7 @@ from harness_models._layers import (
     real_positions,
     text_sizes,
 )
-from harness_models._mixing import Positions
+from harness_models._mixing import Positions, zero_padding
 
 # a query that is orthogonal to all keys, or a text without any, gets zeros
 LEAST_WEIGHT = 1e-6
@@ -157,20 +158,24 @@ class LinearAttention(nnx.Module):
         Returns:
           `[b, t, d]`.
         """
-        query = self._positive(self._split_heads(self.query(x)))  # float32 [b, t, h, d/h]
-        key = self._positive(self._split_heads(self.key(x)))
-        if mask is not None:
-            key = jnp.where(mask[:, :, None, None], key, 0.0)
-        value = self._split_heads(self.value(x)).astype(jnp.float32)
-        summed = jnp.einsum("bthk,bthd->bhkd", key, value)
-        weight = jnp.einsum("bthk,bhk->bth", query, key.sum(axis=1))
-        mixed = jnp.einsum("bthk,bhkd->bthd", query, summed)
-        mixed = mixed / jnp.maximum(weight, LEAST_WEIGHT)[..., None]
-        return self.out(mixed.reshape(x.shape).astype(x.dtype))  # [b, t, h, d/h] -> [b, t, d]
+        query = self._positive(self.query(x))  # float32 [b, t, d]
+        key = zero_padding(self._positive(self.key(x)), mask)
+        value = self.value(x).astype(jnp.float32)
+        own = self._same_head(x.shape[2])  # [d, d]
+        summed = jnp.einsum("btk,btd->bkd", key, value) * own[None]
+        mixed = jnp.einsum("btk,bkd->btd", query, summed)
+        # at each channel the sum of its head's weights
+        weight = (query * key.sum(axis=1, keepdims=True)) @ own  # [b, t, d]
+        return self.out((mixed / jnp.maximum(weight, LEAST_WEIGHT)).astype(x.dtype))
 
-    def _split_heads(self, x: jax.Array) -> jax.Array:
-        b, t, d = x.shape
-        return x.reshape(b, t, self.num_heads, d // self.num_heads)  # [b, t, h, d/h]
+    def _same_head(self, width: int) -> jax.Array:
+        """1 where two channels are of one head, else 0: float32 `[d, d]`.
+
+        One product of all channels, of which this keeps the heads', costs a linear layer and
+        no transposition; a product for each head would be small and slow.
+        """
+        head = np.arange(width) // (width // self.num_heads)  # [d]
+        return jnp.asarray(head[:, None] == head[None], jnp.float32)
 
     def _positive(self, x: jax.Array) -> jax.Array:
         """The feature map: values of at least 0 in float32, of the shape of `x`."""

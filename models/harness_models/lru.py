@@ -3,7 +3,7 @@
 The state is a vector of complex numbers. At each position it is multiplied with fixed
 `lambda`, of which every entry has a rate of forgetting and a frequency, and the position's
 input is added. No nonlinearity stands in the loop, so all positions are computed at once;
-what bends the signal stands between the layers.
+what bends the signal stands between the layers. In shapes, n counts the numbers of a state.
 """
 
 from __future__ import annotations
@@ -124,8 +124,9 @@ class GatedUnit(nnx.Module):
 class RecurrentUnit(nnx.Module):
     """`h_t = lambda h_{t-1} + gamma B u_t`, `y_t = Re(C h_t) + D u_t` (section 3 of the paper).
 
-    `lambda = exp(-exp(nu) + i exp(theta))` has a modulus below 1 whatever is learnt. All of
-    it is computed in float32 and complex64; complex parameters are pairs of real ones.
+    `lambda = exp(-exp(nu) + i exp(theta))` has a modulus below 1 whatever is learnt; the
+    scale of the inputs is `exp(gamma)`, at first the root of `1 - |lambda|^2`. All of it is
+    computed in float32 and complex64; complex parameters are pairs of real ones.
     """
 
     def __init__(

@@ -3,7 +3,8 @@
 Every channel keeps a small state that decays by `exp(delta A)` and takes up `delta B x`. A
 large step `delta` forgets and takes the token in, a small one passes it over; `B` and `C`
 say what of it is written and read. All three are computed from the token, where a state
-space as in `lru` has them fixed.
+space as in `lru` has them fixed. In shapes, e counts the channels and n the numbers of the
+state that each of them has.
 """
 
 from __future__ import annotations
