@@ -1,0 +1,93 @@
+"""What the models without attention share: padding as zero vectors, positions, pre-norm.
+
+Vectors of padding that are zero add nothing to a sum, a Fourier transform or a state, so a
+piece that mixes positions linearly is right about padding if its input is zeroed first. A
+piece that is built for one length gets shorter inputs with zero vectors in front: what the
+padding that was cut off would have been.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+import harness
+from harness_models._dropout import Dropout
+
+
+def zero_padding(x: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """Sets the vectors of padding to zero.
+
+    Args:
+      x: `[b, t, d]`.
+      mask: bool `[b, t]`, True where a token stands; None where nothing is padding.
+
+    Returns:
+      `[b, t, d]`, of the dtype of `x`.
+    """
+    return x if mask is None else jnp.where(mask[:, :, None], x, jnp.zeros((), x.dtype))
+
+
+def lengthen(
+    x: jax.Array, mask: jax.Array | None, *, length: int
+) -> tuple[jax.Array, jax.Array | None]:
+    """Puts zero vectors in front until there are `length` positions; none of them counts.
+
+    Args:
+      x: `[b, t, d]` with at most `length` positions.
+      mask: bool `[b, t]`, or None where nothing is padding.
+
+    Returns:
+      `[b, length, d]` and its mask, `[b, length]`; None if it was, and nothing is in front.
+
+    Raises:
+      UsageError: there are more than `length` positions.
+    """
+    b, t, _ = x.shape
+    if t > length:
+        raise harness.UsageError(
+            f"{t} positions given to a model built for {length}; cut them, or build it from "
+            f"a data.shape of ({t},)"
+        )
+    if t == length:
+        return x, mask
+    mask = jnp.ones((b, t), bool) if mask is None else mask
+    front = (length - t, 0)
+    return jnp.pad(x, ((0, 0), front, (0, 0))), jnp.pad(mask, ((0, 0), front))
+
+
+class Positions(nnx.Module):
+    """A learned vector a position, counted from the end, where texts have their last token.
+
+    Gehring et al. 2017, "Convolutional Sequence to Sequence Learning".
+    """
+
+    def __init__(self, length: int, width: int, *, rngs: nnx.Rngs) -> None:
+        self.table = nnx.Embed(length, width, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Adds the vectors of the last t positions: `[b, t, d]` to `[b, t, d]`."""
+        vectors = self.table.embedding[...]  # [length, d]
+        return x + vectors[vectors.shape[0] - x.shape[1] :].astype(x.dtype)[None]  # [1, t, d]
+
+
+class PreNorm(nnx.Module):
+    """A sublayer that leaves its input as it is: `x + dropout(inner(norm(x)))`.
+
+    Xiong et al. 2020, "On Layer Normalization in the Transformer Architecture",
+    arXiv:2002.04745.
+    """
+
+    def __init__(
+        self, inner: Callable[..., jax.Array], width: int, *, dropout: float, rngs: nnx.Rngs
+    ) -> None:
+        self.inner = inner
+        self.dropout = Dropout(dropout, rngs=rngs)
+        self.norm = nnx.LayerNorm(width, epsilon=1e-6, rngs=rngs)
+
+    def __call__(self, x: jax.Array, *context: jax.Array | None) -> jax.Array:
+        """`[b, t, d]` to `[b, t, d]`; `context` is handed on to the inner layer."""
+        return x + self.dropout(self.inner(self.norm(x), *context))
