@@ -213,11 +213,15 @@ def test_sequences_that_there_are_not_are_one_line(changes: dict[str, Any], why:
         synthetic(**changes)
 
 
+# two pairs of many values are learnt within seconds
+FEW_PAIRS: dict[str, Any] = {"length": 5, "symbols": 32, "n_train": 3000, "n_test": 500}
+
+
 def best_accuracy(
     task: TaskName, factory: type[nnx.Module], *, epochs: int = 12, **params: Any
 ) -> float:
     """The best test accuracy of an epoch: does it learn the task at all?"""
-    data = synthetic(task=task)
+    data = synthetic(task=task, **(FEW_PAIRS if task == "recall" else {}))
     recipe = Recipe(epochs=epochs, batch_size=32, eval_batch_size=500, learning_rate=3e-3)
     heard = Heard()
     model = build_model(factory, data.spec, {"dropout": 0.0, **params}, seed=0)
@@ -226,7 +230,7 @@ def best_accuracy(
 
 
 @pytest.mark.parametrize(
-    ("task", "chance"), [("first", 1 / 8), ("palindrome", 1 / 2), ("recall", 1 / 3)]
+    ("task", "chance"), [("first", 1 / 8), ("palindrome", 1 / 2), ("recall", 1 / 2)]
 )
 def test_averaged_tokens_are_at_chance_where_order_is_the_point(task: TaskName, chance: float):
     assert best_accuracy(task, MeanPool, epochs=6) < chance + 0.06
@@ -236,7 +240,7 @@ def test_averaged_tokens_tell_the_majority():
     assert best_accuracy("majority", MeanPool) > 0.95
 
 
-@pytest.mark.parametrize(("task", "epochs", "least"), [("first", 3, 0.95), ("recall", 20, 0.9)])
+@pytest.mark.parametrize(("task", "epochs", "least"), [("first", 3, 0.95), ("recall", 12, 0.9)])
 def test_attention_learns_what_averaged_tokens_cannot(
     task: TaskName, epochs: int, least: float
 ):
