@@ -43,7 +43,7 @@ class NBSVM(nnx.Module):
         r = log((p / |p|) / (q / |q|))        output = w . (r f) + b
 
     Two things differ. The paper trains with a squared hinge loss and an L2 penalty; here the
-    loss is the shared cross-entropy, as in Mesnil et al. 2015, "Ensemble of Generative and
+    loss is the shared cross-entropy, as in Mesnil et al. 2014, "Ensemble of Generative and
     Discriminative Techniques for Sentiment Analysis of Movie Reviews", arXiv:1412.5335, and
     a penalty is the optimizer's (`adamw[weight_decay=0.1]`). And n-grams of two words and
     more share rows by a hash; with more buckets than there are n-grams, few do.
@@ -59,9 +59,9 @@ class NBSVM(nnx.Module):
         bytes an output in training with Adam.
       alpha: added to every count.
       interpolation: the share of w in evaluation, where the rest is its mean magnitude, so
-        that 0 is naive Bayes and 1 leaves w as it was trained. The paper's 0.25 makes up for
-        a weak penalty; what Adam has trained from zero on it makes worse. No effect without
-        ratios.
+        that 0 is naive Bayes and 1 leaves w as it was trained. The paper has 0.25 for what
+        it trains; weights that Adam trains from zero predict best as they are. No effect
+        without ratios.
       ratios: whether features are scaled by ratios; without them it is a linear classifier.
 
     Raises:
@@ -135,16 +135,15 @@ class NBSVM(nnx.Module):
 
     def _scaled(self, present: jax.Array) -> jax.Array:
         """What features `[b, m]` add to the outputs: float32 `[b, m, outputs]`, 0 for none."""
-        rows = self.weights[...].at[present].get(mode="fill", fill_value=0)
-        weights = rows.astype(jnp.float32)  # [b, m, outputs]
+        weights = _entries(self.weights[...], present).astype(jnp.float32)
         if self.ratios is None or self.seen is None:
             return weights
-        if self.deterministic:
+        if self.deterministic and self.interpolation < 1:
             sizes = jnp.abs(self.weights[...].astype(jnp.float32)).sum(axis=0)  # [outputs]
             mean = sizes / jnp.maximum(self.seen[...], 1)
             share = self.interpolation
             weights = share * weights + (1 - share) * mean[None, None]
-        return weights * self.ratios[...].at[present].get(mode="fill", fill_value=0)
+        return weights * _entries(self.ratios[...], present)
 
     def _features(self, tokens: Array) -> tuple[list[Array], list[Array]]:
         """Rows of the table and a mask for the n-grams of each length: `[b, t - n + 1]`."""
@@ -163,6 +162,14 @@ class NBSVM(nnx.Module):
         # np.unique would hash them, which takes many times as long
         pairs = pairs[np.diff(pairs, prepend=-1) > 0]
         return pairs // self.rows, pairs % self.rows
+
+
+def _entries(table: jax.Array, rows: jax.Array) -> jax.Array:
+    """Rows `[b, m]` of a table `[f, c]`: `[b, m, c]`, 0 for a row that it does not have."""
+    c = table.shape[1]
+    places = rows[:, :, None] * np.int32(c) + jnp.arange(c, dtype=jnp.int32)[None, None]
+    # number by number, because XLA's CPU compiler is slow at gathering rows of one number
+    return table.reshape(-1).at[places].get(mode="fill", fill_value=0)  # [f c] -> [b, m, c]
 
 
 def log_ratios(members: np.ndarray, everyone: np.ndarray, *, alpha: float) -> np.ndarray:
@@ -187,11 +194,13 @@ def _blocks(train: Split) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """A split in blocks of x `[m, t]` and y `[m]` or `[m, c]`."""
     size = len(train["y"]) if isinstance(train, Mapping) else len(train)
     for start in range(0, size, BLOCK):
+        stop = min(start + BLOCK, size)
         if isinstance(train, Mapping):
-            yield tuple(np.asarray(train[name][start : start + BLOCK]) for name in ("x", "y"))
-            continue
-        found = [train[i] for i in range(start, min(start + BLOCK, size))]
-        yield tuple(np.stack([np.asarray(one[name]) for one in found]) for name in ("x", "y"))
+            x, y = train["x"][start:stop], train["y"][start:stop]
+        else:
+            examples = [train[i] for i in range(start, stop)]
+            x, y = ([example[name] for example in examples] for name in ("x", "y"))
+        yield np.asarray(x), np.asarray(y)
 
 
 @harness.hookimpl
@@ -208,4 +217,8 @@ def register_models(register: Register) -> None:
         description="Linear on n-gram presence, scaled by naive Bayes log-count ratios",
         paper="Wang and Manning 2012, Baselines and Bigrams: Simple, Good Sentiment and Topic "
         "Classification, ACL 2012",
+        exempt={
+            "padding_masked": "weights start at zero, so that no token tells before training; "
+            "tests/test_model_nb_svm.py looks at other weights",
+        },
     )

@@ -62,7 +62,8 @@ class NGrams(nnx.Module):
         vocab_size, _ = text_sizes(data)
         check_buckets(buckets)
         self.pad_id, self.max_n, self.buckets = data.pad_id, max_n, buckets
-        start = _uniform(1 / width)
+        # its bound is the root of 3 * scale / width, here 1 / width
+        start = initializers.variance_scaling(1 / (3 * width), "fan_out", "uniform")
         self.words = nnx.Embed(vocab_size, width, embedding_init=start, rngs=rngs)
         self.ngrams = (
             nnx.Embed(buckets, width, embedding_init=start, rngs=rngs) if max_n > 1 else None
@@ -80,15 +81,6 @@ class NGrams(nnx.Module):
             masks.append(real)  # [b, t - n + 1]
         x = jnp.concatenate(vectors, axis=1)  # [b, m, d] for m n-grams of all lengths
         return self.head(mean_over_positions(x, jnp.concatenate(masks, axis=1)))
-
-
-def _uniform(bound: float) -> initializers.Initializer:
-    """Starts values uniformly between -bound and bound."""
-
-    def start(key: jax.Array, shape: tuple[int, ...], dtype: object = jnp.float32) -> jax.Array:
-        return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-    return start
 
 
 @harness.hookimpl
