@@ -41,7 +41,8 @@ LONG = (
     "test_gate_pairs", "test_checks_builtins", "test_examples", "test_cli",
     "test_checks_catalogue",
     "test_model_transformer", "test_cli_new", "test_site", "test_gate_workers", "test_spool",
-    "test_testing", "test_api", "test_optimized",
+    "test_testing", "test_api", "test_optimized", "test_dataset_text_file", "test_texts",
+    "test_dataset_hf",
 )  # fmt: skip
 
 

@@ -10,18 +10,40 @@ from harness.entries import Entry
 
 # small, but with every part that the entry has
 SMALL = "embed_dim=4,num_heads=2,ff_dim=4,head_units=4"
-DATASETS = ("digits", "digit_traits", "diabetes")
-CHECKED = (
-    *DATASETS,
+DATASETS = (
+    "digits",
+    "digit_traits",
+    "diabetes",
+    "listops[n_train=300,n_test=100]",
+    "synthetic[n_train=300,n_test=100]",
+)
+WITHOUT_MASK = (
     "majority",
     "mlp[units=4]",
     "mean_pool[width=8]",
-    "mean_pool:masked[width=8]",
     f"transformer[{SMALL}]",
+)
+CHECKED = (
+    *DATASETS,
+    *WITHOUT_MASK,
+    "mean_pool:masked[width=8]",
     f"transformer:masked[{SMALL}]",
+    "fnet[embed_dim=8,ff_dim=8]",
+    "gru[embed_dim=8,units=8]",
+    f"hierarchical[{SMALL}]",
+    f"linear_attention[{SMALL}]",
+    "lru[embed_dim=8,state_dim=8]",
+    "lstm[embed_dim=8,units=8]",
+    "mlp_mixer[embed_dim=8,token_dim=8,channel_dim=8]",
+    "nb_svm[buckets=1024]",
+    "ngrams[buckets=1024]",
+    "selective[embed_dim=8,state_dim=2]",
+    "text_cnn[embed_dim=8,maps=8]",
 )
 # these need files of the user's
 WITH_FILES = ("imdb",)
+# and these are checked beside their own tests, on files that those write
+ELSEWHERE = ("hf", "pixels", "text_file")
 
 
 # those that say something about a model on the labels of another task
@@ -44,7 +66,7 @@ def performed(selection: str, *, dataset: str = "digits") -> list[str]:
 @pytest.mark.parametrize("selection", CHECKED)
 def test_a_built_in_passes(selection: str):
     left = performed(selection)
-    assert ("padding_masked" in left) == (selection in names_without_mask())
+    assert ("padding_masked" in left) == (selection in WITHOUT_MASK)
     assert set(left) <= {"padding_masked", "lengths", *WITHOUT_PARAMETERS, *left_out(selection)}
 
 
@@ -60,10 +82,6 @@ def test_a_built_in_passes_on_data_of_another_task(selection: str, dataset: str)
 WITHOUT_PARAMETERS = ("same_seed", "gradients_reach", "overfits")
 
 
-def names_without_mask() -> list[str]:
-    return [name for name in CHECKED if "masked" not in name and name not in DATASETS]
-
-
 @pytest.mark.parametrize("selection", WITH_FILES)
 def test_a_built_in_with_files_passes(selection: str, real_imdb: bool):
     if not real_imdb:
@@ -73,7 +91,8 @@ def test_a_built_in_with_files_passes(selection: str, real_imdb: bool):
 
 def test_every_built_in_is_among_them(known):
     built_in = [e for e in index.open_registry().entries.values() if _has_checks(e)]
-    named = {name.partition("[")[0].partition(":")[0] for name in (*CHECKED, *WITH_FILES)}
+    listed = (*CHECKED, *WITH_FILES, *ELSEWHERE)
+    named = {name.partition("[")[0].partition(":")[0] for name in listed}
     assert {entry.name for entry in built_in} == named
     masked = {f"{e.name}:masked" for e in built_in if "masked" in e.variants}
     assert masked and masked <= {name.partition("[")[0] for name in CHECKED}

@@ -28,7 +28,11 @@ def test_someone_elses_distribution_is_installed_found_checked_and_run(tmp_path:
         [binaries / "python", "-c", FOUND], cwd=tmp_path, capture_output=True, text=True
     )
     found = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
-    assert found["brackets"] == found["gru"] == ["distribution", "harness-brackets==0.1.0"]
+    assert (
+        found["brackets"]
+        == found["brackets_gru"]
+        == ["distribution", "harness-brackets==0.1.0"]
+    )
     assert found["digits"][0] == "built-in"
 
 

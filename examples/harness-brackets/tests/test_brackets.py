@@ -13,7 +13,7 @@ from harness import testing
 
 
 @pytest.mark.parametrize(
-    "check", testing.checks("brackets", "gru", dataset="brackets"), ids=str
+    "check", testing.checks("brackets", "brackets_gru", dataset="brackets"), ids=str
 )
 def test_conformance(check: Callable[[], None]):
     check()
@@ -45,12 +45,12 @@ def test_more_sequences_than_there_are_is_refused_in_a_line():
 def test_a_recurrent_network_learns_them_and_counting_does_not():
     frame = harness.run(
         "brackets",
-        ["gru", "majority"],
+        ["brackets_gru", "majority"],
         epochs=6,
         batch_size=32,
         learning_rate=1e-2,
         in_process=True,
     )
     accuracy = dict(zip(frame["model"], frame["test_accuracy"], strict=True))
-    assert accuracy["gru"] > 0.7
+    assert accuracy["brackets_gru"] > 0.7
     assert accuracy["majority"] == pytest.approx(0.5, abs=0.02)

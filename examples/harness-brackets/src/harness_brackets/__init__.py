@@ -1,4 +1,4 @@
-"""A plugin of two entries: the data set `brackets` and the model `gru`."""
+"""A plugin of two entries: the data set `brackets` and the model `brackets_gru`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def register_datasets(register: harness.Register) -> None:
 @harness.hookimpl
 def register_models(register: harness.Register) -> None:
     register(
-        "gru",
+        "brackets_gru",
         GRU,
         variants={"narrow": {"width": 8}},
         paper="Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder",
