@@ -93,6 +93,15 @@ def test_a_line_that_was_not_compared_has_no_rank():
     assert ranks(accuracies(apart), family(apart)) == {}
 
 
+def test_ranks_are_of_the_most_lines_that_were_compared_and_not_of_the_most_accurate():
+    """The first has a common seed with one of the others alone."""
+    lines = {
+        0: answers(0.95, seeds=(7, 8)), 1: answers(0.9, seeds=(0, 1, 2, 7)),
+        2: answers(0.7), 3: answers(0.5),
+    }  # fmt: skip
+    assert ranks(accuracies(lines), family(lines)).keys() == {1, 2, 3}
+
+
 def test_a_rank_rests_on_one_seed_if_the_line_or_one_that_counts_as_better_has_one():
     lines = {
         0: answers(0.9), 1: answers(0.7), 2: answers(0.8, seeds=(0,)), 3: answers(0.85),

@@ -133,3 +133,12 @@ def test_a_row_that_no_command_has_made_is_taken_as_it_is():
     tune = {"space": {RATE: "0.0001:0.01:log"}, "budget": 0, "chosen": {RATE: 0.01}}
     (whole,) = whole_spaces([tune])
     assert (whole.space, whole.doubt) == (tune["space"], "")
+
+
+def test_a_row_that_nothing_explains_leaves_the_others_in_doubt_about_their_own():
+    """Two spaces that one command may have had, and values that none of them gives."""
+    of_net = [json.loads(row["tune"]) for row in rows_of(cells_of(["net"], [RATE, DROP]), 1)]
+    strange = {**of_net[0], "space": {RATE: of_net[0]["space"][RATE]}, "chosen": {RATE: 0.0077}}
+    net, other = whole_spaces([*of_net, strange])
+    assert net.space == of_net[0]["space"]
+    assert other.doubt.startswith("tuned in a command of more keys than learning_rate")

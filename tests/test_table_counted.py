@@ -50,6 +50,15 @@ def keyed(seed: int, **changes: str) -> Row:
     return make_row(seed=seed, key_parts=parts, task="classification")
 
 
+def test_a_repeat_that_failed_on_new_data_is_not_hidden_by_its_result_on_the_old():
+    old = [make_row(seed=s, run_key=f"k{s}", data_fingerprint="old") for s in (0, 1)]
+    new = [
+        make_row(seed=0, run_key="k0", data_fingerprint="new"),
+        failed_row(seed=1, run_key="k1", data_fingerprint="new"),
+    ]
+    assert counted_of(*old, *new) == [row["run_id"] for row in new]
+
+
 def test_the_newest_row_of_a_repeated_run_counts():
     rows = [
         make_row(run_key="k", accuracy=0.5),
