@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -94,7 +96,7 @@ def test_padding_changes_no_answer_of_a_variant(variant: str):
 
 @pytest.mark.parametrize("variant", PARAM_COUNTS)
 def test_every_parameter_gets_a_finite_gradient(variant: str):
-    changes = {} if "segments" in variant else {"segment": 2}
+    changes: dict[str, Any] = {} if "segments" in variant else {"segment": 2}
     left = set(text_models.unreached(build(hierarchical, variant, **changes), tokens()))
     # a constant added to every key shifts all scores of a query alike: no gradient
     left -= {name for name in left if name.endswith("key.bias")}
