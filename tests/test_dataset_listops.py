@@ -41,7 +41,7 @@ def value(words: list[str]) -> int:
 
 
 def worked_out(text: str) -> int:
-    words = list[str](text.split())
+    words: list[str] = [*text.split()]
     found = value(words)
     assert not words, text
     return found
