@@ -47,7 +47,8 @@ def listops(
     of which a quarter are expressions, down to depth ten. MED is the median, rounded down;
     SM the sum modulo 10. A token is a digit, an operator with its bracket, or a closing
     bracket. Both splits are `{"x": int32 [n, max_length], "y": int32 [n]}`, padded in front
-    with 0; no expression occurs twice.
+    with 0; no expression occurs twice. Classes are as they come: in the default 0 and 9 have
+    15 % of the expressions each, the others 8 to 10 %.
 
     Args:
       min_length: least tokens of an expression.
