@@ -213,3 +213,12 @@ def test_a_head_with_units_has_a_relu_layer():
     assert param_shapes(head) == [(20,), (WIDTH, 20), (3,), (20, 3)]
     x = normal(2, WIDTH)
     assert not np.allclose(head(x) + head(-x), 2 * head(0 * x), atol=1e-3)
+
+
+def test_pre_norm_adds_what_comes_of_the_normalised_input():
+    layer = _layers.PreNorm(lambda x, k: 2 * x + k, WIDTH, dropout=0.0, rngs=new_rngs())
+    x = np.asarray(normal(2, 3, WIDTH))
+    centred = x - x.mean(axis=-1, keepdims=True)
+    unit = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-6)
+    context = jnp.ones((2, 3, 1))
+    np.testing.assert_allclose(layer(jnp.asarray(x), context), x + 2 * unit + 1, atol=1e-4)

@@ -54,18 +54,3 @@ def test_positions_are_counted_from_the_end():
     np.testing.assert_allclose(positions(x), np.asarray(x) + table[2:], rtol=1e-6)
     added = positions(jnp.zeros((1, 5, WIDTH)))[0]
     np.testing.assert_array_equal(added, table)
-
-
-def test_pre_norm_adds_what_comes_of_the_normalised_input():
-    layer = _mixing.PreNorm(lambda x, k: 2 * x + k, WIDTH, dropout=0.0, rngs=new_rngs())
-    x = np.asarray(normal(2, 3, WIDTH))
-    centred = x - x.mean(axis=-1, keepdims=True)
-    unit = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-6)
-    context = jnp.ones((2, 3, 1))
-    np.testing.assert_allclose(layer(jnp.asarray(x), context), x + 2 * unit + 1, atol=1e-4)
-
-
-def test_pre_norm_drops_parts_of_the_update_and_not_of_the_input():
-    layer = _mixing.PreNorm(lambda x: x, WIDTH, dropout=1.0, rngs=new_rngs())
-    x = normal(2, 3, WIDTH)
-    np.testing.assert_array_equal(layer(x), x)

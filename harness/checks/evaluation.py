@@ -97,7 +97,9 @@ def _other_padding(params: Any, vocab_size: int, pad_id: int) -> tuple[Any, int]
         if leaf.ndim != 2 or leaf.shape[0] != vocab_size:
             return leaf
         tables += 1
-        return leaf.at[pad_id].add(3.0)
+        # not the same for all channels: layer normalisation would take it away
+        other = jnp.linspace(-3.0, 3.0, leaf.shape[1], dtype=leaf.dtype)  # [d]
+        return leaf.at[pad_id].add(other)
 
     return jax.tree.map(change, params), tables
 

@@ -1,4 +1,4 @@
-"""What the models without attention share: padding as zero vectors, positions, pre-norm.
+"""What the models without attention share: padding as zero vectors, and positions.
 
 Vectors of padding that are zero add nothing to a sum, a Fourier transform or a state, so a
 piece that mixes positions linearly is right about padding if its input is zeroed first. A
@@ -8,14 +8,11 @@ padding that was cut off would have been.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 import harness
-from harness_models._dropout import Dropout
 
 
 def zero_padding(x: jax.Array, mask: jax.Array | None) -> jax.Array:
@@ -72,22 +69,3 @@ class Positions(nnx.Module):
         """Adds the vectors of the last t positions: `[b, t, d]` to `[b, t, d]`."""
         vectors = self.table.embedding[...]  # [length, d]
         return x + vectors[vectors.shape[0] - x.shape[1] :].astype(x.dtype)[None]  # [1, t, d]
-
-
-class PreNorm(nnx.Module):
-    """A sublayer that leaves its input as it is: `x + dropout(inner(norm(x)))`.
-
-    Xiong et al. 2020, "On Layer Normalization in the Transformer Architecture",
-    arXiv:2002.04745.
-    """
-
-    def __init__(
-        self, inner: Callable[..., jax.Array], width: int, *, dropout: float, rngs: nnx.Rngs
-    ) -> None:
-        self.inner = inner
-        self.dropout = Dropout(dropout, rngs=rngs)
-        self.norm = nnx.LayerNorm(width, epsilon=1e-6, rngs=rngs)
-
-    def __call__(self, x: jax.Array, *context: jax.Array | None) -> jax.Array:
-        """`[b, t, d]` to `[b, t, d]`; `context` is handed on to the inner layer."""
-        return x + self.dropout(self.inner(self.norm(x), *context))

@@ -21,6 +21,7 @@ import harness
 from harness.hookspecs import Register
 from harness_models._layers import (
     Head,
+    PreNorm,
     Rate,
     Size,
     SizeOrZero,
@@ -29,7 +30,7 @@ from harness_models._layers import (
     real_positions,
     text_sizes,
 )
-from harness_models._mixing import PreNorm, zero_padding
+from harness_models._mixing import zero_padding
 from harness_models._scan import backwards, recurrence
 
 

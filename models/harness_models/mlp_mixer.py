@@ -16,6 +16,7 @@ import harness
 from harness.hookspecs import Register
 from harness_models._layers import (
     Head,
+    PreNorm,
     Rate,
     Size,
     SizeOrZero,
@@ -24,7 +25,7 @@ from harness_models._layers import (
     real_positions,
     text_sizes,
 )
-from harness_models._mixing import PreNorm, lengthen, zero_padding
+from harness_models._mixing import lengthen, zero_padding
 
 
 class MLPMixer(nnx.Module):

@@ -19,6 +19,7 @@ import harness
 from harness.hookspecs import Register
 from harness_models._layers import (
     Head,
+    PreNorm,
     Rate,
     Size,
     SizeOrZero,
@@ -27,7 +28,7 @@ from harness_models._layers import (
     real_positions,
     text_sizes,
 )
-from harness_models._mixing import PreNorm, zero_padding
+from harness_models._mixing import zero_padding
 from harness_models._scan import recurrence
 
 STEPS = (1e-3, 1e-1)  # what `delta` is at the start, between these
