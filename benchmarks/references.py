@@ -1,0 +1,161 @@
+"""Reference accuracies: whether every model still learns what it learnt when it was written.
+
+    python -m benchmarks.references --write benchmarks/results/references.json
+    python -m benchmarks.references --check benchmarks/results/references.json
+
+Each entry of `references.toml` is trained from the same seeds on the same part of its data,
+small enough for a minute, and large enough that a layer that was broken shows. With the same
+versions on the same kind of processor the accuracies are the same to the bit; elsewhere they
+may differ by what other sums and other random numbers do, which is what seeds do too. So a
+mean is off if it is further from its reference than three standard errors of both and half a
+point.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import pandas as pd
+
+import harness
+from harness import machine
+
+ASKED = Path(__file__).with_name("references.toml")
+LEAST = 0.005  # of accuracy; below it a difference says nothing about a model
+ERRORS = 3  # standard errors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """What the seeds of one model came to.
+
+    Attributes:
+      accuracies: on the test set, one a seed.
+      param_count: of the model at these sizes of data.
+    """
+
+    accuracies: tuple[float, ...]
+    param_count: int
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.accuracies)
+
+    @property
+    def variance(self) -> float:
+        """Of the mean."""
+        if len(self.accuracies) < 2:
+            return 0.0
+        return statistics.variance(self.accuracies) / len(self.accuracies)
+
+
+def allowed(reference: Reference, now: Reference) -> float:
+    """The largest difference of two means that is none."""
+    return max(LEAST, ERRORS * math.sqrt(reference.variance + now.variance))
+
+
+def verdict(reference: Reference, now: Reference) -> str:
+    """What is wrong; "" if nothing is."""
+    if reference.param_count != now.param_count:
+        return f"{now.param_count:,} parameters in place of {reference.param_count:,}"
+    difference = now.mean - reference.mean
+    if abs(difference) > allowed(reference, now):
+        return f"{difference:+.4f}, more than {allowed(reference, now):.4f}"
+    return ""
+
+
+def measure(models: Sequence[str], asked: Mapping[str, Any]) -> dict[str, Reference]:
+    """Trains models as `references.toml` says.
+
+    Raises:
+      ClickException: a run is not ok.
+    """
+    found = {}
+    for model in models:
+        frame = harness.run(
+            asked["dataset"], model, seeds=asked["seeds"], epochs=asked["epochs"],
+            limit=asked["limit"], learning_rate=asked["learning_rate"][model],
+        )  # fmt: skip
+        found[model] = _reference(model, frame)
+        click.echo(f"{model:16} {found[model].mean:.4f}", err=True)
+    return found
+
+
+def _reference(model: str, frame: pd.DataFrame) -> Reference:
+    failed = frame.loc[frame["status"] != "ok"]
+    if len(failed):
+        raise click.ClickException(f"{model}: {failed['error_message'].iloc[0]}")
+    return Reference(
+        accuracies=tuple(float(a) for a in frame["test_accuracy"]),
+        param_count=int(frame["param_count"].iloc[0]),
+    )
+
+
+def read(path: Path) -> dict[str, Reference]:
+    """The references of a file that `write` has made."""
+    entries = json.loads(path.read_text())["models"]
+    return {
+        name: Reference(accuracies=tuple(one["accuracies"]), param_count=one["param_count"])
+        for name, one in entries.items()
+    }
+
+
+def write(path: Path, found: Mapping[str, Reference], asked: Mapping[str, Any]) -> None:
+    """Writes references down with what they were trained by, and on what."""
+    told = {
+        "asked": dict(asked), "machine": {"cpu_model": machine.cpu_model()},
+        "versions": machine.versions(),
+        "models": {name: asdict(one) for name, one in found.items()},
+    }  # fmt: skip
+    path.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
+
+
+def table(references: Mapping[str, Reference], now: Mapping[str, Reference]) -> str:
+    """One line a model, as markdown."""
+    lines = ["| model | reference | now | allowed | |", "|:--|--:|--:|--:|:--|"]
+    for name, one in now.items():
+        reference = references[name]
+        told = verdict(reference, one) or "as it was"
+        lines.append(
+            f"| {name} | {reference.mean:.4f} | {one.mean:.4f} | "
+            f"{allowed(reference, one):.4f} | {told} |"
+        )
+    return "\n".join(lines)
+
+
+@click.command(help=__doc__)
+@click.option("--model", "models", multiple=True, help="This one alone. Repeatable.")
+@click.option("--write", "to", type=click.Path(path_type=Path), help="Write references down.")
+@click.option(
+    "--check", "against", type=click.Path(path_type=Path, exists=True),
+    help="Compare with references; 3 if a model is off.",
+)  # fmt: skip
+def main(models: tuple[str, ...], to: Path | None, against: Path | None) -> None:
+    if (to is None) == (against is None):
+        raise click.UsageError("give one of --write FILE and --check FILE")
+    asked = tomllib.loads(ASKED.read_text())
+    unknown = [model for model in models if model not in asked["learning_rate"]]
+    if unknown:
+        known = ", ".join(asked["learning_rate"])
+        raise click.UsageError(f"{unknown[0]!r} has no reference; known: {known}")
+    now = measure(models or tuple(asked["learning_rate"]), asked)
+    if to is not None:
+        write(to, now, asked)
+        return
+    assert against is not None
+    references = read(against)
+    click.echo(table(references, now))
+    sys.exit(3 if any(verdict(references[name], one) for name, one in now.items()) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Reference accuracies: what counts as off, and that every model has one."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from benchmarks import references
+from benchmarks.references import Reference, allowed, main, verdict
+from harness import index
+
+SMALL = """
+dataset = "digits"
+limit = 200
+epochs = 1
+seeds = 2
+[learning_rate]
+majority = 1e-3
+mean_pool = 1e-2
+"""
+
+
+def told(*accuracies: float, parameters: int = 10) -> Reference:
+    return Reference(accuracies=accuracies, param_count=parameters)
+
+
+def test_a_mean_is_off_beyond_three_standard_errors_of_both():
+    reference = told(0.80, 0.82)  # a standard error of a point
+    assert allowed(reference, told(0.81)) == pytest.approx(0.03)
+    assert allowed(reference, reference) == pytest.approx(0.03 * 2**0.5)
+    assert verdict(reference, told(0.785)) == ""
+    assert verdict(reference, told(0.775)) == "-0.0350, more than 0.0300"
+    assert verdict(reference, told(0.845)) == "+0.0350, more than 0.0300"
+
+
+def test_seeds_that_agree_leave_half_a_point():
+    assert verdict(told(0.5, 0.5), told(0.504, 0.504)) == ""
+    assert verdict(told(0.5, 0.5), told(0.506, 0.506)) != ""
+
+
+def test_another_number_of_parameters_is_another_model():
+    assert verdict(told(0.5), told(0.5, parameters=11)) == "11 parameters in place of 10"
+
+
+def test_what_was_written_is_found_again_and_a_worse_model_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked = tmp_path / "small.toml"
+    asked.write_text(SMALL)
+    monkeypatch.setattr(references, "ASKED", asked)
+    file = tmp_path / "found.json"
+    written = CliRunner().invoke(main, ["--write", str(file)])
+    assert written.exit_code == 0, written.output
+    again = CliRunner().invoke(main, ["--check", str(file), "--model", "majority"])
+    assert again.exit_code == 0, again.output
+    assert "| majority | 0." in again.stdout and "as it was" in again.stdout
+    better = json.loads(file.read_text())
+    better["models"]["majority"]["accuracies"] = [0.9, 0.9]
+    file.write_text(json.dumps(better))
+    worse = CliRunner().invoke(main, ["--check", str(file), "--model", "majority"])
+    assert worse.exit_code == 3 and "more than" in worse.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "give one of --write FILE and --check FILE"),
+        (["--write", "x.json", "--model", "grux"], "'grux' has no reference; known: majority"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(words: list[str], said: str):
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2 and said in done.output
+
+
+def test_every_model_of_texts_has_a_reference():
+    asked = tomllib.loads(references.ASKED.read_text())
+    known = index.open_registry().of_kind("model")
+    names = {entry.name for entry in known if entry.source.origin == "built-in"}
+    assert set(asked["learning_rate"]) == names - {"mlp"}  # which serves no texts
