@@ -92,6 +92,7 @@ def register_models(register: Register) -> None:
             "unigram": {"max_n": 1},
             "trigram": {"max_n": 3},
             "wide": {"width": 50},
+            "many_buckets": {"buckets": 2**20},
             "units": {"head_units": 20},
         },
         description="Mean of word and hashed n-gram vectors, linear head (fastText)",
