@@ -28,6 +28,7 @@ PARAM_COUNTS = {
     "unigram": 200_022,
     "trigram": 2_821_462,
     "wide": 14_107_302,
+    "many_buckets": 10_685_782,
     "units": 2_821_702,
 }
 VARIANTS = sorted(PARAM_COUNTS)
@@ -50,7 +51,9 @@ def build(variant: str = "", data: harness.DataSpec = SMALL, **changes: Any) -> 
 
 
 def small(variant: str = "", data: harness.DataSpec = SMALL, **changes: Any) -> NGrams:
-    return build(variant, data, **{"buckets": BUCKETS, **changes})
+    # a variant of buckets keeps its own
+    few = {} if variant == "many_buckets" else {"buckets": BUCKETS}
+    return build(variant, data, **{**few, **changes})
 
 
 def tokens() -> jax.Array:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import harness
-from harness_models._ngrams import check_buckets, distinct, ngram_ids
+from harness_models._ngrams import distinct, ngram_ids, useful_buckets
 
 pytestmark = pytest.mark.usefixtures("strict_jax")
 
@@ -88,12 +88,20 @@ def test_distinct_keeps_each_id_of_a_row_once():
     assert found.dtype == jnp.int32
 
 
-@pytest.mark.parametrize("buckets", [1, 2, 1024, 2**30])
-def test_a_power_of_two_is_accepted(buckets: int):
-    check_buckets(buckets)
+@pytest.mark.parametrize(
+    ("vocab_size", "max_n", "expected"),
+    [(16, 1, 0), (16, 2, 1024), (17, 2, 2048), (16, 3, 32_768), (20_000, 2, 2**20)],
+)
+def test_no_more_buckets_than_ngrams_have_a_use_for(vocab_size: int, max_n: int, expected: int):
+    assert useful_buckets(2**20, vocab_size=vocab_size, max_n=max_n) == expected
 
 
-def test_another_number_is_refused_with_those_beside_it():
+def test_fewer_buckets_are_taken_as_they_are():
+    assert useful_buckets(2, vocab_size=17, max_n=3) == 2
+
+
+@pytest.mark.parametrize("max_n", [1, 2])
+def test_another_number_is_refused_with_those_beside_it(max_n: int):
     with pytest.raises(harness.UsageError) as caught:
-        check_buckets(1000)
+        useful_buckets(1000, vocab_size=17, max_n=max_n)
     assert str(caught.value) == "buckets=1000: expected a power of two; use 512 or 1024"

@@ -33,13 +33,25 @@ GOLDEN = 0x9E3779B9
 FIRST, SECOND = np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
 
 
-def check_buckets(buckets: int) -> None:
-    """Raises UsageError unless it is a power of two."""
+def useful_buckets(buckets: int, *, vocab_size: int, max_n: int) -> int:
+    """How many of the buckets n-grams of 2 to `max_n` tokens have a use for.
+
+    At most some four for each n-gram there can be, which keeps tables small where the
+    vocabulary is; none where there are single tokens only.
+
+    >>> useful_buckets(2**20, vocab_size=16, max_n=2)
+    1024
+
+    Raises:
+      UsageError: `buckets` is no power of two.
+    """
     if buckets & (buckets - 1):
         below = 1 << (buckets.bit_length() - 1)
         raise harness.UsageError(
             f"buckets={buckets}: expected a power of two; use {below} or {2 * below}"
         )
+    possible = sum(vocab_size**n for n in range(2, max_n + 1))
+    return min(buckets, 1 << (4 * possible - 1).bit_length()) if possible else 0
 
 
 def ngram_ids(

@@ -22,7 +22,7 @@ import harness
 from harness.hookspecs import Register
 from harness.specs import Split
 from harness_models._layers import Rate, text_sizes
-from harness_models._ngrams import Array, Buckets, Order, check_buckets, distinct, ngram_ids
+from harness_models._ngrams import Array, Buckets, Order, distinct, ngram_ids, useful_buckets
 
 TASKS = ("classification", "multi_label")
 # examples whose n-grams are counted at once
@@ -55,8 +55,9 @@ class NBSVM(nnx.Module):
       data: sequences of tokens, for classification or multi-label classification; a batch
         may hold shorter ones than `data.shape`.
       max_n: words in the longest n-grams; 1 for words alone.
-      buckets: rows that n-grams of two words and more share; a power of two. A row takes 16
-        bytes an output in training with Adam.
+      buckets: rows that n-grams of two words and more share; a power of two. A row takes 20
+        bytes an output in training with Adam. A vocabulary of few words, whose n-grams are
+        few, gets fewer.
       alpha: added to every count.
       interpolation: the share of w in evaluation, where the rest is its mean magnitude, so
         that 0 is naive Bayes and 1 leaves w as it was trained. The paper has 0.25 for what
@@ -81,16 +82,16 @@ class NBSVM(nnx.Module):
         rngs: nnx.Rngs,
     ) -> None:
         self.vocab_size, _ = text_sizes(data)
-        check_buckets(buckets)
         if data.task not in TASKS:
             raise harness.Unsupported(
                 f"answers the tasks {', '.join(TASKS)}; this one is {data.task!r}"
             )
-        self.pad_id, self.max_n, self.buckets = data.pad_id, max_n, buckets
+        self.pad_id, self.max_n = data.pad_id, max_n
+        self.buckets = useful_buckets(buckets, vocab_size=self.vocab_size, max_n=max_n)
         self.alpha, self.interpolation = alpha, interpolation
         self.num_classes = data.num_classes
         self.two = data.task == "classification" and data.num_classes == 2
-        self.rows = self.vocab_size + (buckets if max_n > 1 else 0)
+        self.rows = self.vocab_size + self.buckets
         outputs = 1 if self.two else data.num_classes
         self.weights = nnx.Param(jnp.zeros((self.rows, outputs)))
         self.bias = nnx.Param(jnp.zeros(outputs))

@@ -23,7 +23,7 @@ from harness_models._layers import (
     mean_over_positions,
     text_sizes,
 )
-from harness_models._ngrams import Buckets, Order, check_buckets, ngram_ids
+from harness_models._ngrams import Buckets, Order, ngram_ids, useful_buckets
 
 
 class NGrams(nnx.Module):
@@ -39,7 +39,8 @@ class NGrams(nnx.Module):
       width: of the vectors.
       max_n: words in the longest n-grams; 1 for words alone.
       buckets: vectors that the n-grams of two words and more share; a power of two. A vector
-        takes `12 * width` bytes in training with Adam.
+        takes `16 * width` bytes in training with Adam. A vocabulary of few words, whose
+        n-grams are few, gets fewer.
       dropout: rate of the dropout layers in the head.
       head_units: relu units between the mean and the logits; 0, as in the paper, for none.
 
@@ -60,13 +61,15 @@ class NGrams(nnx.Module):
         rngs: nnx.Rngs,
     ) -> None:
         vocab_size, _ = text_sizes(data)
-        check_buckets(buckets)
-        self.pad_id, self.max_n, self.buckets = data.pad_id, max_n, buckets
+        self.pad_id, self.max_n = data.pad_id, max_n
+        self.buckets = useful_buckets(buckets, vocab_size=vocab_size, max_n=max_n)
         # its bound is the root of 3 * scale / width, here 1 / width
         start = initializers.variance_scaling(1 / (3 * width), "fan_out", "uniform")
         self.words = nnx.Embed(vocab_size, width, embedding_init=start, rngs=rngs)
         self.ngrams = (
-            nnx.Embed(buckets, width, embedding_init=start, rngs=rngs) if max_n > 1 else None
+            nnx.Embed(self.buckets, width, embedding_init=start, rngs=rngs)
+            if self.buckets
+            else None
         )
         self.head = Head(width, head_units, data.num_classes, dropout=dropout, rngs=rngs)
 
@@ -92,6 +95,7 @@ def register_models(register: Register) -> None:
             "unigram": {"max_n": 1},
             "trigram": {"max_n": 3},
             "wide": {"width": 50},
+            "many_buckets": {"buckets": 2**20},
             "units": {"head_units": 20},
         },
         description="Mean of word and hashed n-gram vectors, linear head (fastText)",
