@@ -96,6 +96,11 @@ def test_strict_plugins_end_the_command(call: Call, tmp_path: Path, monkeypatch)
     monkeypatch.setenv("HARNESS_STRICT_PLUGINS", "1")
     said = call("list", "--plugin", "broken.py")
     assert said.code == 2 and "boom" in said.err and said.out == ""
+    (line,) = said.err.splitlines()
+    *_, command, end = line.split("`")
+    assert command.startswith("harness plugins doctor broken --plugin ") and not end
+    told = call(*command.split()[1:])  # which tells it in spite of the variable
+    assert told.code == 0 and "RuntimeError: boom" in told.out and "what to do" in told.out
 
 
 def test_a_run_that_is_not_ok_exits_with_3_unless_allowed(call: Call):
