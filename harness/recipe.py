@@ -134,7 +134,9 @@ def make_recipe(values: Mapping[str, Scalar]) -> Recipe:
     # of each class so much is held out, and no class is larger than the limit
     if limit is not None and fraction and round(fraction * limit) in (0, limit):
         told = one_side(all_held=fraction * limit > 0.5, size=limit)
-        raise UsageError(f"validation={fraction:g} with limit={limit} {told}")
+        raise UsageError(
+            f"validation={fraction:g} with limit={limit}, a share of each class, {told}"
+        )
     return recipe
 
 
