@@ -7,6 +7,7 @@ again through `Source`. Only a process that loaded the plugin holds the `factory
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -117,6 +118,13 @@ class Failure:
         """Whether the plugin is at fault, or only lacks something here."""
         lacks = self.missing or self.error_type == UnsupportedHarness.__name__
         return "unavailable" if lacks else "failed"
+
+    @property
+    def doctor(self) -> str:
+        """The command that shows its traceback and what to do."""
+        source = self.source
+        file = f" --plugin {shlex.quote(source.target)}" if source.origin == "file" else ""
+        return f"`harness plugins doctor {shlex.quote(source.name)}{file}`"
 
 
 def entry_to_json(entry: Entry) -> dict[str, Any]:

@@ -74,6 +74,10 @@ class Unsupported(Exception):
     """Raised by a model's constructor that cannot serve a data set: the run is skipped."""
 
 
+class RefusedValue(Unsupported):
+    """A model refuses a value that tuning tries: the trial is skipped."""
+
+
 class Unavailable(HarnessError):
     """What an entry requires is not here: a package, a file, another version of the harness."""
 

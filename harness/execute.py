@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from flax import nnx
 
 from harness import machine, saved
 from harness.allocator import allocator
@@ -34,9 +35,11 @@ from harness.errors import (
     Diverged,
     HarnessError,
     PluginFailed,
+    RefusedValue,
     Unavailable,
     Unsupported,
     UnsupportedHarness,
+    UsageError,
     did_you_mean,
     first_line,
     pip_line,
@@ -49,6 +52,7 @@ from harness.program import TrainState
 from harness.progress import notes_to, report_to
 from harness.registry import Registry, missing_requirements
 from harness.sources import file_source
+from harness.space import MODEL
 from harness.specs import Dataset, DataSpec, Task
 
 # seconds that a run which is taken up waits for its checkpoints
@@ -178,7 +182,7 @@ def _execute(
     emit(Measured({"other_plugins": run.other_plugins(task=spec.task)}))
     parts = _parts(run, registry, spec.task)
     emit(Phase("construct"))
-    model = build_model(model_entry.build(), dataset.spec, run.model.params, seed=run.seed)
+    model = _model(model_entry, spec, run)
     is_run = run.kind == "run"  # of a trial nothing is kept, and it leaves the test set alone
     keep = functools.partial(_save, spec=spec, emit=emit) if settings.save and is_run else None
     with _checkpoints(run, settings, emit) as checkpoints:
@@ -187,6 +191,21 @@ def _execute(
             checkpoints=checkpoints, parts=parts, watched=observers, trained=keep,
             test=is_run,
         )  # fmt: skip
+
+
+def _model(entry: Entry, spec: DataSpec, run: Run) -> nnx.Module:
+    """The run's model; a value that was tried and that it refuses costs that trial alone."""
+    make = entry.build()
+    try:
+        return build_model(make, spec, run.model.params, seed=run.seed)
+    except UsageError as error:
+        if (
+            run.kind == "trial"
+            and run.tune
+            and any(k.startswith(MODEL) for k in run.tune["space"])
+        ):
+            raise RefusedValue(first_line(error)) from error
+        raise
 
 
 def _save(state: TrainState, *, spec: DataSpec, emit: Emit) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from harness.errors import ContractError, UsageError
 from harness.orders import EvalOrder, TrainingOrder
+from harness.recipe import one_side
 from harness.specs import DataSpec, RandomAccess, Split, Task
 from harness.tasks import CLASSIFICATION
 
@@ -183,19 +184,22 @@ def hold_out(examples: Examples, fraction: float) -> tuple[Examples, Examples]:
 
     Returns:
       The rest for training, and the validation examples.
+
+    Raises:
+      UsageError: one of them would be empty; says which fraction is none too small or large.
     """
     labels = examples.labels()
     if labels.ndim > 1 or not np.issubdtype(labels.dtype, np.integer):
         labels = np.zeros(len(examples), np.int32)
     held = np.zeros(len(examples), dtype=bool)
     random = np.random.RandomState(0)
-    for label in np.unique(labels):
+    classes, sizes = np.unique(labels, return_counts=True)
+    for label in classes:
         of_class = random.permutation(np.flatnonzero(labels == label))
         held[of_class[: round(fraction * len(of_class))]] = True
     if not held.any() or held.all():
-        raise UsageError(
-            f"--validation {fraction:g} of {len(examples)} examples leaves one side empty"
-        )
+        told = one_side(all_held=bool(held.any()), size=int(sizes.max(initial=0)))
+        raise UsageError(f"--validation {fraction:g} of {len(examples)} examples {told}")
     return _at(examples, ~held), _at(examples, held)
 
 

@@ -80,11 +80,10 @@ def locate_files(dataset_name: str, files: Sequence[DataFile]) -> dict[str, Loca
 
 def _locate(dataset_name: str, file: DataFile) -> LocatedFile:
     path, origin = _find(dataset_name, file)
-    own_folder = data_dir()
-    if own_folder is not None and not own_folder.is_dir():
-        note(f"{dataset_name}: HARNESS_DATA_DIR is {own_folder}, and there is no such folder")
+    if wrong := _wrong_folder():
+        note(f"{dataset_name}: {wrong}")
     if origin == "download":
-        advice = f"put the file at HARNESS_DATA_DIR/{dataset_name}/{file.name}, or run "
+        advice = f"{_by_hand(dataset_name, file)}, or run "
         advice += f"`harness data import {dataset_name} PATH`"
         if not _may_download.get():
             raise Unavailable(
@@ -98,6 +97,25 @@ def _locate(dataset_name: str, file: DataFile) -> LocatedFile:
         shown = own if origin == "data folder" else f"the cache's {file.name}"
         note(f"{dataset_name}: using {shown} ({difference or f'sha256 {found.sha256[:12]}'})")
     return LocatedFile(path=path, sha256=found.sha256, origin=origin)
+
+
+def _wrong_folder() -> str:
+    """What is wrong with the data folder that the environment names; "" if nothing is."""
+    own = data_dir()
+    if own is None or own.is_dir():
+        return ""
+    what = "that is no folder" if own.exists() else "there is no such folder"
+    return f"HARNESS_DATA_DIR is {own}, and {what}"
+
+
+def _by_hand(dataset_name: str, file: DataFile) -> str:
+    """Where the user can put a file."""
+    own = data_dir()
+    if own is None:
+        return f"set HARNESS_DATA_DIR to a folder that has {dataset_name}/{file.name}"
+    if wrong := _wrong_folder():
+        return f"{wrong}: set it to one that has {dataset_name}/{file.name}"
+    return f"put the file at {own / dataset_name / file.name} (in HARNESS_DATA_DIR)"
 
 
 def _find(dataset_name: str, file: DataFile) -> tuple[Path, Origin]:

@@ -29,13 +29,20 @@ PATIENCE = 180.0
 SCHEMA = 1
 
 
-def open_registry(files: Iterable[str | Path] = ()) -> registry.Registry:
+def open_registry(
+    files: Iterable[str | Path] = (), *, strict: bool | None = None
+) -> registry.Registry:
     """The registry without factories, from the index where it is up to date.
+
+    Args:
+      files: paths of plugin files.
+      strict: whether a plugin that fails is an error; None for what the environment says.
 
     Raises:
       UsageError: a plugin file does not exist.
-      HarnessError: a plugin failed and `HARNESS_STRICT_PLUGINS` is 1.
+      HarnessError: a plugin failed, and that is one, as with `HARNESS_STRICT_PLUGINS=1`.
     """
+    strict = registry.strict_from_environment() if strict is None else strict
     sources = find_sources(files, allowed=allowed_from_environment())
     path = cache_dir() / "index.json"
     known = _read(path)
@@ -51,7 +58,7 @@ def open_registry(files: Iterable[str | Path] = ()) -> registry.Registry:
         with suppress(OSError):  # then the next command asks again
             write_atomically(path, json.dumps({**known, **fresh}).encode())
     found = registry.join([(s, _named(results[s], known)) for s in sources])
-    plugins.raise_if_strict(list(found.failures), strict=registry.strict_from_environment())
+    plugins.raise_if_strict(list(found.failures), strict=strict)
     return found
 
 

@@ -230,5 +230,5 @@ def raise_if_strict(failures: list[Failure], *, strict: bool) -> None:
         failure = failures[0]
         raise HarnessError(
             f"plugin {failure.source.name} ({failure.source.place}) failed to load: "
-            f"{failure.error_type}: {failure.message}\n{failure.traceback}"
+            f"{failure.error_type}: {failure.message}; see {failure.doctor}"
         )

@@ -130,7 +130,32 @@ def make_recipe(values: Mapping[str, Scalar]) -> Recipe:
             "select=best with validation=0 would choose the epoch on the test set; "
             "hold out training data as well, as in --validation 0.1"
         )
+    limit, fraction = recipe.limit, recipe.validation
+    # of each class so much is held out, and no class is larger than the limit
+    if limit is not None and fraction and round(fraction * limit) in (0, limit):
+        told = one_side(all_held=fraction * limit > 0.5, size=limit)
+        raise UsageError(
+            f"validation={fraction:g} with limit={limit}, a share of each class, {told}"
+        )
     return recipe
+
+
+def one_side(*, all_held: bool, size: int) -> str:
+    """What a fraction does that holds out all examples or none, and which one does neither.
+
+    >>> one_side(all_held=False, size=30)
+    'holds out none; give 0.034 or more, or more examples'
+
+    Args:
+      size: examples of the largest class.
+    """
+    what = "all" if all_held else "none"
+    if size < 2:
+        return f"holds out {what}; give more examples"
+    # half of two or more is neither, nor is a share that comes to one
+    enough = math.ceil(1000 / size) / 1000
+    range_ = "0.5 or less" if all_held else f"{enough:g} or more"
+    return f"holds out {what}; give {range_}, or more examples"
 
 
 def check_value(name: str, value: Any) -> Scalar:

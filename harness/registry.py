@@ -73,7 +73,8 @@ class Registry:
         if not self.failures:
             return ""
         names = ", ".join(f.source.name for f in self.failures)
-        return f" (plugins that failed to load: {names}; see `harness plugins`)"
+        doctors = ", ".join(f.doctor for f in self.failures)
+        return f" (plugins that failed to load: {names}; see {doctors})"
 
 
 def join(results: Iterable[tuple[Source, list[Entry] | Failure]]) -> Registry:

@@ -135,7 +135,10 @@ def recipe_axis(key: str, text: str) -> Axis:
         raise UsageError(f"tune {key!r}: {key} cannot be tuned, {FIXED[key]}")
     if key not in known:
         near = did_you_mean(key, known, what="hyper-parameters")
-        raise UsageError(f"tune {key!r}: {near}, and model.NAME for a parameter of the models")
+        raise UsageError(
+            f"tune {key!r}: no hyper-parameter that can be tuned; a parameter of the models is "
+            f"{MODEL}{key}; {near}"
+        )
     return make_axis(key, text, known[key])
 
 
@@ -174,8 +177,14 @@ def _range(key: str, ends: Sequence[str], parameter: Parameter) -> Axis:
         raise UsageError(f"{parameter.name} takes {allowed(parameter)}; list its values")
     scale = ends[2].strip() if len(ends) > 2 else "log" if key in DEFAULTS else "linear"
     values = [grammar.parse_value(end.strip()) for end in ends[:2]]
-    if len(ends) > 3 or scale not in SCALES or not all(map(_is_number, values)):
-        raise UsageError("expected low:high, low:high:log or low:high:linear")
+    expected = "expected low:high, low:high:log or low:high:linear"
+    if len(ends) > 3:
+        raise UsageError(f"{len(ends)} parts; {expected}")
+    if scale not in SCALES:
+        raise UsageError(f"{scale!r} is no scale; {expected}")
+    for value in values:
+        if not _is_number(value):
+            raise UsageError(f"{value!r} is no finite number; {expected}")
     low, high = (check(parameter, value) for value in values)
     assert isinstance(low, int | float) and isinstance(high, int | float)
     if not low < high or math.isinf(high - low):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.errors import RefusedValue
 from harness.events import Ended
 from harness.halving import Chosen, Hopeless, Trials, is_pointless, next_step
 from harness.parameters import show
@@ -78,7 +79,9 @@ class Driver:
         if isinstance(step, Trials):  # stopped: the rows say so
             return [self.performance.perform(run) for run in runs]
         row = step.row
-        ended = Ended(row["status"], row["error_type"], step.message)
+        # of a trial it is no fault; that no value at all is taken is one of the command
+        status = "failed" if row["error_type"] == RefusedValue.__name__ else row["status"]
+        ended = Ended(status, row["error_type"], step.message)
         return [self.performance.refuse(run, ended, log_path=row["log_path"]) for run in runs]
 
     def _note_ends(self, cell: TunedCell, number: int | None) -> None:

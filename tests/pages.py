@@ -195,7 +195,7 @@ def new_environment(folder: Path) -> Path:
     (site / "here.pth").write_text(f"import site; site.addsitedir({here!r})\n")
     binaries = Path(sysconfig.get_path("scripts", "venv", vars=paths))
     for command, program in (
-        ("harness", "from harness.cli import main; main()"),
+        ("harness", "from harness.__main__ import main; main()"),
         ("pytest", "import sys, pytest; sys.exit(pytest.main())"),
     ):
         file = binaries / command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from stored import failed_row, make_row
 
+import harness
 from harness.cli import cli, main
 from harness.cli.run import make_suite, run_command
 
@@ -94,6 +96,11 @@ def test_strict_plugins_end_the_command(call: Call, tmp_path: Path, monkeypatch)
     monkeypatch.setenv("HARNESS_STRICT_PLUGINS", "1")
     said = call("list", "--plugin", "broken.py")
     assert said.code == 2 and "boom" in said.err and said.out == ""
+    (line,) = said.err.splitlines()
+    *_, command, end = line.split("`")
+    assert command.startswith("harness plugins doctor broken --plugin ") and not end
+    told = call(*command.split()[1:])  # which tells it in spite of the variable
+    assert told.code == 0 and "RuntimeError: boom" in told.out and "what to do" in told.out
 
 
 def test_a_run_that_is_not_ok_exits_with_3_unless_allowed(call: Call):
@@ -254,6 +261,52 @@ def test_light_commands_import_nothing_heavy(words: list[str], call: Call):
         [sys.executable, "-c", program, *words], capture_output=True, text=True
     )
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+STOPS = """
+import os, signal, sys
+
+class Stops:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["STOP_AT"]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Stops())
+"""
+
+
+@pytest.mark.parametrize(
+    "at", ["harness.api", "harness.plan", "harness.cli", "harness.cli.table"]
+)
+@pytest.mark.parametrize("as_module", [True, False])
+def test_ctrl_c_ends_a_command_in_one_line_also_while_it_is_imported(
+    at: str, as_module: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "sitecustomize.py").write_text(STOPS)
+    script = tmp_path / "harness"
+    script.write_text("from harness.__main__ import main\nmain()\n")
+    roots = [str(tmp_path), str(Path(harness.__file__).parents[1])]
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([*roots, os.environ.get("PYTHONPATH", "")])
+    )
+    monkeypatch.setenv("STOP_AT", at)
+    words = ["-m", "harness"] if as_module else [str(script)]
+    done = subprocess.run([sys.executable, *words, "list"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr, done.stdout) == (130, "harness: interrupted\n", "")
+
+
+def test_ctrl_c_while_the_package_is_imported_is_left_to_other_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "sitecustomize.py").write_text(STOPS)
+    monkeypatch.setenv(
+        "PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    )
+    monkeypatch.setenv("STOP_AT", "harness.api")
+    program = "try: import harness\nexcept KeyboardInterrupt: print('mine')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "mine\n", "")
 
 
 def test_parts_and_precision_are_options_of_a_run(call: Call):

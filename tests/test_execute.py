@@ -57,7 +57,8 @@ def make(dataset=small, more=(), **asked) -> tuple[plan.Run, registry.Registry]:
     entries = [plugins.make_entry(*entry, source=SOURCE) for entry in named]
     known = registry.join([(SOURCE, entries)])
     recipe = {"epochs": 1, "batch_size": 32, **asked.pop("recipe", {})}
-    suite = suites.Suite(datasets=("small",), models=("mean",), recipe=recipe, **asked)
+    asked = {"datasets": ("small",), "models": ("mean",), **asked}
+    suite = suites.Suite(recipe=recipe, **asked)
     return plan.expand(suite, known, key_parts={})[0], known
 
 
@@ -175,6 +176,29 @@ def test_what_diverged_is_advised_what_its_command_takes(
     heard = Heard()
     execute(replace(run, kind=kind, tune=tune), known, heard)
     assert last(heard).error_message == f"training loss nan at step 3{advice}"
+
+
+class Picky(Mean):
+    def __init__(self, data: harness.DataSpec, *, width: int = 3, rngs: nnx.Rngs):
+        raise harness.UsageError(f"width={width} is odd; use one of 2, 4")
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "status", "error_type"),
+    [
+        ("run", "model.width", "failed", "UsageError"),
+        ("trial", "learning_rate", "failed", "UsageError"),
+        ("trial", "model.width", "skipped", "RefusedValue"),
+    ],
+)
+def test_a_value_that_a_model_refuses_fails_unless_tuning_tries_it(
+    kind: Any, key: str, status: str, error_type: str, capsys: pytest.CaptureFixture[str]
+):
+    run, known = make(models=("picky",), more=[("model", "picky", Picky)])
+    heard = Heard()
+    execute(replace(run, kind=kind, tune={**TUNED, "space": {key: "2:3"}}), known, heard)
+    assert last(heard) == Ended(status, error_type, "width=3 is odd; use one of 2, 4")
+    assert "in __init__" in capsys.readouterr().err
 
 
 def test_times_are_comparable_unless_another_run_went_on(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -64,9 +65,23 @@ def test_validation_is_stratified_disjoint_and_the_same_every_time():
     assert abs(held.labels().mean() - examples(200).labels().mean()) < 0.02
 
 
-def test_a_validation_that_leaves_one_side_empty_is_refused():
-    with pytest.raises(UsageError, match="leaves one side empty"):
+def test_a_validation_that_leaves_one_side_empty_is_told_what_does_not():
+    with pytest.raises(UsageError, match=r"of 20 examples holds out none; give 0\.\d+ or"):
         feed.hold_out(examples(20), 0.001)
+    with pytest.raises(UsageError, match="0.9 of 4 examples holds out all; give 0.5 or less"):
+        feed.hold_out(examples(4), 0.9)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 20, 77])
+@pytest.mark.parametrize("asked", [1e-4, 0.9])
+def test_the_fraction_that_is_told_leaves_no_side_empty(count: int, asked: float):
+    try:
+        feed.hold_out(examples(count), asked)
+    except UsageError as error:
+        told = re.search(r"give (0\.\d+)", str(error))
+        assert told, error
+        train, held = feed.hold_out(examples(count), float(told[1]))
+        assert len(train) and len(held)
 
 
 def test_limit_keeps_the_first_examples():

@@ -135,13 +135,29 @@ def test_imported_file_that_differs_is_used_and_told(cache: Path, notes: list[st
     assert notes[0].startswith("toy: using the cache's words.json (sha256 ")
 
 
-def test_file_that_is_nowhere_says_what_to_do(cache: Path) -> None:
+@pytest.mark.parametrize(
+    ("folder", "advice"),
+    [
+        ("", "set HARNESS_DATA_DIR to a folder that has toy/words.json"),
+        ("own", "put the file at {0}/own/toy/words.json (in HARNESS_DATA_DIR)"),
+        ("no", "HARNESS_DATA_DIR is {0}/no, and there is no such folder: set it to one that "
+         "has toy/words.json"),
+        ("file", "HARNESS_DATA_DIR is {0}/file, and that is no folder: set it to one that "
+         "has toy/words.json"),
+    ],
+)  # fmt: skip
+def test_file_that_is_nowhere_says_what_to_do(
+    folder: str, advice: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "file").touch()
+    if folder:
+        monkeypatch.setenv("HARNESS_DATA_DIR", str(tmp_path / folder))
     with pytest.raises(DataError) as caught:
         harness.locate_files("toy", [words()])
     assert str(caught.value) == (
         f"words.json cannot be downloaded from {NOWHERE}words.json: no connection to "
-        "127.0.0.1:9; put the file at HARNESS_DATA_DIR/toy/words.json, or run "
-        "`harness data import toy PATH`"
+        f"127.0.0.1:9; {advice.format(tmp_path)}, or run `harness data import toy PATH`"
     )
     assert [p.name for p in cache.iterdir() if p.suffix != ".lock"] == []
 

@@ -70,6 +70,22 @@ def test_the_best_epoch_is_not_chosen_on_the_test_set() -> None:
         make_recipe({"select": "best"})
 
 
+@pytest.mark.parametrize(
+    ("limit", "fraction", "message"),
+    [
+        (50, 0.001, "holds out none; give 0.02 or more"),
+        (4, 0.9, "holds out all; give 0.5 or less"),
+        (1, 0.1, "holds out none; give more examples"),
+    ],
+)
+def test_a_validation_that_no_class_can_have_is_refused_with_the_limit(
+    limit: int, fraction: float, message: str
+) -> None:
+    with pytest.raises(UsageError, match=f"={fraction} with limit={limit}, .*class, {message}"):
+        make_recipe({"limit": limit, "validation": fraction})
+    assert make_recipe({"limit": 50, "validation": 0.02}).validation == 0.02
+
+
 def test_a_batch_goes_through_in_equal_parts() -> None:
     assert make_recipe({"batch_size": 12, "accumulate": 4}).accumulate == 4
     with pytest.raises(UsageError, match="accumulate=5 does not divide batch_size=12"):

@@ -69,8 +69,16 @@ def test_unknown_name_gets_the_nearest(make_registry: Make) -> None:
 def test_unknown_name_mentions_plugins_that_failed() -> None:
     failure = Failure(source=source("kit"), error_type="E", message="m", traceback="t")
     known = registry.join([(source("kit"), failure)])
-    with pytest.raises(UnknownName, match=r"kit; see `harness plugins`"):
+    with pytest.raises(UnknownName, match=r"kit; see `harness plugins doctor kit"):
         known.get("model", "a")
+
+
+def test_the_doctor_of_a_file_is_given_the_file(tmp_path: Path) -> None:
+    known = registry.load([write(tmp_path / "a b.py", BROKEN)])
+    with pytest.raises(UnknownName) as caught:
+        known.get("model", "net")
+    doctor = f"`harness plugins doctor 'a b' --plugin '{tmp_path / 'a b.py'}'`"
+    assert str(caught.value).endswith(f"(plugins that failed to load: a b; see {doctor})")
 
 
 def test_a_disputed_name_is_nobodys_and_the_error_names_both_origins() -> None:

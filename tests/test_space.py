@@ -67,6 +67,12 @@ def test_optimizers_keep_the_commas_in_their_brackets():
     ("key", "text", "said"),
     [
         ("learning_rat", "", "did you mean 'learning_rate'"),
+        (
+            "width",
+            "8:16",
+            "no hyper-parameter that can be tuned; a parameter of the models is "
+            "model.width; known hyper-parameters: accumulate",
+        ),
         ("epochs", "1:4", "epochs cannot be tuned, the rungs share out the epochs"),
         ("validation", "0.1,0.2", "validation cannot be tuned"),
         ("batch_size", "", "no default range; write batch_size=low:high"),
@@ -74,9 +80,19 @@ def test_optimizers_keep_the_commas_in_their_brackets():
         ("batch_size", "16:16", "the smaller one first"),
         ("batch_size", "0:16", "batch_size=0: expected int >= 1"),
         ("batch_size", "16:32.5", "batch_size=32.5: expected int"),
-        ("batch_size", "16:64:cubic", "expected low:high, low:high:log or low:high:linear"),
-        ("batch_size", "16:64:log:2", "expected low:high, low:high:log or low:high:linear"),
-        ("batch_size", "16:many", "expected low:high"),
+        (
+            "batch_size",
+            "16:64:cubic",
+            "'cubic' is no scale; expected low:high, low:high:log or ",
+        ),
+        (
+            "batch_size",
+            "16:64:log:2",
+            "4 parts; expected low:high, low:high:log or low",
+        ),
+        ("batch_size", "16:many", "'many' is no finite number; expected low:high"),
+        ("learning_rate", "1e-3:inf", "'inf' is no finite number; expected low:high"),
+        ("learning_rate", "a:b", "'a' is no finite number; expected low:high"),
         ("batch_size", "16", "two or more different values"),
         ("batch_size", "16,16", "two or more different values"),
         ("batch_size", "16,many", "batch_size=many: expected int >= 1"),

@@ -207,6 +207,16 @@ def test_a_value_that_a_model_does_not_take_costs_its_own_trial(widths: str):
     assert {json.loads(row["model_params"])["width"] for row in runs} == {first}
 
 
+def test_a_model_that_takes_none_of_the_values_has_runs_that_failed():
+    bench = Bench(bad={"net, trial": Ended("skipped", "RefusedValue", "use 2, 4 or 8")})
+    rows = bench.perform(cells_of("net", tune={"model.width": "3,5"}, budget=2))
+    assert [(r["kind"], r["status"]) for r in rows] == [
+        ("trial", "skipped"), ("trial", "skipped"), ("run", "failed"), ("run", "failed"),
+    ]  # fmt: skip
+    said = "none of 2 trials was ok; the first: use 2, 4 or 8"
+    assert {row["error_message"] for row in rows[2:]} == {said}
+
+
 @pytest.mark.parametrize("where", ["trial 2, 1 epoch", "trial 3, 1 epoch", "trial 1, 2 epochs"])
 def test_ctrl_c_in_a_trial_leaves_a_row_for_every_run(where: str):
     bench = Bench(bad={where: KeyboardInterrupt()})

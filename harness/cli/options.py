@@ -75,12 +75,10 @@ def report_failures(known: Registry) -> None:
     """One line on standard error for each plugin that could not be loaded."""
     for failure in known.failures:
         source = failure.source
-        file = f" --plugin {source.target}" if source.origin == "file" else ""
         happened = "failed to load" if failure.status == "failed" else "is unavailable"
         print(
             f"note: plugin {source.name} ({source.place}) {happened}: "
-            f"{failure.error_type}: {failure.message}; see `harness plugins doctor "
-            f"{source.name}{file}`",
+            f"{failure.error_type}: {failure.message}; see {failure.doctor}",
             file=sys.stderr,
         )
 

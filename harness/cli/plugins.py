@@ -48,15 +48,19 @@ def doctor_command(before: tuple[str, ...], name: str, plugins: tuple[str, ...])
     NAME is the name of a plugin or of one of its entries, or the path of a plugin file.
     """
     files = [name] if name.endswith(".py") else []
-    known, sources = _found((*before, *plugins, *files))
+    known, sources = _found((*before, *plugins, *files), strict=False)
     write_output("\n\n".join(_told(s, known) for s in _meant(name, sources, known)), None)
 
 
-def _found(files: tuple[str, ...]) -> tuple[Registry, tuple[Source, ...]]:
+def _found(
+    files: tuple[str, ...], *, strict: bool | None = None
+) -> tuple[Registry, tuple[Source, ...]]:
     from harness.index import open_registry
     from harness.sources import allowed_from_environment, find_sources
 
-    return open_registry(files), find_sources(files, allowed=allowed_from_environment())
+    return open_registry(files, strict=strict), find_sources(
+        files, allowed=allowed_from_environment()
+    )
 
 
 def _meant(name: str, sources: tuple[Source, ...], known: Registry) -> list[Source]:
