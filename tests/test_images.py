@@ -65,6 +65,7 @@ IMAGES = idx(random_bytes(2, 28, 28))
         (gzip.compress(IMAGES)[:40] + bytes(40), "."),
         (b"\x1f\x8b" + bytes(30), "."),
     ],
+    ids=range(13),  # the bytes hold a time, and every process of the tests names them alike
 )
 def test_what_is_no_idx_file_is_one_line(tmp_path: Path, content: bytes, why: str):
     path = written(tmp_path / "images", content)
