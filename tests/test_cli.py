@@ -152,7 +152,7 @@ def test_a_dry_run_lists_the_plan_and_does_nothing(call: Call, tmp_path: Path):
         (["rnu"], "did you mean 'run'"),
         (["run", "--epoch", "3"], "Did you mean"),
         (["run", "--epochs", "many"], "many"),
-        (["run", "-d", "digits", "-m", "nothing"], "known models: majority"),
+        (["run", "-d", "digits", "-m", "nothing"], "known models: fnet"),
         (["run", "-d", "digits", "-m", "transformer:no_postion"], "'no_position'"),
         (["run", "-d", "digits", "-m", "mean_pool[width=wide]"], "expected int >= 1"),
         (["run", "-d", "digits", "-m", "mean_pool[width=4"], "expected ',' or ']'"),
