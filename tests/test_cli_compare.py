@@ -120,3 +120,12 @@ def test_commits_are_compared_by_what_was_committed(
     [line] = json.loads(out)
     assert code == 0 and line["loss_difference"] == pytest.approx(-0.25)
     assert "B holds rows of uncommitted changes" in line["note"]
+
+
+def test_conditions_that_no_row_meets_are_told_and_not_the_models(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+):
+    url = fill(tmp_path / "one.db", good=0.9, poor=0.5)
+    words = ["good", "poor", "--store", url, "--where", "epochs == 99"]
+    code, _, err = said(capfd, "compare", *words)
+    assert code == 2 and "no row meets every --where (epochs == 99); loosen it" in err
