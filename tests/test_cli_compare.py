@@ -120,3 +120,35 @@ def test_commits_are_compared_by_what_was_committed(
     [line] = json.loads(out)
     assert code == 0 and line["loss_difference"] == pytest.approx(-0.25)
     assert "B holds rows of uncommitted changes" in line["note"]
+
+
+def test_conditions_that_no_row_meets_are_told_and_not_the_models(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+):
+    url = fill(tmp_path / "one.db", good=0.9, poor=0.5)
+    words = ["good", "poor", "--store", url, "--where", "epochs == 99"]
+    code, _, err = said(capfd, "compare", *words)
+    assert code == 2 and "no row meets every --where (epochs == 99); loosen it" in err
+
+
+def test_columns_that_are_the_same_in_every_line_are_shown_on_demand(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+):
+    url = fill(tmp_path / "one.db", good=0.9, poor=0.5)
+    words = ["table", "--store", url, "--columns", "model,learning_rate,limit,epochs"]
+    code, out, _ = said(capfd, *words)
+    assert code == 0
+    told = [line.split() for line in out.splitlines()[2:4]]
+    assert told == [["good", "0.001", "-", "10"], ["poor", "0.001", "-", "10"]]
+    code, _, err = said(capfd, "table", "--store", url, "--columns", "compiled_agin")
+    assert code == 2 and "did you mean 'compiled_again' or" in err
+
+
+@pytest.mark.parametrize("option", ["--columns", "--by"])
+@pytest.mark.parametrize("names", ["", "model,", " "])
+def test_an_empty_name_of_a_column_is_refused(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, option: str, names: str
+):
+    url = fill(tmp_path / "one.db", good=0.9)
+    code, _, err = said(capfd, "table", "--store", url, option, names)
+    assert code == 2 and f"{option} {names!r}: expected COLUMN,..." in err

@@ -84,14 +84,14 @@ def test_sides_that_were_tuned_otherwise_say_in_what_they_differ():
     two = side(answered_rows("b", 0.9), answered_rows("b", 0.9, epochs=3), name="b")
     text = (
         "nothing to compare: a and b differ in tune (learning_rate=0.0001:0.01:log, budget 8; "
-        "untuned), validation (0.1; 0.0)"
+        "untuned), validation (0.1; 0.0); run both with the same"
     )
     with pytest.raises(UsageError) as error:
         beside(one, two)
     assert str(error.value) == text
     wider = side(answered_rows("c", 0.9, tune=tuned("0.1"), tune_trials=8, validation=0.1))
     with pytest.raises(
-        UsageError, match=r"tune \(.*:0.01:log, budget 8; .*:0.1:log, budget 8\)$"
+        UsageError, match=r"tune \(.*:0.01:log, budget 8; .*:0.1:log, budget 8\); run"
     ):
         beside(one, wider)
 

@@ -104,3 +104,17 @@ def test_a_loss_is_explained_where_there_is_one():
         f"{said}; [low, high] is its 95 % interval over these seeds"
     ]
     assert below(side("a", 1), side("b", 1))[2] == said
+
+
+def test_lines_of_one_side_that_are_not_compared_are_named():
+    tune = {"space": {"model.width": "8:16"}, "budget": 2, "chosen": {"model.width": 8}}
+    one = side_of(
+        answered_rows("a", 0.9, params={"width": 32}),
+        answered_rows("a", 0.8, params={"width": 8}, tune=json.dumps(tune), tune_trials=2),
+        name="a",
+    )
+    other = side_of(answered_rows("b", 0.6), name="b")
+    [note] = [line for line in below(one, other) if line.startswith("note")]
+    assert note.startswith("note: 1 line of A without a like one on the other side, left out: ")
+    assert note.endswith(": digits a[width=8] tune_trials=2")
+    assert not [line for line in below(other, other) if line.startswith("note")]

@@ -115,9 +115,25 @@ def test_an_unknown_column_is_refused_with_the_nearest():
     assert "no column '__class__'" in refusal("__class__ == 1")
 
 
+def test_a_word_that_is_no_column_may_be_text_without_quotes():
+    assert "no column 'mlp'; if it is text, write \"mlp\" in quotes" in refusal("model == mlp")
+
+
 @pytest.mark.parametrize("condition", ["model > 3", "accuracy > '0.8'", "model + 1 == 'x'"])
 def test_text_is_not_compared_with_numbers(condition: str):
     assert "compare text with text" in refusal(condition)
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("accuracy > 'a'", "'accuracy' holds numbers and 'a' is text; compare"),
+        ("seed == 0 and 'a' < epochs", "'epochs' holds numbers and 'a' is text; compare"),
+        ("model > 3", "'model' holds text and 3 is a number; compare"),
+    ],
+)
+def test_what_is_text_and_what_are_numbers_is_told(condition: str, expected: str):
+    assert refusal(condition).startswith(f"condition {condition!r}: {expected}")
 
 
 @pytest.mark.parametrize("condition", ["accuracy", "seed + 1", "1 == 1", "model", "0.5", "'a'"])

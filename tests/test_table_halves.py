@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ def test_that_holds_for_a_data_set_too():
     two = side_of(answered_rows("b", 0.8, dataset_params='{"n": 8, "flip": false}'))
     assert beside(one, two)["note"].tolist() == ["B alone has dataset.flip=false"]
     other = side_of(answered_rows("b", 0.8, dataset_params='{"n": 9}'), name="y")
-    with pytest.raises(UsageError, match=r"x and y differ in dataset\.n \(8; 9\)$"):
+    with pytest.raises(UsageError, match=r"x and y differ in dataset\.n \(8; 9\); run both"):
         beside(one, other)
 
 
@@ -60,7 +61,10 @@ def test_a_line_that_is_there_as_it_is_meets_no_other():
 def test_a_parameter_that_both_know_keeps_lines_apart_and_is_named():
     with pytest.raises(UsageError) as caught:
         beside(commit({"w": 1, "d": 0.0}), commit({"w": 2, "e": 1}))
-    assert str(caught.value) == "nothing to compare: c and c differ in model.w (1; 2)"
+    assert (
+        str(caught.value)
+        == "nothing to compare: c and c differ in model.w (1; 2); run both with the same"
+    )
 
 
 def test_sides_without_a_common_data_set_say_what_they_have_and_not_what_they_lack():
@@ -86,3 +90,15 @@ def test_a_recipe_column_of_one_side_tells_which_line_met():
     one = side_of(answered_rows("a", 0.9), answered_rows("a", 0.8, epochs=3))
     lines = beside(one, side_of(answered_rows("b", 0.6, epochs=3)))
     assert lines["epochs"].tolist() == [3]
+
+
+def test_a_tuned_parameter_of_a_model_is_told_where_lines_differ_in_it():
+    tune = {"space": {"model.width": "8:16"}, "budget": 2, "chosen": {"model.width": 8}}
+    rows = answered_rows("a", 0.8, params={"width": 8}, tune=json.dumps(tune), tune_trials=2)
+    one, two = side_of(rows, name="a"), side_of(answered_rows("b", 0.6), name="b")
+    with pytest.raises(UsageError) as caught:
+        beside(one, two)
+    assert str(caught.value) == (
+        "nothing to compare: a and b differ in tune (model.width=8:16, budget 2; untuned); "
+        "run both with the same"
+    )

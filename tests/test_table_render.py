@@ -131,7 +131,10 @@ def further_columns() -> list[str]:
     return [name for cell in first for name in re.findall(r"`(\w+)`", cell)]
 
 
-@pytest.mark.parametrize("name", [*further_columns(), "accuracy", "status"])
+RECIPE = {"epochs", "learning_rate"}  # of which every line has a value
+
+
+@pytest.mark.parametrize("name", sorted({*further_columns(), "accuracy", "status"} - RECIPE))
 def test_a_column_that_says_nothing_of_any_line_may_be_asked_for(name: str):
     row = make_row("mlp", accuracy=None, test_loss=0.5, recompiles=0, timing_comparable=True)
     lines = tabulate(frame_of([row]), evidence=Evidence())

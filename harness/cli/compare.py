@@ -93,5 +93,8 @@ def _kept(opened: Store, dataset: str | None, conditions: tuple[str, ...]) -> pd
     from harness.table import where
     from harness.table.sides import DATASET, chosen
 
-    frame = where(opened.frame(), conditions)
+    every = opened.frame()
+    frame = where(every, conditions)
+    if frame.empty and not every.empty:
+        raise UsageError(f"no row meets every --where ({'; '.join(conditions)}); loosen it")
     return chosen(dataset, frame, DATASET, what="data set") if dataset else frame

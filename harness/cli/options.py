@@ -122,7 +122,15 @@ def table_text(
       store: what has the answers and epochs of the rows; without it no intervals.
     """
     from harness.comparison import read_evidence
-    from harness.table import caption, counted, records, tabulate, to_text, with_caption
+    from harness.table import (
+        caption,
+        counted,
+        records,
+        tabulate,
+        to_text,
+        with_caption,
+        with_recipe,
+    )
 
     if format_ in ("csv", "json"):
         return records(frame, format_)
@@ -135,5 +143,7 @@ def table_text(
     lines = tabulate(
         frame, by=by, sort=sort, evidence=evidence, target_accuracy=target_accuracy
     )  # fmt: skip
+    if columns is not None and by is None:
+        lines = with_recipe(lines, frame, columns)
     text, below = to_text(lines, format_, columns=columns), caption(frame, lines, by=by)
     return with_caption(text, below, format_)

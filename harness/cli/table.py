@@ -55,6 +55,7 @@ def table_command(
     """Tabulate the rows of a store."""  # fmt: skip
     from harness.store import open_store
 
+    groups, columns = _names("--by", by), _names("--columns", shown)
     if format_ in ("csv", "json") and (by or sort or shown or target_accuracy is not None):
         raise UsageError(
             "--by, --sort, --columns and --target-accuracy shape the table; "
@@ -69,7 +70,7 @@ def table_command(
         lost = opened.lost()
         note_nothing(frame, filtered=bool(conditions))
         text = table_text(
-            frame, format_, store=opened, by=_names(by), sort=sort, columns=_names(shown),
+            frame, format_, store=opened, by=groups, sort=sort, columns=columns,
             target_accuracy=target_accuracy,
         )  # fmt: skip
     if lost:
@@ -81,5 +82,12 @@ def table_command(
     write_output(text, output)
 
 
-def _names(text: str | None) -> list[str] | None:
-    return [name.strip() for name in text.split(",")] if text else None
+def _names(option: str, text: str | None) -> list[str] | None:
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise UsageError(
+            f"{option} {text!r}: expected COLUMN,... without an empty name, or leave it out"
+        )
+    return names

@@ -9,6 +9,7 @@ frames; the frame of rows is the one that `Store.frame` returns.
 from harness.table.caption import caption as caption
 from harness.table.cells import pairs as pairs
 from harness.table.cells import tabulate as tabulate
+from harness.table.cells import with_recipe as with_recipe
 from harness.table.conditions import where as where
 from harness.table.counted import counted as counted
 from harness.table.render import records as records

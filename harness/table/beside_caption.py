@@ -8,11 +8,13 @@ from typing import Any
 import pandas as pd
 
 from harness.comparison.intervals import EXAMPLES, SEEDS, SEEDS_AND_EXAMPLES
+from harness.errors import counted
 from harness.table.caption import place_of, recipe_of
-from harness.table.halves import half_of, meetings
-from harness.table.labels import selection
+from harness.table.halves import entry_text, half_of, meetings
+from harness.table.labels import RECIPE, selection
 from harness.table.sides import Side
 
+MOST = 4  # lines that a note names
 # what an interval is over, the most that can be known first
 OVER = {
     SEEDS_AND_EXAMPLES: "[low, high] is the 95 % interval over common seeds and test examples",
@@ -42,7 +44,8 @@ def beside_caption(first: Side, second: Side, lines: pd.DataFrame) -> str:
     told = ["; ".join(part for part in head if part)]
     told += [f"recipe: {recipe}"] if recipe else []
     told += [f"chosen: {a or 'nothing'} (A), {b or 'nothing'} (B)"] if a or b else []
-    return "\n".join([*told, *_legend(lines), *_notes(lines)])
+    alone = _alone(first, second)
+    return "\n".join([*told, *_legend(lines), *_notes(lines), *alone])
 
 
 def _met(first: Side, second: Side) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -53,6 +56,26 @@ def _met(first: Side, second: Side) -> tuple[pd.DataFrame, pd.DataFrame]:
         one.runs.loc[one.runs["cell"].isin([meeting.first for meeting in found])],
         two.runs.loc[two.runs["cell"].isin([meeting.second for meeting in found])],
     )
+
+
+def _alone(first: Side, second: Side) -> list[str]:
+    """A note on the lines of each side that meet none of the other."""
+    one, two = half_of(first), half_of(second)
+    found = meetings(one, two)
+    met = {m.first for m in found}, {m.second for m in found}
+    notes = []
+    for name, half, cells in zip("AB", (one, two), met, strict=True):
+        left = half.lines.iloc[sorted(set(half.cells.values()) - cells)]
+        columns = [n for n in left if n in ("dataset", "model", *RECIPE)]
+        entries = left[columns].itertuples(index=False, name=None)
+        names = [entry_text(columns, entry) for entry in entries]
+        if names:
+            more = ", ..." if len(names) > MOST else ""
+            notes.append(
+                f"note: {counted(len(left), 'line')} of {name} without a like one on the other "
+                f"side, left out: {', '.join(names[:MOST])}{more}"
+            )
+    return notes
 
 
 def _chosen(side: Side, runs: pd.DataFrame) -> str:

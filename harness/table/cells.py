@@ -114,7 +114,22 @@ def tabulate(
         lines = _groups(unrepeated(frame), by)
     else:
         lines = _cells(counted(frame), evidence, target_accuracy)
-    return _sorted(lines, sort) if sort else lines
+    return lines if sort is None else _sorted(lines, sort)
+
+
+def with_recipe(
+    lines: pd.DataFrame, frame: pd.DataFrame, columns: Sequence[str]
+) -> pd.DataFrame:  # fmt: skip
+    """The lines of `tabulate` with those asked `columns` of the recipe that it leaves out.
+
+    It leaves out what is the same in all lines.
+    """
+    runs = counted(frame)
+    found = {
+        name: pd.Series(runs[name].iloc[0], lines.index, runs[name].dtype)
+        for name in columns if name in RECIPE and name not in lines and len(runs)
+    }  # fmt: skip
+    return lines.assign(**found)
 
 
 def pairs(frame: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:

@@ -8,6 +8,7 @@ form can do nothing but compare columns.
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -46,8 +47,11 @@ def where(frame: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
     return frame
 
 
-def column_named(name: str, known: Iterable[str], *, what: str) -> str:
+def column_named(name: str, known: Iterable[str], *, what: str, hint: str = "") -> str:
     """A column's own name, from that name or its alias.
+
+    Args:
+      hint: what else to do about an unknown column, before the known ones.
 
     Raises:
       UsageError: there is no such column; says `what` asked for it.
@@ -58,7 +62,8 @@ def column_named(name: str, known: Iterable[str], *, what: str) -> str:
         if candidate in columns:
             return candidate
     names = [*columns, *(alias for alias, column in ALIASES.items() if column in columns)]
-    raise UsageError(f"{what}: no column {name!r}; {did_you_mean(name, names, what='columns')}")
+    known_ones = did_you_mean(name, names, what="columns")
+    raise UsageError(f"{what}: no column {name!r}; {hint}{known_ones}")
 
 
 def _holds(frame: pd.DataFrame, condition: str) -> pd.Series:
@@ -68,12 +73,27 @@ def _holds(frame: pd.DataFrame, condition: str) -> pd.Series:
         result: Any = frame.eval(expression, engine="python")
     except Exception as error:  # pandas raises as it likes on types that do not compare
         raise UsageError(
-            f"condition {condition!r}: {first_line(error)}; compare text with text and "
-            "numbers with numbers"
+            f"condition {condition!r}: {_mixed(frame, expression) or first_line(error)}; "
+            "compare text with text and numbers with numbers"
         ) from None
     if not isinstance(result, pd.Series) or not pd.api.types.is_bool_dtype(result.dtype):
         raise UsageError(f"condition {condition!r} is neither true nor false; {FORM}")
     return result.astype("boolean").fillna(False).astype(bool)
+
+
+def _mixed(frame: pd.DataFrame, expression: str) -> str:
+    """Which column and value of a comparison are text and a number, "" if it is neither."""
+    for node in ast.walk(ast.parse(expression, mode="eval")):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            names = [side.id for side in sides if isinstance(side, ast.Name)]
+            values = [side.value for side in sides if isinstance(side, ast.Constant)]
+            for name, value in itertools.product(names, values):
+                is_number = pd.api.types.is_numeric_dtype(frame[name].dtype)
+                if is_number == isinstance(value, str):
+                    held, given = ("numbers", "text") if is_number else ("text", "a number")
+                    return f"{REVERSED.get(name, name)!r} holds {held} and {value!r} is {given}"
+    return ""
 
 
 def _checked(condition: str, columns: list[str]) -> str:
@@ -96,8 +116,19 @@ class _Names(ast.NodeTransformer):
     def __init__(self, condition: str, columns: list[str]) -> None:
         self.what = f"condition {condition!r}"
         self.columns = columns
+        self.compared: set[int] = set()
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        """What a column is compared with may be text that lost its quotes."""
+        if isinstance(node.left, ast.Name):
+            self.compared |= {id(n) for side in node.comparators for n in ast.walk(side)}
+        return self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         if node.id in WORDS:
             return ast.Constant(WORDS[node.id])
-        return ast.Name(column_named(node.id, self.columns, what=self.what), ast.Load())
+        is_value = id(node) in self.compared
+        quotes = f'if it is text, write "{node.id}" in quotes; ' if is_value else ""
+        return ast.Name(
+            column_named(node.id, self.columns, what=self.what, hint=quotes), ast.Load()
+        )

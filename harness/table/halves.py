@@ -157,27 +157,29 @@ def _apart(one: Half, two: Half) -> str:
     same = [*DATASET, *(MODEL if one.side.kind != "model" else ())]
     at = [one.names.index(name) for name in same if name not in PARAMETERS]
     near = [
-        _settings(one.names, a, b)
-        for a in one.cells for b in two.cells if all(a[i] == b[i] for i in at)
+        _settings(one.names, a, b, (one.asked.at[i, "tuning"], two.asked.at[j, "tuning"]))
+        for a, i in one.cells.items() for b, j in two.cells.items()
+        if all(a[k] == b[k] for k in at)
     ]  # fmt: skip
     if near:
         told = ", ".join(f"{name} ({a}; {b})" for name, a, b in min(near, key=len))
-        return f"{one.side.name} and {two.side.name} differ in {told}"
+        return f"{one.side.name} and {two.side.name} differ in {told}; run both with the same"
     return (
         f"{_described(one)}; {_described(two)}; both sides need rows with the same data set "
         "and recipe"
     )
 
 
-def _settings(names: Sequence[str], a: Key, b: Key) -> list[tuple[str, Any, Any]]:
-    """What two cells differ in, tuning as one."""
+def _settings(
+    names: Sequence[str], a: Key, b: Key, tuning: tuple[str, str]
+) -> list[tuple[str, Any, Any]]:
+    """What two cells differ in, `tuning` (of `as_asked`) as one."""
     found = {name: (x, y) for name, x, y in _differing(names, a, b)}
     spaces = [found.pop(name, None) for name in ("recipe_tuning", "tuning")]
-    told = next((space for space in spaces if space), None)
-    if told:
-        tuned = {key for text in told if text for key in json.loads(text)[0]}
+    if any(spaces):
+        tuned = {key for text in tuning if text for key in json.loads(text)[0]}
         found = {k: v for k, v in found.items() if k not in {*tuned, "tune_trials"}}
-        found = {"tune": tuple(tuning_text(text) or "untuned" for text in told), **found}
+        found = {"tune": tuple(tuning_text(text) or "untuned" for text in tuning), **found}
     return [(name, x, y) for name, (x, y) in found.items()]
 
 
@@ -185,7 +187,7 @@ def _described(half: Half) -> str:
     names = [n for n in half.lines if n in ("dataset", "model", *RECIPE)]
     entries = half.lines[names].drop_duplicates().itertuples(index=False, name=None)
     recipes = half.runs[["epochs", "batch_size", "learning_rate"]].drop_duplicates()
-    told = ", ".join(_entry(names, entry) for entry in list(entries)[:4])
+    told = ", ".join(entry_text(names, entry) for entry in list(entries)[:4])
     few = "; ".join(
         f"epochs {e}, batch size {b}, learning rate {r:g}"
         for e, b, r in list(recipes.itertuples(index=False))[:4]
@@ -193,7 +195,7 @@ def _described(half: Half) -> str:
     return f"{half.side.name} has {told} ({few})"
 
 
-def _entry(names: Sequence[str], values: Sequence[Any]) -> str:
+def entry_text(names: Sequence[str], values: Sequence[Any]) -> str:
     """What a line is of; a limit, say, need not be known of it."""
     return " ".join(
         f"{name}={value}" if name in RECIPE else str(value)

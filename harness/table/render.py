@@ -61,13 +61,15 @@ def to_text(
     if format not in FORMATS:
         raise UsageError(f"format {format!r}: expected text, markdown or latex for a table")
     if columns is not None:  # what these lines have nothing for is no misspelt name
+        columns = [REVERSED.get(name, name) for name in columns]
         asked = [n for n in columns if n in EXPECTED and n not in lines]
         lines = lines.assign(**{n: _left_out(n, lines) for n in asked})
     names = [str(name) for name in lines.columns]
     if columns is None:
         shown = [name for name in names if not _joined(name, names)]
     else:
-        shown = [column_named(REVERSED.get(n, n), names, what="columns") for n in columns]
+        known = dict.fromkeys([*names, *sorted(EXPECTED)])
+        shown = [column_named(name, known, what="columns") for name in columns]
     headings = [HEADINGS.get(name, name.replace("_", " ")) for name in shown]
     told = lines.to_dict(orient="records")
     cells = [[_tidy(_shown(name, line), format) for name in shown] for line in told]

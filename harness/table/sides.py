@@ -8,7 +8,7 @@ commits and stores the model.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,7 @@ import pandas as pd
 from harness import grammar
 from harness.comparison import Evidence
 from harness.errors import UsageError, did_you_mean
+from harness.parameters import show
 from harness.table.labels import RECIPE, parameters, selection
 from harness.table.tuned import as_asked, without_trials
 
@@ -80,9 +81,16 @@ def chosen(
     """
     asked = grammar.parse(text)
     name, variant, params = columns
+    if "*" in (asked.name, asked.variant):
+        raise UsageError(
+            f"{text!r} stands for several {what}s; expected one; "
+            f"{did_you_mean(text, _listed(frame, columns), what=f'{what}s with rows')}"
+        )
     kept = frame.loc[(frame[name] == asked.name) & (frame[variant].fillna("") == asked.variant)]
     held = [_holds(asked, text) for text in kept[params]]
     found = kept.loc[held]
+    if found.empty and not kept.empty:
+        raise UsageError(f"no rows of {what} {text!r}; {_values(asked, kept[params])}")
     if found.empty:
         there = did_you_mean(text, _listed(frame, columns), what=f"{what}s with rows")
         raise UsageError(f"no rows of {what} {text!r}; {there}")
@@ -104,12 +112,26 @@ def _committed_first(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _begins_with_model(word: str, frame: pd.DataFrame) -> bool:
     name = re.split(r"[:\[]", word, maxsplit=1)[0]
-    return name in set(frame["model"]) or name != word
+    return name in set(frame["model"]) or name != word or word == "*"
 
 
 def _holds(asked: grammar.Selection, text: str | None) -> bool:
     params = parameters(text)
     return all(key in params and params[key] in values for key, values in asked.params)
+
+
+def _values(asked: grammar.Selection, texts: Iterable[str | None]) -> str:
+    """Of the parameters of a selection that no row meets: the values that rows have."""
+    rows = [parameters(text) for text in texts]
+    told = []
+    for key, _ in asked.params:
+        values = list(dict.fromkeys(show(row[key]) for row in rows if key in row))
+        known = {name for row in rows for name in row}
+        told.append(
+            f"rows have {key}={','.join(values)}" if values
+            else f"no parameter {key!r}; {did_you_mean(key, known, what='parameters')}"
+        )  # fmt: skip
+    return "; ".join(told)
 
 
 def _listed(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
