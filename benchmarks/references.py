@@ -142,6 +142,8 @@ def table(references: Mapping[str, Reference], now: Mapping[str, Reference]) -> 
 def main(models: tuple[str, ...], to: Path | None, against: Path | None) -> None:
     if (to is None) == (against is None):
         raise click.UsageError("give one of --write FILE and --check FILE")
+    if to is not None and models:
+        raise click.UsageError("--write is of all models; leave --model out")
     asked = tomllib.loads(ASKED.read_text())
     unknown = [model for model in models if model not in asked["learning_rate"]]
     if unknown:
@@ -153,6 +155,9 @@ def main(models: tuple[str, ...], to: Path | None, against: Path | None) -> None
         return
     assert against is not None
     references = read(against)
+    lacking = [model for model in now if model not in references]
+    if lacking:
+        raise click.UsageError(f"{against} has no reference of {lacking[0]}; write it anew")
     click.echo(table(references, now))
     sys.exit(3 if any(verdict(references[name], one) for name, one in now.items()) else 0)
 

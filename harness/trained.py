@@ -216,7 +216,7 @@ def _built(factory: Callable[..., nnx.Module], row: Row, kept: Saved) -> Trained
     from harness.program import split_model
 
     module = build_model(factory, kept.spec, json.loads(row["model_params"]), seed=row["seed"])
-    split, *own = split_model(module, dtype=jnp.dtype(row["precision"]))
+    split, *own = split_model(module, dtype=jnp.dtype(row["precision"]), spec=kept.spec)
     params, rest = saved.fill(own, kept.leaves)
     nnx.update(module, params, rest)
     module.eval()

@@ -22,6 +22,8 @@ WITHOUT_MASK = (
     "mlp[units=4]",
     "mean_pool[width=8]",
     f"transformer[{SMALL}]",
+    # it does leave padding out, but starts from zeros, of which the check learns nothing
+    "nb_svm[buckets=1024]",
 )
 CHECKED = (
     *DATASETS,
@@ -35,7 +37,6 @@ CHECKED = (
     "lru[embed_dim=8,state_dim=8]",
     "lstm[embed_dim=8,units=8]",
     "mlp_mixer[embed_dim=8,token_dim=8,channel_dim=8]",
-    "nb_svm[buckets=1024]",
     "ngrams[buckets=1024]",
     "selective[embed_dim=8,state_dim=2]",
     "text_cnn[embed_dim=8,maps=8]",

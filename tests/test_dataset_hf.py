@@ -310,3 +310,44 @@ def test_a_checkouts_own_folder_is_not_taken_for_the_library(monkeypatch: pytest
     assert own is not None and own.loader is None
     monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: own)
     assert not registry._importable(needed)
+
+
+def test_each_split_names_its_own_numbers(folder: Path):
+    def split(names: list[str]) -> datasets.Dataset:
+        features = datasets.Features(
+            {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=names)}
+        )
+        columns = {"text": ["good", "bad"], "label": [names.index("pos"), names.index("neg")]}
+        return datasets.Dataset.from_dict(columns, features=features)
+
+    name = saved(folder / "saved", train=split(["neg", "pos"]), test=split(["pos", "neg"]))
+    dataset = hf(name=name)
+    assert dataset.spec.class_names == ("neg", "pos")
+    assert labels(dataset.train).tolist() == labels(dataset.test).tolist() == [1, 0]
+
+
+def test_names_of_classes_with_white_space_keep_their_rows(folder: Path):
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["a", " b  c"])}
+    )
+    columns = {"text": ["x", "y", "z"], "label": [0, 1, 1]}
+    split = datasets.Dataset.from_dict(columns, features=features)
+    dataset = hf(name=saved(folder / "saved", train=split, test=split))
+    assert dataset.spec.class_names == ("a", "b c")
+    assert sorted(labels(dataset.train).tolist()) == [0, 1, 1]
+
+
+def test_names_that_are_one_are_refused(folder: Path):
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["a", "a "])}
+    )
+    split = datasets.Dataset.from_dict({"text": ["x"], "label": [1]}, features=features)
+    saved(folder / "saved", train=split, test=split)
+    with pytest.raises(harness.UsageError, match="expected a name of its own for each"):
+        hf(name="saved")
+
+
+def test_a_test_on_the_split_of_training_is_refused(folder: Path):
+    saved(folder / "saved", train=table(rows(30)))
+    with pytest.raises(harness.UsageError, match="are both 'train'; give two splits"):
+        hf(name="saved", test_split="train")

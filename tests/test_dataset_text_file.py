@@ -175,7 +175,17 @@ def test_the_fingerprint_follows_the_content_and_not_the_name(folder: Path):
     write_csv(folder / "b.csv", reviews(21))
     changed = text_file(path="b.csv").spec.fingerprint
     assert changed != first
-    assert text_file(path="b.csv", test_path="b.csv").spec.fingerprint != changed
+    write_csv(folder / "test.csv", reviews(22))
+    assert text_file(path="b.csv", test_path="test.csv").spec.fingerprint != changed
+
+
+@pytest.mark.parametrize("test_path", ["rev/test.csv", "copy.csv"])
+def test_test_rows_that_are_training_rows_too_are_refused(folder: Path, test_path: str):
+    (folder / "rev").mkdir()
+    for name, count in (("rev/train.csv", 20), ("rev/test.csv", 21), ("copy.csv", 21)):
+        write_csv(folder / name, reviews(count))
+    with pytest.raises(harness.UsageError, match="is in test_path and, as it is or as a copy"):
+        text_file(path="rev/*.csv", test_path=test_path)
 
 
 def test_a_change_that_keeps_the_length_is_seen(folder: Path):

@@ -143,9 +143,10 @@ def test_a_seed_decides_the_parameters():
     text_models.assert_seeded(selective)
 
 
-def test_it_computes_in_bfloat16_what_it_does_in_float32():
-    exact = evaluate(build(selective), tokens())
-    rough = text_models.in_bfloat16(build(selective), tokens())
+@pytest.mark.parametrize("variant", PARAM_COUNTS)
+def test_it_computes_in_bfloat16_what_it_does_in_float32(variant: str):
+    exact = evaluate(build(selective, variant), tokens())
+    rough = text_models.in_bfloat16(build(selective, variant), tokens())
     np.testing.assert_allclose(rough, exact, atol=0.1)
 
 

@@ -69,7 +69,7 @@ def test_what_was_written_is_found_again_and_a_worse_model_is_told(
     ("words", "said"),
     [
         ([], "give one of --write FILE and --check FILE"),
-        (["--write", "x.json", "--model", "grux"], "'grux' has no reference; known: majority"),
+        (["--write", "x.json", "--model", "gru"], "--write is of all models"),
     ],
 )
 def test_what_cannot_be_done_is_refused(words: list[str], said: str):

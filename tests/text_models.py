@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 
 import harness
-from harness import plugins
+from harness import plugins, program
 from harness.entries import Entry, Source
 
 IMDB = harness.DataSpec(kind="tokens", shape=(200,), vocab_size=20_000, num_classes=2, pad_id=0)
@@ -159,12 +159,17 @@ def assert_blind_to_padding(module: ModuleType, variant: str, **changes: Any) ->
 
 
 def in_bfloat16(model: Any, x: jax.Array) -> np.ndarray:
-    """What a model answers with the engine's precision "bfloat16"."""
-    model.eval()
-    model.set_attributes(dtype=jnp.bfloat16, raise_if_not_found=False)
+    """What a model answers with the engine's precision "bfloat16"; it has gradients too."""
+    split, params, rest = program.split_model(model, dtype=jnp.bfloat16)
+
+    def total(params: Any) -> jax.Array:
+        return split.train_outputs(params, rest, x)[0].astype(jnp.float32).sum()
+
     with jax.numpy_dtype_promotion("standard"):  # flax's own normalisation relies on it
-        outputs = call(model, x)
+        outputs = split.eval_outputs(params, rest, x)
+        gradients = jax.grad(total)(params)
     assert outputs.dtype == jnp.bfloat16
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
     return np.asarray(outputs.astype(jnp.float32))
 
 

@@ -71,22 +71,29 @@ def hf(
             'hf needs the name of a data set; give it as in hf[name="stanfordnlp/imdb"], or '
             "the path of a folder that save_to_disk wrote"
         )
+    if test_split == train_split:
+        raise harness.UsageError(
+            f"train_split and test_split are both {train_split!r}; give two splits, or "
+            'test_split="" to hold out a share'
+        )
     coding = _texts.Coding(tokens, vocab_size, max_length, lower_case, test_share, split_seed)
     splits = _open(name, config)
-    train = _split(splits, name, train_split, (text, label))
-    names = _class_names(train, name, text, label)
-    chosen = [train]
-    if test_split:
-        chosen.append(_split(splits, name, test_split, (text, label)))
-        _class_names(chosen[1], name, text, label)
-    source = {"text": text, "label": label, "names": names, "files": [*map(_hashes, chosen)]}
+    wanted = [train_split, test_split] if test_split else [train_split]
+    chosen = [_split(splits, name, which, (text, label)) for which in wanted]
+    # each split's own: what a number stands for may differ from split to split
+    named = [_class_names(split, name, text, label) for split in chosen]
+    source = {"text": text, "label": label, "names": named, "files": [*map(_hashes, chosen)]}
     parts = [
-        Part(f"{name} {which}", "row", lambda split=split: _rows(split, text, label, names))
-        for which, split in zip((train_split, test_split), chosen, strict=False)
+        Part(
+            f"{name} {which}",
+            "row",
+            lambda split=split, own=own: _rows(split, text, label, own),
+        )
+        for which, split, own in zip(wanted, chosen, named, strict=True)
     ]
     return _texts.load(
         "hf", coding.fingerprint(source), coding,
-        train=parts[:1], test=parts[1:], class_names=names,
+        train=parts[:1], test=parts[1:], class_names=named[0],
     )  # fmt: skip
 
 
@@ -186,7 +193,14 @@ def _class_names(split: Any, name: str, text: str, label: str) -> tuple[str, ...
             "name another column with text=..."
         )
     if isinstance(features[label], datasets.ClassLabel):
-        return tuple(features[label].names)
+        names = tuple(label_name(each) or "" for each in features[label].names)
+        if "" in names or len({*names}) < len(names):
+            raise harness.UsageError(
+                f"column {label!r} of {name!r} has the classes "
+                f"{', '.join(map(repr, features[label].names))}; expected a name of its own "
+                "for each, so name another column with label=..."
+            )
+        return names
     kind = getattr(features[label], "dtype", "")
     if not kind.startswith(("int", "uint", "bool", "string", "large_string")):
         raise harness.UsageError(
@@ -211,7 +225,7 @@ def _rows(split: Any, text: str, label: str, names: tuple[str, ...]) -> Iterator
         for words, value in zip(batch[text], batch[label], strict=True):
             place += 1
             if names and value is not None:
-                value = names[value] if value >= 0 else None
+                value = names[value] if 0 <= value < len(names) else None
             named = label_name(value)
             fault = "has no text" if words is None else "" if named else "has no label"
             yield Row(place, words or "", named or "", fault)

@@ -75,7 +75,14 @@ def text_file(
         )
     coding = _texts.Coding(tokens, vocab_size, max_length, lower_case, test_share, split_seed)
     train, test = _tables.find(path), _tables.find(test_path) if test_path else []
-    source = {"text": text, "label": label, "train": _hashes(train), "test": _hashes(test)}
+    hashes = _hashes(train), _hashes(test)
+    for file, content in zip(test, hashes[1], strict=True):
+        if content in hashes[0]:
+            raise harness.UsageError(
+                f"{file} is in test_path and, as it is or as a copy, in path; a test on rows "
+                "of training says nothing, so name each file once"
+            )
+    source = {"text": text, "label": label, "train": hashes[0], "test": hashes[1]}
     return _texts.load(
         "text_file", coding.fingerprint(source), coding,
         train=[_tables.part(file, text=text, label=label) for file in train],

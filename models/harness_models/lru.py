@@ -162,19 +162,26 @@ class RecurrentUnit(nnx.Module):
         """`[b, t, d]` to `[b, t, d]`, of the dtype of `u`."""
         dtype, u = u.dtype, u.astype(jnp.float32)
         states = self._states(u)  # complex64 [b, t, n]
-        y = states.real @ self.c_real[...] - states.imag @ self.c_imag[...]
-        return (y + u * self.d[...][None, None]).astype(dtype)
+        y = states.real @ _single(self.c_real) - states.imag @ _single(self.c_imag)
+        return (y + u * _single(self.d)[None, None]).astype(dtype)
 
     def _states(self, u: jax.Array) -> jax.Array:
         """The state at each position, of one or both directions: complex64 `[b, t, n]`."""
-        scale = 1.0 if self.gamma is None else jnp.exp(self.gamma[...])[None]  # [1, n]
-        driven = lax.complex(u @ (self.b_real[...] * scale), u @ (self.b_imag[...] * scale))
-        decay = jnp.exp(lax.complex(-jnp.exp(self.nu[...]), jnp.exp(self.theta[...])))
+        scale = 1.0 if self.gamma is None else jnp.exp(_single(self.gamma))[None]  # [1, n]
+        driven = lax.complex(
+            u @ (_single(self.b_real) * scale), u @ (_single(self.b_imag) * scale)
+        )
+        decay = jnp.exp(lax.complex(-jnp.exp(_single(self.nu)), jnp.exp(_single(self.theta))))
         decay = jnp.broadcast_to(decay[None, None], (1, *driven.shape[1:]))  # [1, t, n]
         states = recurrence(decay, driven)
         if not self.bidirectional:
             return states
         return jnp.concatenate([states, backwards(decay, driven)], axis=-1)  # [b, t, 2 n]
+
+
+def _single(parameter: nnx.Param[jax.Array]) -> jax.Array:
+    """A parameter in float32, also where the engine hands it over in bfloat16."""
+    return parameter[...].astype(jnp.float32)
 
 
 @harness.hookimpl

@@ -154,8 +154,8 @@ class StateSpace(nnx.Module):
     """`h_t = exp(delta A) h_{t-1} + delta B x_t`, `y_t = C h_t + D x_t` (section 3 there).
 
     A is diagonal and negative, `-exp(log_a)`, and starts at -1, -2, ... (S4D-Real: Gu et al.
-    2022, arXiv:2206.11893). With a rank of 0 delta, B and C are learnt constants. All of it
-    is computed in float32.
+    2022, arXiv:2206.11893). With a rank of 0 delta, B and C are learnt constants. All but
+    the layer that chooses them is computed in float32.
     """
 
     def __init__(self, channels: int, states: int, *, rank: int, rngs: nnx.Rngs) -> None:
@@ -181,22 +181,27 @@ class StateSpace(nnx.Module):
         """`[b, t, e]` to `[b, t, e]`, of the dtype of `x`."""
         dtype, x = x.dtype, x.astype(jnp.float32)
         delta, b, c = self._chosen(x)
-        a = -jnp.exp(self.log_a[...])[None, None]  # [1, 1, e, n]
+        a = -jnp.exp(_single(self.log_a))[None, None]  # [1, 1, e, n]
         decay = jnp.exp(delta[..., None] * a)  # [b, t, e, n], or [1, t, e, n]
         driven = (delta * x)[..., None] * b[:, :, None]  # [b, t, e, n]
         states = recurrence(decay, driven)
-        y = (states * c[:, :, None]).sum(axis=-1) + x * self.d[...][None, None]
+        y = (states * c[:, :, None]).sum(axis=-1) + x * _single(self.d)[None, None]
         return y.astype(dtype)
 
     def _chosen(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """What the tokens choose: delta `[b, t, e]`, B and C `[b, t, n]`; or one for all b."""
-        step = self.step[...][None, None]  # [1, 1, e]
+        step = _single(self.step)[None, None]  # [1, 1, e]
         if not self.rank:
             delta = jnp.broadcast_to(jax.nn.softplus(step), (1, *x.shape[1:]))
-            return delta, self.b[...][None, None], self.c[...][None, None]
+            return delta, _single(self.b)[None, None], _single(self.c)[None, None]
         chosen = self.select(x).astype(jnp.float32)  # [b, t, r + 2 n]
         low, b, c = jnp.split(chosen, [self.rank, self.rank + self.states], axis=-1)
-        return jax.nn.softplus(low @ self.spread[...] + step), b, c
+        return jax.nn.softplus(low @ _single(self.spread) + step), b, c
+
+
+def _single(parameter: nnx.Param[jax.Array]) -> jax.Array:
+    """A parameter in float32, also where the engine hands it over in bfloat16."""
+    return parameter[...].astype(jnp.float32)
 
 
 @harness.hookimpl
