@@ -19,6 +19,7 @@ from harness.errors import Unavailable, UsageError, pip_line
 from harness.perform import Options as Options
 from harness.perform import perform as perform
 from harness.registry import Registry
+from harness.rows import storable_row
 from harness.space import parse_tune
 from harness.suites import Suite, make_budget, make_seeds, make_tune_limit
 
@@ -109,7 +110,7 @@ def run(
     rows = perform(suite, known, options=options, store=store, listener=runner.Silent())
     from harness.store import frame_of
 
-    return frame_of(rows)
+    return frame_of(map(storable_row, rows))
 
 
 def _text(selection: Any) -> str:

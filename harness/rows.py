@@ -83,6 +83,11 @@ def storable(text: str) -> str:
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
+def storable_row(row: Row) -> Row:
+    """A row as it comes back from a store: its texts are `storable`."""
+    return {k: storable(v) if isinstance(v, str) else v for k, v in row.items()}
+
+
 def check_value(name: str, value: Any, kind: Type) -> None:
     """Refuses what no store could hold as a value of a type.
 

@@ -21,7 +21,7 @@ from harness.rows import (
     Result,
     check_value,
     complete,
-    storable,
+    storable_row,
 )
 
 FORMATS = (".jsonl", ".parquet")
@@ -34,7 +34,7 @@ Record = dict[str, Any]
 def to_record(result: Result) -> Record:
     """A result as JSON values."""
     return {
-        "row": {k: storable(v) if isinstance(v, str) else v for k, v in result.row.items()},
+        "row": storable_row(result.row),
         "epochs": list(result.epochs),
         "arrays": {n: base64.b64encode(npy).decode() for n, npy in result.arrays.items()},
     }

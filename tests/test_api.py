@@ -137,6 +137,16 @@ def test_a_failure_in_this_process_prints_nothing_and_leaves_its_log(
     assert "ValueError: bad value" in Path(frame["log_path"].iloc[0]).read_text()
 
 
+def test_a_failure_that_quotes_what_is_no_unicode_is_a_row_too():
+    class Quoting(NotebookModel):
+        def __call__(self, tokens):
+            raise ValueError("no class 'gr\udcf6\udcdfe'")
+
+    frame = harness.run("digits", Quoting, **QUICK)
+    assert list(frame["status"]) == ["failed"]
+    assert "no class 'gr\\udcf6\\udcdfe'" in frame["error_message"][0]
+
+
 def test_names_and_values_are_checked_before_anything_starts():
     with pytest.raises(UnknownName, match="did you mean 'majority'"):
         harness.run("digits", "majorty")

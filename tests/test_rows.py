@@ -81,3 +81,10 @@ def test_a_result_without_history_is_a_row_alone() -> None:
 
 def test_an_epochs_columns_are_a_rows_or_its_number() -> None:
     assert set(EPOCH_COLUMNS) - {"epoch"} <= set(NAMES)
+
+
+def test_a_row_comes_back_from_a_store_with_what_every_store_takes() -> None:
+    row = {"error_message": "gr\udcf6\udcdfe\0", "seed": 3, "model": "mlp"}
+    assert rows.storable_row(row) == {
+        "error_message": "gr\\udcf6\\udcdfe\\0", "seed": 3, "model": "mlp",
+    }  # fmt: skip

@@ -28,7 +28,7 @@ from harness.cli.options import (
 from harness.deadlines import parse_phases
 from harness.errors import RowsKept, UsageError, counted
 from harness.recipe import OPTIMIZERS, PRECISIONS, SCHEDULES, Recipe
-from harness.rows import Row
+from harness.rows import Row, storable_row
 from harness.space import parse_tune
 from harness.suites import (
     Suite,
@@ -242,7 +242,8 @@ def _print_rows(rows: list[Row], options: Mapping[str, Any], url: str | None = N
     """The table; without a store, whose answers give intervals, a table of the rows alone."""
     from harness.store import frame_of, open_store  # late: a usage error need not wait for it
 
-    frame, format_, target = frame_of(rows), options["format_"], options["target_accuracy"]
+    frame = frame_of(map(storable_row, rows))
+    format_, target = options["format_"], options["target_accuracy"]
     if url is None:
         text = table_text(frame, format_)
     else:
