@@ -11,6 +11,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from called import Call, Said
 from file_server import Served, file_server
 from postgres import Server, running_server
 
@@ -151,3 +152,22 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
         monkeypatch.setenv(name, "127.0.0.1")
     with file_server() as state:
         yield state
+
+
+@pytest.fixture
+def call(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Call:
+    """Calls the command in an empty folder."""
+    from harness.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> Said:
+        with pytest.raises(SystemExit) as left:
+            main(words)
+        assert isinstance(left.value.code, int)
+        said = capfd.readouterr()
+        return Said(left.value.code, said.out, said.err)
+
+    return call

@@ -3,50 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-from stored import failed_row, make_row
+from called import Call
 
-import harness
-from harness.cli import cli, main
-from harness.cli.run import make_suite, run_command
+from harness.cli import cli
 
 PLUGIN = str(Path(__file__).parent / "plugins_for_tests.py")
 QUICK = ("--epochs", "1", "--limit", "200", "--batch-size", "64")
 # for what does not depend on where a run is performed: no worker has to start
 HERE = (*QUICK, "--in-process")
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Said]
-
-
-@pytest.fixture
-def call(
-    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Call:
-    """Calls the command in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str) -> Said:
-        with pytest.raises(SystemExit) as left:
-            main(words)
-        assert isinstance(left.value.code, int)
-        said = capfd.readouterr()
-        return Said(left.value.code, said.out, said.err)
-
-    return call
 
 
 def test_a_run_prints_its_table_and_keeps_its_rows(call: Call, tmp_path: Path):
@@ -263,52 +232,6 @@ def test_light_commands_import_nothing_heavy(words: list[str], call: Call):
     assert done.stderr.splitlines()[-1] == "[]"
 
 
-STOPS = """
-import os, signal, sys
-
-class Stops:
-    def find_spec(self, name, path=None, target=None):
-        if name == os.environ["STOP_AT"]:
-            os.kill(os.getpid(), signal.SIGINT)
-
-signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.meta_path.insert(0, Stops())
-"""
-
-
-@pytest.mark.parametrize(
-    "at", ["harness.api", "harness.plan", "harness.cli", "harness.cli.table"]
-)
-@pytest.mark.parametrize("as_module", [True, False])
-def test_ctrl_c_ends_a_command_in_one_line_also_while_it_is_imported(
-    at: str, as_module: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    (tmp_path / "sitecustomize.py").write_text(STOPS)
-    script = tmp_path / "harness"
-    script.write_text("from harness.__main__ import main\nmain()\n")
-    roots = [str(tmp_path), str(Path(harness.__file__).parents[1])]
-    monkeypatch.setenv(
-        "PYTHONPATH", os.pathsep.join([*roots, os.environ.get("PYTHONPATH", "")])
-    )
-    monkeypatch.setenv("STOP_AT", at)
-    words = ["-m", "harness"] if as_module else [str(script)]
-    done = subprocess.run([sys.executable, *words, "list"], capture_output=True, text=True)
-    assert (done.returncode, done.stderr, done.stdout) == (130, "harness: interrupted\n", "")
-
-
-def test_ctrl_c_while_the_package_is_imported_is_left_to_other_programs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    (tmp_path / "sitecustomize.py").write_text(STOPS)
-    monkeypatch.setenv(
-        "PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    )
-    monkeypatch.setenv("STOP_AT", "harness.api")
-    program = "try: import harness\nexcept KeyboardInterrupt: print('mine')"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "mine\n", "")
-
-
 def test_parts_and_precision_are_options_of_a_run(call: Call):
     model = "transformer[num_blocks=1,dropout=0,embed_dim=16,ff_dim=16]"
     words = ("run", "-d", "digits", "-m", model, *HERE)
@@ -324,92 +247,3 @@ def test_parts_and_precision_are_options_of_a_run(call: Call):
     assert half == pytest.approx(whole, rel=0.03)
     refused = call(*words, "--accumulate", "3")
     assert refused.code == 2 and "64" in refused.err and "3" in refused.err
-
-
-SUITE = """
-datasets = ["digits"]
-models = ["majority"]
-tune = ["learning_rate", "batch_size=16:64"]
-budget = 4
-"""
-
-
-@pytest.mark.parametrize(
-    ("words", "tune", "budget"),
-    [
-        ([], ["learning_rate", "batch_size"], 4),
-        (["--budget", "6"], ["learning_rate", "batch_size"], 6),
-        (["--learning-rate", "0.1"], ["batch_size"], 4),
-        (["--grid", "learning_rate=0.1,0.2"], ["batch_size"], 4),
-        (["--learning-rate", "0.1", "--batch-size", "8"], [], None),
-        (["--tune", "schedule=constant,linear"], ["schedule"], 4),
-    ],
-)
-def test_in_its_hyper_parameter_a_flag_takes_the_place_of_the_suite(
-    words: list[str], tune: list[str], budget: int | None, tmp_path: Path
-):
-    (tmp_path / "suite.toml").write_text(SUITE)
-    context = run_command.make_context("run", [str(tmp_path / "suite.toml"), *words])
-    path = context.params.pop("suite")
-    suite = make_suite(path, context.params)
-    assert (list(suite.tune), suite.budget) == (tune, budget)
-
-
-def test_tuning_takes_the_place_of_the_default_suites_learning_rate():
-    suite = make_suite(
-        None, run_command.make_context("run", ["--tune", "learning_rate"]).params
-    )
-    assert "learning_rate" not in suite.recipe and suite.tune == {"learning_rate": ""}
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--tune", "learning_rate", "--learning-rate", "0.1"], "is tuned and has a value"),
-        (["--budget", "4"], "a budget without a key to tune"),
-        (["--tune", "learning_rate=0.1:0.01"], "the smaller one first"),
-        (["--tune", "model.rate=0:1"], "no selected model has a parameter 'rate'"),
-        (["--tune", "learning_rate", "--budget", "1"], "budget=1: expected int >= 2"),
-    ],
-)
-def test_what_cannot_be_tuned_is_a_usage_error_of_one_line(
-    call: Call, tmp_path: Path, words: list[str], said: str
-):
-    found = call("run", "-d", "digits", "-m", "majority", *words)
-    assert found.code == 2 and said in found.err and len(found.err.splitlines()) == 1
-    assert not (tmp_path / "harness.db").exists()
-
-
-def test_a_trial_that_diverged_is_no_failure_of_the_command(
-    call: Call, monkeypatch: pytest.MonkeyPatch
-):
-    rows = [make_row(status="ok"), failed_row(kind="trial", status="diverged")]
-    monkeypatch.setattr("harness.api.perform", lambda *_, **__: rows)
-    said = call("run", "-d", "digits", "-m", "majority", "--tune", "learning_rate")
-    assert said.code == 0 and "of 1 trial 1 not ok (1 diverged)" in said.err
-    rows.append(failed_row())
-    assert call("run", "-d", "digits", "-m", "majority", "--tune", "learning_rate").code == 3
-
-
-@pytest.mark.parametrize("status", ["failed", "timeout", "oom"])
-def test_a_trial_that_failed_is_a_failure_of_the_command_and_is_told(
-    call: Call, monkeypatch: pytest.MonkeyPatch, status: str
-):
-    rows = [make_row(status="ok"), failed_row(kind="trial", status=status, seed=10_000)]
-    monkeypatch.setattr("harness.api.perform", lambda *_, **__: rows)
-    said = call("run", "-d", "digits", "-m", "majority", "--tune", "learning_rate")
-    assert said.code == 3 and f"of 1 trial 1 not ok (1 {status})" in said.err
-    assert "trial, seed 10000" in said.err
-
-
-def test_of_what_ctrl_c_stopped_only_the_run_that_had_begun_is_told(
-    call: Call, monkeypatch: pytest.MonkeyPatch
-):
-    stopped: dict[str, Any] = {"status": "interrupted", "error_message": "stopped by Ctrl-C"}
-    begun = failed_row(**stopped, log_path="a.log")
-    rows = [begun, *(failed_row(**stopped, log_path=None) for _ in range(2))]
-    monkeypatch.setattr("harness.api.perform", lambda *_, **__: rows)
-    said = call("run", "-d", "digits", "-m", "majority")
-    assert said.code == 3
-    (told,) = [line for line in said.err.splitlines() if "stopped by" in line]
-    assert "a.log" in told

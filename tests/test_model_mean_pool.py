@@ -9,17 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from text_models import IMDB, SMALL, UNPADDED, params, registered, tokens
+from text_models import evaluate_eagerly as evaluate
 
 import harness
-from harness import plugins
-from harness.entries import Entry, Source
 from harness_models import mean_pool
 from harness_models.mean_pool import MeanPool
 from harness_models.transformer import Transformer
-
-IMDB = harness.DataSpec(kind="tokens", shape=(200,), vocab_size=20_000, num_classes=2, pad_id=0)
-SMALL = harness.DataSpec(kind="tokens", shape=(6,), vocab_size=17, num_classes=3, pad_id=0)
-UNPADDED = harness.DataSpec(kind="tokens", shape=(6,), vocab_size=17, num_classes=3)
 
 PARAM_COUNTS = {"": 640_702, "masked": 640_702, "linear": 640_066}
 VARIANTS = sorted(PARAM_COUNTS)
@@ -28,33 +24,9 @@ VARIANTS = sorted(PARAM_COUNTS)
 pytestmark = pytest.mark.usefixtures("strict_jax")
 
 
-def registered() -> Entry:
-    source = Source(
-        name="mean_pool", origin="built-in", target="mean_pool", version="0", source_hash=""
-    )
-    (entry,) = plugins.register(plugins.new_manager(), mean_pool, source)
-    return entry
-
-
 def build(variant: str = "", data: harness.DataSpec = SMALL, **changes: Any) -> MeanPool:
-    fields = {**registered().variants, "": {}}[variant]
+    fields = {**registered(mean_pool).variants, "": {}}[variant]
     return MeanPool(data, **{**fields, **changes}, rngs=nnx.Rngs(jax.random.key(0)))
-
-
-def tokens() -> jax.Array:
-    """int32 [4, 6]: much, some, no and nothing but padding in front."""
-    rows = [[0, 0, 0, 0, 3, 9], [0, 0, 5, 1, 2, 7], [4, 8, 16, 2, 9, 1], [0] * 6]
-    return jnp.array(rows, jnp.int32)
-
-
-def evaluate(model: MeanPool | Transformer, x: jax.Array) -> np.ndarray:
-    model.eval()
-    return np.asarray(model(x))
-
-
-def params(model: nnx.Module) -> dict[str, np.ndarray]:
-    flat = nnx.to_flat_state(nnx.state(model, nnx.Param))
-    return {".".join(map(str, path)): np.asarray(leaf[...]) for path, leaf in flat}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -64,7 +36,7 @@ def test_parameter_counts_at_the_tutorials_sizes(variant: str):
 
 
 def test_the_variants_are_those_counted_and_each_changes_one_field():
-    entry = registered()
+    entry = registered(mean_pool)
     assert sorted(entry.variants) == [name for name in VARIANTS if name]
     for changes in entry.variants.values():
         ((field, value),) = changes.items()

@@ -11,17 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from text_models import IMDB, SMALL, registered
 
 import harness
-from harness import plugins
-from harness.entries import Entry, Source
 from harness.specs import Prepares
 from harness_models import nb_svm
 from harness_models._ngrams import ngram_ids
 from harness_models.nb_svm import NBSVM
 
-IMDB = harness.DataSpec(kind="tokens", shape=(200,), vocab_size=20_000, num_classes=2, pad_id=0)
-SMALL = harness.DataSpec(kind="tokens", shape=(6,), vocab_size=17, num_classes=3, pad_id=0)
 UNPADDED = replace(SMALL, pad_id=None)
 TWO = replace(SMALL, num_classes=2, class_names=())
 LABELS = replace(TWO, task="multi_label")
@@ -58,16 +55,8 @@ class Examples:
         return {name: values[index] for name, values in TRAIN.items()}
 
 
-def registered() -> Entry:
-    source = Source(
-        name="nb_svm", origin="built-in", target="nb_svm", version="0", source_hash=""
-    )
-    (entry,) = plugins.register(plugins.new_manager(), nb_svm, source)
-    return entry
-
-
 def build(variant: str = "", data: harness.DataSpec = SMALL, **changes: Any) -> NBSVM:
-    fields = {**registered().variants, "": {}}[variant]
+    fields = {**registered(nb_svm).variants, "": {}}[variant]
     return NBSVM(data, **{**fields, **changes}, rngs=nnx.Rngs(jax.random.key(0)))
 
 
@@ -127,7 +116,7 @@ def test_parameter_counts_at_the_tutorials_sizes(variant: str):
 
 
 def test_the_variants_are_those_counted_and_each_changes_one_field():
-    entry = registered()
+    entry = registered(nb_svm)
     assert sorted(entry.variants) == [name for name in VARIANTS if name]
     for changes in entry.variants.values():
         ((field, value),) = changes.items()

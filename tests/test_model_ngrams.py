@@ -9,17 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from text_models import IMDB, SMALL, UNPADDED, params, registered, tokens
+from text_models import evaluate_eagerly as evaluate
 
 import harness
-from harness import plugins
-from harness.entries import Entry, Source
 from harness_models import ngrams
 from harness_models._ngrams import ngram_ids
 from harness_models.ngrams import NGrams
 
-IMDB = harness.DataSpec(kind="tokens", shape=(200,), vocab_size=20_000, num_classes=2, pad_id=0)
-SMALL = harness.DataSpec(kind="tokens", shape=(6,), vocab_size=17, num_classes=3, pad_id=0)
-UNPADDED = harness.DataSpec(kind="tokens", shape=(6,), vocab_size=17, num_classes=3)
 BUCKETS = 64
 
 # 10 numbers a word and a bucket, and a linear layer from 10 to 2
@@ -37,16 +34,8 @@ VARIANTS = sorted(PARAM_COUNTS)
 pytestmark = pytest.mark.usefixtures("strict_jax")
 
 
-def registered() -> Entry:
-    source = Source(
-        name="ngrams", origin="built-in", target="ngrams", version="0", source_hash=""
-    )
-    (entry,) = plugins.register(plugins.new_manager(), ngrams, source)
-    return entry
-
-
 def build(variant: str = "", data: harness.DataSpec = SMALL, **changes: Any) -> NGrams:
-    fields = {**registered().variants, "": {}}[variant]
+    fields = {**registered(ngrams).variants, "": {}}[variant]
     return NGrams(data, **{**fields, **changes}, rngs=nnx.Rngs(jax.random.key(0)))
 
 
@@ -56,22 +45,6 @@ def small(variant: str = "", data: harness.DataSpec = SMALL, **changes: Any) -> 
     return build(variant, data, **{**few, **changes})
 
 
-def tokens() -> jax.Array:
-    """int32 [4, 6]: much, some, no and nothing but padding in front."""
-    rows = [[0, 0, 0, 0, 3, 9], [0, 0, 5, 1, 2, 7], [4, 8, 16, 2, 9, 1], [0] * 6]
-    return jnp.array(rows, jnp.int32)
-
-
-def evaluate(model: NGrams, x: jax.Array) -> np.ndarray:
-    model.eval()
-    return np.asarray(model(x))
-
-
-def params(model: nnx.Module) -> dict[str, np.ndarray]:
-    flat = nnx.to_flat_state(nnx.state(model, nnx.Param))
-    return {".".join(map(str, path)): np.asarray(leaf[...]) for path, leaf in flat}
-
-
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_parameter_counts_at_the_tutorials_sizes(variant: str):
     shapes = nnx.eval_shape(lambda: nnx.state(build(variant, IMDB), nnx.Param))
@@ -79,7 +52,7 @@ def test_parameter_counts_at_the_tutorials_sizes(variant: str):
 
 
 def test_the_variants_are_those_counted_and_each_changes_one_field():
-    entry = registered()
+    entry = registered(ngrams)
     assert sorted(entry.variants) == [name for name in VARIANTS if name]
     for changes in entry.variants.values():
         ((field, value),) = changes.items()

@@ -9,16 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from text_models import IMDB, SMALL, UNPADDED, params, tokens
+from text_models import evaluate_eagerly as evaluate
 
 import harness
 from harness import plugins, program
 from harness.entries import Entry, Source
 from harness_models import _recurrence, recurrent
 from harness_models.recurrent import GRU, LSTM, Recurrent
-
-IMDB = harness.DataSpec(kind="tokens", shape=(200,), vocab_size=20_000, num_classes=2, pad_id=0)
-SMALL = harness.DataSpec(kind="tokens", shape=(6,), vocab_size=17, num_classes=3, pad_id=0)
-UNPADDED = harness.DataSpec(kind="tokens", shape=(6,), vocab_size=17, num_classes=3)
 
 VECTORS = 20_000 * 32
 HEAD = 64 * 20 + 20 + 20 * 2 + 2
@@ -50,22 +48,6 @@ def build(name: str, data: harness.DataSpec = SMALL, *, seed: int = 0, **changes
     fields: dict[str, Any] = {**registered()[entry].variants, "": {}}[variant]
     kind = {"gru": GRU, "lstm": LSTM}[entry]
     return kind(data, **{**fields, **changes}, rngs=nnx.Rngs(jax.random.key(seed)))
-
-
-def tokens() -> jax.Array:
-    """int32 [4, 6]: much, some, no and nothing but padding in front."""
-    rows = [[0, 0, 0, 0, 3, 9], [0, 0, 5, 1, 2, 7], [4, 8, 16, 2, 9, 1], [0] * 6]
-    return jnp.array(rows, jnp.int32)
-
-
-def evaluate(model: Recurrent, x: jax.Array) -> np.ndarray:
-    model.eval()
-    return np.asarray(model(x))
-
-
-def params(model: nnx.Module) -> dict[str, np.ndarray]:
-    flat = nnx.to_flat_state(nnx.state(model, nnx.Param))
-    return {".".join(map(str, path)): np.asarray(leaf[...]) for path, leaf in flat}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,16 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from text_models import IMDB, SMALL, UNPADDED, params, registered, tokens
+from text_models import evaluate_eagerly as evaluate
 
 import harness
-from harness import plugins, program
-from harness.entries import Entry, Source
+from harness import program
 from harness_models import text_cnn
 from harness_models.text_cnn import TextCNN
-
-IMDB = harness.DataSpec(kind="tokens", shape=(200,), vocab_size=20_000, num_classes=2, pad_id=0)
-SMALL = harness.DataSpec(kind="tokens", shape=(6,), vocab_size=17, num_classes=3, pad_id=0)
-UNPADDED = harness.DataSpec(kind="tokens", shape=(6,), vocab_size=17, num_classes=3)
 
 
 def count(widths: tuple[int, ...], maps: int) -> int:
@@ -40,33 +37,9 @@ VARIANTS = sorted(PARAM_COUNTS)
 pytestmark = pytest.mark.usefixtures("strict_jax")
 
 
-def registered() -> Entry:
-    source = Source(
-        name="text_cnn", origin="built-in", target="text_cnn", version="0", source_hash=""
-    )
-    (entry,) = plugins.register(plugins.new_manager(), text_cnn, source)
-    return entry
-
-
 def build(variant: str = "", data: harness.DataSpec = SMALL, **changes: Any) -> TextCNN:
-    fields: dict[str, Any] = {**registered().variants, "": {}}[variant]
+    fields: dict[str, Any] = {**registered(text_cnn).variants, "": {}}[variant]
     return TextCNN(data, **{**fields, **changes}, rngs=nnx.Rngs(jax.random.key(0)))
-
-
-def tokens() -> jax.Array:
-    """int32 [4, 6]: much, some, no and nothing but padding in front."""
-    rows = [[0, 0, 0, 0, 3, 9], [0, 0, 5, 1, 2, 7], [4, 8, 16, 2, 9, 1], [0] * 6]
-    return jnp.array(rows, jnp.int32)
-
-
-def evaluate(model: TextCNN, x: jax.Array) -> np.ndarray:
-    model.eval()
-    return np.asarray(model(x))
-
-
-def params(model: nnx.Module) -> dict[str, np.ndarray]:
-    flat = nnx.to_flat_state(nnx.state(model, nnx.Param))
-    return {".".join(map(str, path)): np.asarray(leaf[...]) for path, leaf in flat}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -77,13 +50,13 @@ def test_parameter_counts_at_the_sizes_of_imdb(variant: str):
 
 def test_the_base_model_has_the_papers_filters():
     assert PARAM_COUNTS[""] == 679_302
-    assert dict(registered().defaults) == {
+    assert dict(registered(text_cnn).defaults) == {
         "embed_dim": 32, "maps": 100, "min_width": 3, "max_width": 5, "dropout": 0.5,
     }  # fmt: skip
 
 
 def test_the_variants_are_those_counted_and_each_changes_one_field():
-    entry = registered()
+    entry = registered(text_cnn)
     assert sorted(entry.variants) == [name for name in VARIANTS if name]
     for changes in entry.variants.values():
         ((field, value),) = changes.items()

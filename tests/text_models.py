@@ -76,6 +76,12 @@ def evaluate(model: Any, x: jax.Array) -> np.ndarray:
     return np.asarray(call(model, x))
 
 
+def evaluate_eagerly(model: Any, x: jax.Array) -> np.ndarray:
+    """Not jitted: variants that share their operations compile each of them once for all."""
+    model.eval()
+    return np.asarray(model(x))
+
+
 def params(model: nnx.Module) -> dict[str, np.ndarray]:
     flat = nnx.to_flat_state(nnx.state(model, nnx.Param))
     return {".".join(map(str, path)): np.asarray(leaf[...]) for path, leaf in flat}
