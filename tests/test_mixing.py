@@ -45,6 +45,8 @@ def test_a_longer_input_is_refused_in_one_line():
     with pytest.raises(harness.UsageError, match="4 positions.*built for 3") as caught:
         _mixing.lengthen(normal(2, 4, WIDTH), None, length=3)
     assert "\n" not in str(caught.value)
+    with pytest.raises(harness.UsageError, match="4 positions.*built for 3"):
+        _mixing.Positions(3, WIDTH, rngs=new_rngs())(normal(2, 4, WIDTH))
 
 
 def test_positions_are_counted_from_the_end():

@@ -33,7 +33,7 @@ def expected(p: dict[str, np.ndarray], rows: np.ndarray, *, scale: float = 1.0) 
     mixed = np.fft.fft(np.fft.fft(x, axis=2), axis=1).real * scale
     x = text_models.layer_norm(x + mixed, p, "blocks.0.mixing.norm") * keep
     name = "blocks.0.feedforward"
-    hidden = np.maximum(text_models.linear(x, p, f"{name}.inner.expand"), 0)
+    hidden = text_models.gelu(text_models.linear(x, p, f"{name}.inner.expand"))
     forward = text_models.linear(hidden, p, f"{name}.inner.contract")
     x = text_models.layer_norm(x + forward, p, f"{name}.norm")
     return text_models.head(text_models.mean_of_tokens(x, real), p)
@@ -57,6 +57,11 @@ def test_the_transform_is_the_sum_over_positions_and_channels():
     np.testing.assert_allclose(length, np.linalg.norm(x), rtol=1e-5)
     unit = fnet.unitary_fourier(jnp.asarray(x))
     np.testing.assert_allclose(unit, np.fft.fft2(x, norm="ortho").real, atol=1e-5)
+
+
+def test_the_unitary_transform_is_scaled_before_it_is_rounded():
+    x = jnp.full((1, 64, 64), 100, jnp.float16)  # the sum of all is beyond float16
+    assert fnet.unitary_fourier(x)[0, 0, 0] == 6400
 
 
 @pytest.mark.parametrize("variant", ["", "no_mixing", "no_position", "deep"])

@@ -44,11 +44,7 @@ def lengthen(
       UsageError: there are more than `length` positions.
     """
     b, t, _ = x.shape
-    if t > length:
-        raise harness.UsageError(
-            f"{t} positions given to a model built for {length}; cut them, or build it from "
-            f"a data.shape of ({t},)"
-        )
+    _refuse_longer(t, length=length)
     if t == length:
         return x, mask
     mask = jnp.ones((b, t), bool) if mask is None else mask
@@ -66,6 +62,19 @@ class Positions(nnx.Module):
         self.table = nnx.Embed(length, width, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Adds the vectors of the last t positions: `[b, t, d]` to `[b, t, d]`."""
+        """Adds the vectors of the last t positions: `[b, t, d]` to `[b, t, d]`.
+
+        Raises:
+          UsageError: there are more positions than vectors.
+        """
         vectors = self.table.embedding[...]  # [length, d]
+        _refuse_longer(x.shape[1], length=vectors.shape[0])
         return x + vectors[vectors.shape[0] - x.shape[1] :].astype(x.dtype)[None]  # [1, t, d]
+
+
+def _refuse_longer(t: int, *, length: int) -> None:
+    if t > length:
+        raise harness.UsageError(
+            f"{t} positions given to a model built for {length}; cut them, or build it from "
+            f"a data.shape of ({t},)"
+        )

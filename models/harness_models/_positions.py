@@ -28,7 +28,8 @@ class Relations:
       window: positions that each sees on either side of it (Beltagy et al. 2020,
         "Longformer", 3.1); 0 for all.
       class_first: whether the first position is a class position, which has no place in the
-        text: it sees all and all see it, at no distance, and it is not turned.
+        text: it sees all and all see it, with ALiBi at no distance; with rotary positions
+        it is not turned, so it stands where the last token does.
     """
 
     rotary: bool = False

@@ -7,6 +7,8 @@ what the feed-forward layers before and behind make of it.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -32,7 +34,7 @@ class FNet(nnx.Module):
     """Post-norm blocks of a Fourier transform and a feed-forward layer, mean, head.
 
     Lee-Thorp et al. 2022, "FNet: Mixing Tokens with Fourier Transforms", NAACL,
-    arXiv:2105.03824.
+    arXiv:2105.03824. Unlike there, no layer normalisation stands behind the embeddings.
 
     Padding is zero vectors, in front of every block and behind it: it adds nothing to the
     transform and is left out of the mean. The frequencies belong to the length that the
@@ -111,7 +113,7 @@ class FNetBlock(nnx.Module):
     ) -> None:
         transform = unitary_fourier if unitary else fourier
         self.mixing = PostNorm(transform, width, dropout=dropout, rngs=rngs) if mixing else None
-        feedforward = FeedForward(width, ff_dim, rngs=rngs)
+        feedforward = FeedForward(width, ff_dim, activation="gelu", rngs=rngs)
         self.feedforward = PostNorm(feedforward, width, dropout=dropout, rngs=rngs)
 
     def __call__(self, x: jax.Array, mask: jax.Array | None) -> jax.Array:
@@ -132,12 +134,18 @@ def fourier(x: jax.Array) -> jax.Array:
     Returns:
       `[b, t, d]`, of the dtype of `x`.
     """
-    return jnp.fft.fft2(x.astype(jnp.float32), axes=(1, 2)).real.astype(x.dtype)
+    return _real_transform(x)
 
 
 def unitary_fourier(x: jax.Array) -> jax.Array:
     """`fourier` divided by the root of positions times width: `[b, t, d]` to `[b, t, d]`."""
-    return fourier(x) / (x.shape[1] * x.shape[2]) ** 0.5
+    return _real_transform(x, norm="ortho")
+
+
+def _real_transform(x: jax.Array, *, norm: Literal["ortho"] | None = None) -> jax.Array:
+    # scaled in float32: the sum itself may be too large for a half precision
+    transform = jnp.fft.fft2(x.astype(jnp.float32), axes=(1, 2), norm=norm)
+    return transform.real.astype(x.dtype)
 
 
 @harness.hookimpl

@@ -35,7 +35,7 @@ from harness_models._scan import backwards, recurrence
 
 
 class LRU(nnx.Module):
-    """Pre-norm blocks of a linear recurrent unit and a gated linear unit, mean, head.
+    """Pre-norm blocks of a linear recurrent and a gated linear unit, normalisation, mean, head.
 
     Orvieto et al. 2023, "Resurrecting Recurrent Neural Networks for Long Sequences", ICML,
     arXiv:2303.06349; gated linear units after Dauphin et al. 2017, arXiv:1612.08083.
@@ -95,6 +95,7 @@ class LRU(nnx.Module):
             return PreNorm(inner, embed_dim, dropout=dropout, rngs=rngs)
 
         self.blocks = nnx.List(block() for _ in range(num_blocks))
+        self.norm = nnx.LayerNorm(embed_dim, epsilon=1e-6, rngs=rngs)
         self.head = Head(embed_dim, head_units, data.num_classes, dropout=dropout, rngs=rngs)
 
     def __call__(self, tokens: jax.Array) -> jax.Array:
@@ -103,7 +104,7 @@ class LRU(nnx.Module):
         x = self.embed(tokens)  # [b, t, d]
         for block in self.blocks:
             x = block(x, mask)
-        return self.head(mean_over_positions(x, mask))
+        return self.head(mean_over_positions(self.norm(x), mask))
 
 
 class GatedUnit(nnx.Module):

@@ -60,9 +60,9 @@ class NBSVM(nnx.Module):
         few, gets fewer.
       alpha: added to every count.
       interpolation: the share of w in evaluation, where the rest is its mean magnitude, so
-        that 0 is naive Bayes and 1 leaves w as it was trained. The paper has 0.25 for what
-        it trains; weights that Adam trains from zero predict best as they are. No effect
-        without ratios.
+        that 0 has the weights of naive Bayes, beside the trained b, and 1 leaves w as it was
+        trained. The paper has 0.25 for what it trains; weights that Adam trains from zero
+        predict best as they are. No effect without ratios.
       ratios: whether features are scaled by ratios; without them it is a linear classifier.
 
     Raises:
