@@ -78,11 +78,12 @@ def published(p: dict[str, np.ndarray], rows: np.ndarray, *, pad: int | None) ->
         words = [p["embed.token.embedding"][word] for word in row if word != pad]
         maxima = []
         for place, width in enumerate((2, 3)):
+            name = f"filters.{place}.product"
             padded = [np.zeros(4)] * (width - 1) + words
             fired = [
                 np.maximum(
-                    np.tensordot(padded[i : i + width], p[f"filters.{place}.kernel"], 2)
-                    + p[f"filters.{place}.bias"],
+                    np.concatenate(padded[i : i + width]) @ p[f"{name}.kernel"]
+                    + p[f"{name}.bias"],
                     0,
                 )
                 for i in range(len(words))
