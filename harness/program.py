@@ -24,6 +24,7 @@ from jax import lax
 
 from harness import metrics
 from harness.buckets import at_length
+from harness.convolutions import channels_last
 from harness.errors import ContractError
 from harness.specs import DataSpec, Task
 from harness.tasks import CLASSIFICATION
@@ -368,5 +369,5 @@ def compile_ahead(
 ) -> Compiled:
     """Compiles for the shapes of `args`, which are not consumed."""
     start = time.perf_counter()
-    lowered = jax.jit(function, donate_argnums=donate).lower(*args)
+    lowered = jax.jit(channels_last(function), donate_argnums=donate).lower(*args)
     return Compiled(lowered.compile(), lowered, time.perf_counter() - start)

@@ -28,7 +28,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "compute": (
         "orders", "tasks", "feed", "buckets", "metrics", "optimizers", "timing", "cost",
-        "program", "assemble", "measures", "ledger", "checkpoints", "saved", "engine",
+        "convolutions", "program", "assemble", "measures", "ledger", "checkpoints",
+        "saved", "engine",
     ),
     "keep": ("database", "store", "transfer", "spool", "comparison", "table", "report"),
     "drive": (
