@@ -78,12 +78,11 @@ def published(p: dict[str, np.ndarray], rows: np.ndarray, *, pad: int | None) ->
         words = [p["embed.token.embedding"][word] for word in row if word != pad]
         maxima = []
         for place, width in enumerate((2, 3)):
-            name = f"filters.{place}.product"
             padded = [np.zeros(4)] * (width - 1) + words
             fired = [
                 np.maximum(
-                    np.concatenate(padded[i : i + width]) @ p[f"{name}.kernel"]
-                    + p[f"{name}.bias"],
+                    np.tensordot(padded[i : i + width], p[f"filters.{place}.kernel"], 2)
+                    + p[f"filters.{place}.bias"],
                     0,
                 )
                 for i in range(len(words))

@@ -67,8 +67,10 @@ class TextCNN(nnx.Module):
         self.pad_id = data.pad_id
         self.embed = TokenEmbedding(vocab_size, length, embed_dim, position=False, rngs=rngs)
         widths = range(min_width, max_width + 1)
+        # causal: zeros in front, so that a window ends at each position
         self.filters = nnx.List(
-            Filters(embed_dim, maps, words=width, rngs=rngs) for width in widths
+            nnx.Conv(embed_dim, maps, kernel_size=width, padding="CAUSAL", rngs=rngs)
+            for width in widths
         )
         self.head = Head(len(widths) * maps, 0, data.num_classes, dropout=dropout, rngs=rngs)
 
@@ -82,27 +84,6 @@ class TextCNN(nnx.Module):
         found = [max_over_positions(filters(x), mask) for filters in self.filters]
         # relu never falls, so behind the maximum it does the same as in front of it
         return self.head(jax.nn.relu(jnp.concatenate(found, axis=1)))
-
-
-class Filters(nnx.Module):
-    """A convolution over positions, as one product of all windows with all filters.
-
-    XLA's own takes 37 times as long in training on a processor, where it is in a loop
-    (docs/performance.md). A window's vectors stand side by side, so it takes `words` times
-    the memory of the vectors.
-    """
-
-    def __init__(self, width: int, maps: int, *, words: int, rngs: nnx.Rngs) -> None:
-        self.words = words
-        self.product = nnx.Linear(words * width, maps, rngs=rngs)
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """`[b, t, d]` to `[b, t, maps]`: of the window that ends at each position."""
-        t = x.shape[1]
-        # zeros in front, so that there is one for the first position too
-        padded = jnp.pad(x, ((0, 0), (self.words - 1, 0), (0, 0)))  # [b, t + words - 1, d]
-        windows = [padded[:, i : i + t] for i in range(self.words)]  # words of [b, t, d]
-        return self.product(jnp.concatenate(windows, axis=-1))  # [b, t, words * d] -> maps
 
 
 @harness.hookimpl
