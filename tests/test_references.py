@@ -28,18 +28,21 @@ def told(*accuracies: float, parameters: int = 10) -> Reference:
     return Reference(accuracies=accuracies, param_count=parameters)
 
 
-def test_a_mean_is_off_beyond_three_standard_errors_of_both():
+def test_a_mean_is_off_beyond_three_standard_errors_of_the_difference():
     reference = told(0.80, 0.82)  # a standard error of a point
-    assert allowed(reference, told(0.81)) == pytest.approx(0.03)
-    assert allowed(reference, reference) == pytest.approx(0.03 * 2**0.5)
-    assert verdict(reference, told(0.785)) == ""
-    assert verdict(reference, told(0.775)) == "-0.0350, more than 0.0300"
-    assert verdict(reference, told(0.845)) == "+0.0350, more than 0.0300"
+    assert allowed(reference) == pytest.approx(0.03 * 2**0.5)
+    assert verdict(reference, told(0.77)) == ""
+    assert verdict(reference, told(0.76)) == "-0.0500, more than 0.0424"
+    assert verdict(reference, told(0.86)) == "+0.0500, more than 0.0424"
 
 
-def test_seeds_that_agree_leave_half_a_point():
-    assert verdict(told(0.5, 0.5), told(0.504, 0.504)) == ""
-    assert verdict(told(0.5, 0.5), told(0.506, 0.506)) != ""
+def test_a_model_that_became_unstable_is_allowed_no_more():
+    assert verdict(told(0.80, 0.80), told(0.50, 0.85)) != ""
+
+
+def test_seeds_that_agree_leave_a_point():
+    assert verdict(told(0.5, 0.5), told(0.509, 0.509)) == ""
+    assert verdict(told(0.5, 0.5), told(0.511, 0.511)) != ""
 
 
 def test_another_number_of_parameters_is_another_model():
@@ -63,6 +66,16 @@ def test_what_was_written_is_found_again_and_a_worse_model_is_told(
     file.write_text(json.dumps(better))
     worse = CliRunner().invoke(main, ["--check", str(file), "--model", "majority"])
     assert worse.exit_code == 3 and "more than" in worse.stdout
+    refused_if(asked, SMALL.replace("epochs = 1", "epochs = 2"), file, "with epochs=1, and")
+    refused_if(asked, SMALL.replace("1e-2", "2e-2"), file, "with learning_rate={")
+    refused_if(asked, SMALL + "mlp = 1e-3\n", file, "has no reference of mlp")
+
+
+def refused_if(asked: Path, text: str, file: Path, said: str) -> None:
+    """Compares a file of references with other runs than those that it is of."""
+    asked.write_text(text)
+    done = CliRunner().invoke(main, ["--check", str(file)])
+    assert done.exit_code == 2 and said in done.output
 
 
 @pytest.mark.parametrize(
