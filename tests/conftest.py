@@ -24,8 +24,10 @@ hypothesis.settings.register_profile("harness", deadline=None)
 hypothesis.settings.load_profile("harness")
 # before JAX is imported: tests run where no accelerator is, and say so
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# compiling is most of the tests' time, and none of them measures speed
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# compiling is most of the tests' time, and none of them measures speed: a third of it is left
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+)
 # one for all processes that share the tests: the first makes it, the others inherit its name
 KEPT = "HARNESS_TESTS_CACHE"
 if KEPT not in os.environ:
