@@ -1,7 +1,10 @@
 """Reference accuracies: whether every model still learns what it learnt when it was written.
 
     python -m benchmarks.references --write benchmarks/results/references.json
+    python -m benchmarks.references --write benchmarks/results/references.json --model gru
     python -m benchmarks.references --check benchmarks/results/references.json
+
+The second writes one model anew, or the first time, beside the others of the file.
 
 Each entry of `references.toml` is trained from the same seeds on the same part of its data,
 small enough for a minute, and large enough that a layer that was broken shows. With the same
@@ -105,32 +108,60 @@ def read(path: Path, asked: Mapping[str, Any]) -> dict[str, Reference]:
     """The references of a file that `write` has made.
 
     Raises:
-      UsageError: they were trained otherwise than `asked`, but for the rates of models that
-        it has not.
+      UsageError: they were trained otherwise than `asked`.
     """
     told = json.loads(path.read_text())
-    then, entries = told["asked"], told["models"]
-    rates = {name: asked["learning_rate"].get(name) for name in then["learning_rate"]}
-    for name, value in {**asked, "learning_rate": rates}.items():
-        if then.get(name) != value:
-            raise click.UsageError(
-                f"{path} was written with {name}={then.get(name)!r}, and {ASKED.name} has "
-                f"{value!r}; write it anew"
-            )
+    for model in told["models"]:
+        then, now = (_asked_of(model, one) for one in (told["asked"], asked))
+        for name, value in now.items():
+            if then.get(name) != value:
+                raise click.UsageError(
+                    f"{path} has {model} with {name}={then.get(name)}, and {ASKED.name} "
+                    f"{value}; write it anew"
+                )
     return {
         name: Reference(accuracies=tuple(one["accuracies"]), param_count=one["param_count"])
-        for name, one in entries.items()
+        for name, one in told["models"].items()
+    }
+
+
+def _asked_of(model: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What concerns one model."""
+    return {
+        **{name: value for name, value in asked.items() if name != "learning_rate"},
+        "learning_rate": asked["learning_rate"].get(model),
     }
 
 
 def write(path: Path, found: Mapping[str, Reference], asked: Mapping[str, Any]) -> None:
     """Writes references down with what they were trained by, and on what."""
     told = {
-        "asked": dict(asked), "machine": {"cpu_model": machine.cpu_model()},
-        "versions": machine.versions(),
+        "asked": dict(asked), **_place(),
         "models": {name: asdict(one) for name, one in found.items()},
     }  # fmt: skip
     path.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
+
+
+def _place() -> dict[str, Any]:
+    return {"machine": {"cpu_model": machine.cpu_model()}, "versions": machine.versions()}
+
+
+def others(path: Path, asked: Mapping[str, Any]) -> dict[str, Reference]:
+    """The references that a file has, to write more beside them.
+
+    Raises:
+      UsageError: there are none, or from elsewhere, or trained otherwise than `asked`.
+    """
+    if not path.exists():
+        raise click.UsageError(f"{path} does not exist; leave --model out to write all")
+    told = json.loads(path.read_text())
+    for name, value in _place().items():
+        if told[name] != value:
+            raise click.UsageError(
+                f"{path} was written with another {name}, {told[name]}, than this one's, "
+                f"{value}; leave --model out to write all"
+            )
+    return read(path, asked)
 
 
 def table(references: Mapping[str, Reference], now: Mapping[str, Reference]) -> str:
@@ -156,8 +187,6 @@ def table(references: Mapping[str, Reference], now: Mapping[str, Reference]) -> 
 def main(models: tuple[str, ...], to: Path | None, against: Path | None) -> None:
     if (to is None) == (against is None):
         raise click.UsageError("give one of --write FILE and --check FILE")
-    if to is not None and models:
-        raise click.UsageError("--write is of all models; leave --model out")
     asked = tomllib.loads(ASKED.read_text())
     unknown = [model for model in models if model not in asked["learning_rate"]]
     if unknown:
@@ -165,7 +194,8 @@ def main(models: tuple[str, ...], to: Path | None, against: Path | None) -> None
         raise click.UsageError(f"{unknown[0]!r} has no reference; known: {known}")
     wanted = models or tuple(asked["learning_rate"])
     if to is not None:
-        write(to, measure(wanted, asked), asked)
+        known = others(to, asked) if models else {}
+        write(to, {**known, **measure(wanted, asked)}, asked)
         return
     assert against is not None
     references = read(against, asked)

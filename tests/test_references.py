@@ -67,8 +67,29 @@ def test_what_was_written_is_found_again_and_a_worse_model_is_told(
     worse = CliRunner().invoke(main, ["--check", str(file), "--model", "majority"])
     assert worse.exit_code == 3 and "more than" in worse.stdout
     refused_if(asked, SMALL.replace("epochs = 1", "epochs = 2"), file, "with epochs=1, and")
-    refused_if(asked, SMALL.replace("1e-2", "2e-2"), file, "with learning_rate={")
+    refused_if(asked, SMALL.replace("1e-2", "2e-2"), file, "mean_pool with learning_rate=0.01")
     refused_if(asked, SMALL + "mlp = 1e-3\n", file, "has no reference of mlp")
+
+
+def test_one_model_is_written_beside_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(
+        references, "measure", lambda models, asked: {name: told(0.5) for name in models}
+    )
+    asked, file = tmp_path / "small.toml", tmp_path / "found.json"
+    asked.write_text(SMALL)
+    monkeypatch.setattr(references, "ASKED", asked)
+    assert CliRunner().invoke(main, ["--write", str(file)]).exit_code == 0
+    asked.write_text(SMALL + "mlp = 1e-3\n")
+    words = ["--write", str(file), "--model", "mlp"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    assert sorted(json.loads(file.read_text())["models"]) == ["majority", "mean_pool", "mlp"]
+    elsewhere = json.loads(file.read_text()) | {"machine": {"cpu_model": "another"}}
+    file.write_text(json.dumps(elsewhere))
+    refused = CliRunner().invoke(main, words)
+    assert refused.exit_code == 2 and "with another machine" in refused.output
 
 
 def refused_if(asked: Path, text: str, file: Path, said: str) -> None:
@@ -82,7 +103,7 @@ def refused_if(asked: Path, text: str, file: Path, said: str) -> None:
     ("words", "said"),
     [
         ([], "give one of --write FILE and --check FILE"),
-        (["--write", "x.json", "--model", "gru"], "--write is of all models"),
+        (["--write", "x.json", "--model", "gru"], "x.json does not exist"),
     ],
 )
 def test_what_cannot_be_done_is_refused(words: list[str], said: str):
@@ -95,3 +116,5 @@ def test_every_model_of_texts_has_a_reference():
     known = index.open_registry().of_kind("model")
     names = {entry.name for entry in known if entry.source.origin == "built-in"}
     assert set(asked["learning_rate"]) == names - {"mlp"}  # which serves no texts
+    written = json.loads((references.ASKED.parent / "results" / "references.json").read_text())
+    assert set(written["models"]) == names - {"mlp"}
