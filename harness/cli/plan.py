@@ -146,7 +146,8 @@ def _budget(cell: TunedCell) -> str:
         return f"not tuned, {runs}"
     trials = counted(sum(rung.trials for rung in cell.rungs), "trial")
     epochs = counted(sum(rung.trials * rung.epochs for rung in cell.rungs), "epoch")
-    return f"{trials}, {epochs} of training{on_the_first(cell.limit)}, then {runs}"
+    seen = "" if cell.limit is None else on_the_first(cell.trial_limit or cell.limit)
+    return f"{trials}, {epochs} of training{seen}, then {runs}"
 
 
 def to_text(records: Sequence[dict[str, Any]], *, explain: bool) -> str:
