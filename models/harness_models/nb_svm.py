@@ -234,8 +234,4 @@ def register_models(register: Register) -> None:
         description="Linear on n-gram presence, scaled by naive Bayes log-count ratios",
         paper="Wang and Manning 2012, Baselines and Bigrams: Simple, Good Sentiment and Topic "
         "Classification, ACL 2012",
-        exempt={
-            "padding_masked": "weights start at zero, so that no token tells before training; "
-            "tests/test_model_nb_svm.py looks at other weights",
-        },
     )
