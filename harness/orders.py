@@ -1,14 +1,15 @@
 """The order of examples, which a seed decides.
 
 An order is a random-access source of chunks: item j holds the positions of the j-th chunk
-of steps, and is computed from the seed, the epoch and j alone. Nothing is remembered
-between items, so an order can be entered anywhere.
+of steps, and depends on the seed, the epoch and j alone, so an order can be entered anywhere.
+What the chunks of an epoch share is made once and kept for the next one.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -72,13 +73,21 @@ class TrainingOrder:
 
     def __getitem__(self, index: int) -> np.ndarray:
         epoch, part = divmod(index, self.chunks_per_epoch)
+        first = part * self.chunk
+        return self._epoch(epoch)[first : first + self.chunk].astype(np.int32)  # [k, b]
+
+    @functools.cached_property
+    def _epoch(self) -> Callable[[int], np.ndarray]:
+        """All steps [k, b] of an epoch; an array is no key, so each order has its own cache."""
+        return functools.lru_cache(maxsize=2)(self._batches)
+
+    def _batches(self, epoch: int) -> np.ndarray:
         order = epoch_order(self.size, self.seed, epoch)
         steps = self.steps_per_epoch
         batches = order[: steps * self.batch_size].reshape(steps, self.batch_size)  # [k, b]
-        if self.bucket is not None:
-            batches = by_bucket(batches, self.bucket, self.seed, epoch)
-        first = part * self.chunk
-        return batches[first : first + self.chunk].astype(np.int32)  # [k, b]
+        if self.bucket is None:
+            return batches
+        return by_bucket(batches, self.bucket, self.seed, epoch)
 
 
 @dataclass(frozen=True)

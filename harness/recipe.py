@@ -130,14 +130,25 @@ def make_recipe(values: Mapping[str, Scalar]) -> Recipe:
             "select=best with validation=0 would choose the epoch on the test set; "
             "hold out training data as well, as in --validation 0.1"
         )
-    limit, fraction = recipe.limit, recipe.validation
+    check_held_out(recipe.validation, limit=recipe.limit)
+    return recipe
+
+
+def check_held_out(fraction: float, *, limit: int | None, name: str = "limit") -> None:
+    """Refuses a fraction that holds out all of the first examples, or none, whatever they are.
+
+    Args:
+      name: what the user calls the limit.
+
+    Raises:
+      UsageError: says which fraction does neither.
+    """
     # of each class so much is held out, and no class is larger than the limit
     if limit is not None and fraction and round(fraction * limit) in (0, limit):
         told = one_side(all_held=fraction * limit > 0.5, size=limit)
         raise UsageError(
-            f"validation={fraction:g} with limit={limit}, a share of each class, {told}"
+            f"validation={fraction:g} with {name}={limit}, a share of each class, {told}"
         )
-    return recipe
 
 
 def one_side(*, all_held: bool, size: int) -> str:

@@ -216,10 +216,13 @@ def make_tune_limit(limit: Any, tune: Mapping[str, str]) -> int | None:
     return limit
 
 
-def on_the_first(limit: int | None) -> str:
+def on_the_first(*limits: int) -> str:
     """Behind the trials of a tuning, on which examples they were made; "" for all.
 
+    A limit is what was asked for: a data set may have fewer examples.
+
     >>> on_the_first(5000)
-    ' on the first 5,000 examples'
+    ' on the first 5,000 examples at most'
     """
-    return "" if limit is None else f" on the first {limit:,} examples"
+    told = " or ".join(f"{limit:,}" for limit in limits)
+    return f" on the first {told} examples at most" if limits else ""

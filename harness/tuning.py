@@ -18,7 +18,7 @@ from harness.errors import UsageError, counted, did_you_mean
 from harness.halving import Rung, schedule
 from harness.parameters import check_names
 from harness.plan import Cell, Run, cells, optimizers
-from harness.recipe import make_recipe
+from harness.recipe import check_held_out, make_recipe
 from harness.registry import Registry
 from harness.rows import Row
 from harness.space import MODEL, Axis, check_size, make_axis, recipe_axis, sample, space_size
@@ -75,6 +75,12 @@ class TunedCell:
         return {key: axis.text for key, axis in self.axes.items()}
 
     @property
+    def trial_limit(self) -> int | None:
+        """Of how many examples trials see the first, no more than runs do; None is all."""
+        of_runs = self.base.recipe.limit
+        return of_runs if self.limit is None else min(self.limit, of_runs or self.limit)
+
+    @property
     def count(self) -> int:
         """How many trials and runs it comes to, if each trial is ok."""
         return sum(rung.trials for rung in self.rungs) + len(self.seeds)
@@ -89,14 +95,13 @@ class TunedCell:
     def trial(self, rung: int, number: int) -> Run:
         """A trial of a rung; it measures and tells nothing beyond what it is compared on."""
         chosen = self.configurations[number]
-        recipe = replace(chosen.cell.recipe, epochs=self.rungs[rung].epochs)
-        whole = recipe.limit
-        if self.limit is not None:
-            recipe = replace(recipe, limit=min(self.limit, whole or self.limit))
+        recipe = replace(
+            chosen.cell.recipe, epochs=self.rungs[rung].epochs, limit=self.trial_limit
+        )
         cell = replace(chosen.cell, recipe=recipe, metrics=(), observers=())
         tune = {**self._asked, "rung": rung, "trial": number, "chosen": chosen.values}
         if self.limit is not None:
-            tune["runs_limit"] = whole
+            tune["runs_limit"] = self.base.recipe.limit
         return cell.run(chosen.seed, kind="trial", tune=tune)
 
     def runs(self, number: int | None, rows: Rows = MappingProxyType({})) -> list[Run]:
@@ -163,13 +168,16 @@ def tuned_cells(
       note: told in one line which models a key is left out for.
 
     Raises:
-      UsageError: a name or a value is off, a key has a value otherwise, or no model has it.
+      UsageError: a name or a value is off, a key has a value otherwise, no model has it, or
+        trials see too few examples to hold some out.
     """
     _check_held_out(suite)
     usual = {k: v for k, v in DEFAULTS.items() if k not in suite.grid}
     found = cells(
         replace(suite, recipe={**usual, **suite.recipe}), registry, key_parts=key_parts
     )
+    for cell in found:
+        check_held_out(cell.recipe.validation, limit=suite.tune_limit, name="tune_limit")
     axes = [_axes(cell, suite.tune, registry) for cell in found]
     for key in suite.tune:
         _check_key(key, found, axes, note)

@@ -125,6 +125,30 @@ def test_batches_of_a_bucket_are_other_ones_in_every_epoch():
     assert first != second
 
 
+def test_the_examples_of_an_epoch_are_sorted_once_however_many_chunks_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    by_bucket, sorted_ = orders.by_bucket, []
+
+    def counted(batches: np.ndarray, bucket: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+        sorted_.append(epoch)
+        return by_bucket(batches, bucket, seed, epoch)
+
+    monkeypatch.setattr(orders, "by_bucket", counted)
+    draw = np.random.RandomState(0)
+    one, other = (
+        orders.TrainingOrder(
+            size=100, batch_size=8, chunk=3, epochs=2, seed=0,
+            bucket=draw.randint(0, 3, 100).astype(np.int32),
+        )
+        for _ in range(2)
+    )  # fmt: skip
+    first = [one[i] for i in range(len(one))]
+    assert len(first) == 8 and sorted_ == [0, 1]
+    # an order that differs in its buckets alone has epochs of its own
+    assert one == other and (other[0] != first[0]).any()
+
+
 def test_what_was_told_in_the_order_of_buckets_comes_back_in_the_splits_own():
     bucket = np.array([2, 0, 1, 0, 2], np.int32)
     order = orders.eval_order(5, batch_size=2, bucket=bucket)

@@ -11,6 +11,7 @@ import pytest
 from called import Call
 
 from harness.cli import cli
+from harness.cli.listing import CITATION
 
 PLUGIN = str(Path(__file__).parent / "plugins_for_tests.py")
 QUICK = ("--epochs", "1", "--limit", "200", "--batch-size", "64")
@@ -178,6 +179,22 @@ def test_list_answers_as_text_and_as_json(call: Call):
     assert {"majority", "mean_pool", "transformer"} <= {r["name"] for r in records}
     absent = call("list", "models", "--plugin", PLUGIN)
     assert "[unavailable (pip install no_such_package)]" in absent.out
+
+
+@pytest.mark.parametrize(
+    ("paper", "cited"),
+    [
+        ("Kim 2014, Convolutional Neural Networks, arXiv:1408.5882", "Kim 2014"),
+        ("Vaswani et al. 2017", "Vaswani et al. 2017"),
+        ("Some title, arXiv:2004.05150", None),
+        ("Some title, arXiv 1905.01395", None),
+        ("Some title, https://aclanthology.org/2020.acl-main.1", None),
+        ("", None),
+    ],
+)
+def test_a_citation_ends_at_a_year_and_no_number_of_arxiv_is_one(paper: str, cited: str | None):
+    found = CITATION.match(paper)
+    assert (found[0] if found else None) == cited
 
 
 def test_inspect_shows_a_models_layers(call: Call):

@@ -51,10 +51,21 @@ def test_a_dry_run_says_what_is_stored_and_what_would_be_done(call: Call, tmp_pa
     assert [r["action"] for r in left_out] == ["reuse", "leave out", "reuse", "leave out"]
 
 
-def test_explain_gives_each_reason_and_the_key(call: Call):
-    text = call("--explain").stdout
-    assert text.count("    never run\n") == 2 and '"jax_version"' in text
-    assert "2 runs, 2 to perform; of 2 the store does not tell the time" in text
+def test_explain_gives_each_reason_and_no_key_of_many_runs(call: Call):
+    *_, last = text = call("--explain").stdout.splitlines()
+    assert text[1] == text[3] == "    never run" and len(text) == 5
+    assert last == "2 runs, 2 to perform; of 2 the store does not tell the time"
+
+
+def test_explain_gives_the_key_of_a_single_run_a_part_a_line():
+    parts = {"recipe": {"epochs": 3}, "seed": 0}
+    assert to_text([record(key_parts=parts)], explain=True).splitlines()[1:-1] == [
+        "    a 1 -> 2", "    b 1 -> 2",
+        "    key {", '      "recipe": {', '        "epochs": 3', "      },", '      "seed": 0',
+        "    }",
+    ]  # fmt: skip
+    assert "key" not in to_text([record(key_parts=parts)] * 2, explain=True)
+    assert "key" not in to_text([record(key_parts=parts)], explain=False)
 
 
 def test_the_key_names_the_data_and_the_device_that_a_result_was_held_against(call: Call):

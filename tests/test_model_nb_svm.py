@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -291,6 +292,31 @@ def test_half_precision_adds_up_in_full():
 def test_buckets_are_a_power_of_two():
     with pytest.raises(harness.UsageError, match="buckets=100: expected a power of two"):
         build(buckets=100)
+
+
+@pytest.mark.parametrize(
+    ("classes", "vocab_size", "message"),
+    [
+        (200, 20_000, "buckets=16777216 beside 20000 tokens, for 200 outputs: .*use 8388608"),
+        (128, 20_000, "buckets=16777216 .*use 8388608 or less"),
+        (200, 2**24, "buckets=16777216 beside .*; give it data of fewer tokens"),
+    ],
+)
+def test_a_table_that_int32_cannot_count_is_refused(
+    classes: int, vocab_size: int, message: str
+):
+    data = replace(IMDB, num_classes=classes, vocab_size=vocab_size, class_names=())
+    with pytest.raises(harness.UsageError, match=message):
+        nnx.eval_shape(lambda: build("trigram", data, buckets=2**24))
+
+
+def test_the_largest_table_that_int32_counts_is_built():
+    """Of 127 outputs, with a row behind the table for no feature."""
+    rows = 2**31 // 127 - 1
+    for vocab_size, refused in ((rows - 2**23, False), (rows - 2**23 + 1, True)):
+        data = replace(IMDB, num_classes=127, vocab_size=vocab_size, class_names=())
+        with pytest.raises(harness.UsageError) if refused else nullcontext():
+            nnx.eval_shape(lambda data=data: build("", data, buckets=2**23))
 
 
 @pytest.mark.parametrize(

@@ -189,11 +189,26 @@ def test_lines_that_were_tuned_alike_need_no_column_of_it():
 def test_a_caption_says_of_how_many_examples_trials_saw_the_first():
     rows = [told(tuned(rate=1e-3), limit=500), told(tuned("rnn", rate=1e-2), limit=500)]
     frame = frame_of(rows)
-    assert "best of 8 trials on the first 500 examples" in caption(frame)
+    assert "best of 8 trials on the first 500 examples at most" in caption(frame)
     assert "tune" not in tabulate(frame)  # all lines were given the same
     mixed = frame_of([*rows, tuned("cnn", rate=1e-2)])
-    assert "on the first" not in caption(mixed)
+    assert "best of 8 trials on the first 500 examples at most, some on all" in caption(mixed)
     assert tabulate(mixed)["tune"].tolist() == [
-        *["learning_rate=0.0001:0.01:log, budget 8 on the first 500 examples"] * 2,
+        *["learning_rate=0.0001:0.01:log, budget 8 on the first 500 examples at most"] * 2,
         "learning_rate=0.0001:0.01:log, budget 8",
     ]
+
+
+def test_a_caption_tells_the_limit_of_trials_beside_an_untuned_line():
+    rows = [told(tuned(rate=1e-3), limit=500), make_row("majority")]
+    text = caption(frame_of(rows))
+    assert "recipe: defaults, trials on the first 500 examples at most" in text
+    assert "trials" not in caption(frame_of([tuned(rate=1e-3), make_row("majority")]))
+
+
+def test_a_caption_gives_trials_no_more_examples_than_their_runs():
+    limited = [told(tuned(rate=1e-3, limit=number), limit=9999) for number in (100, 2000)]
+    assert "limit 100, best of 8 trials on the first 100 examples" in caption(
+        frame_of(limited[:1])
+    )
+    assert "on the first 100 or 2,000 examples at most" in caption(frame_of(limited))

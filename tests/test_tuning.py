@@ -9,6 +9,7 @@ import pytest
 from kit import NET, POOL, WORDS, registry_of
 from stored import make_row
 
+from harness.cli.plan import budgets
 from harness.entries import Entry, Parameter
 from harness.errors import UsageError
 from harness.plan import run_from_json, run_to_json
@@ -117,6 +118,19 @@ def test_trials_may_see_less_of_the_data_than_the_runs():
     assert "limit" not in (whole.trial(1, 2).tune or {})  # keys of before stay as they were
     (few,) = cells_of("net", tune_limit=500, recipe={"epochs": 2, "limit": 100})
     assert few.trial(0, 0).recipe.limit == few.runs(0)[0].recipe.limit == 100
+    assert (trial.tune or {})["runs_limit"] is None
+    assert (few.trial(0, 0).tune or {})["runs_limit"] == 100
+
+
+def test_a_plan_gives_trials_no_more_examples_than_their_runs():
+    recipe = {"epochs": 2, "limit": 100}
+    (few,), (whole,) = cells_of("net", tune_limit=500, recipe=recipe), cells_of("net")
+    (part,) = cells_of("net", tune_limit=500)
+    assert budgets([few]) == [
+        "1 cell: 6 trials, 8 epochs of training on the first 100 examples at most, then 1 run"
+    ]
+    assert "training on the first 500 examples at most, then" in budgets([part])[0]
+    assert "8 epochs of training, then" in budgets([whole])[0]
 
 
 def test_the_runs_have_the_chosen_values_and_say_what_they_cost():
@@ -223,6 +237,11 @@ def test_an_optimizer_can_be_tuned():
         ({"recipe": {"validation": 0, "select": "last"}}, "tuning with validation=0 would"),
         ({"grid": {"validation": (0.1, 0)}}, "validation=0"),
         ({"seeds": (0, TRIAL_SEED + 3)}, "take another seed"),
+        ({"tune_limit": 1}, "validation=0.1 with tune_limit=1, a share of each class, holds"),
+        (
+            {"tune_limit": 4, "grid": {"validation": (0.5, 0.1)}},
+            "0.1 with tune_limit=4, .*none",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_starts(changes: dict, said: str):

@@ -26,8 +26,8 @@ KINDS: dict[str, Kind] = {
 }  # fmt: skip
 
 
-# authors and year, as a paper begins
-CITATION = re.compile(r".*?\b(?:19|20)\d\d\b")
+# authors and year, as a paper begins; a year is a word, which arXiv:2004.05150 has none of
+CITATION = re.compile(r".*?(?<![^\s(])(?:19|20)\d\d(?=[,.;:)]?(?:\s|$))")
 
 
 @click.command("list")

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from textwrap import indent
 from typing import Any
 
 from harness.api import Options
@@ -146,13 +147,15 @@ def _budget(cell: TunedCell) -> str:
         return f"not tuned, {runs}"
     trials = counted(sum(rung.trials for rung in cell.rungs), "trial")
     epochs = counted(sum(rung.trials * rung.epochs for rung in cell.rungs), "epoch")
-    return f"{trials}, {epochs} of training{on_the_first(cell.limit)}, then {runs}"
+    seen = "" if cell.limit is None else on_the_first(cell.trial_limit or cell.limit)
+    return f"{trials}, {epochs} of training{seen}, then {runs}"
 
 
 def to_text(records: Sequence[dict[str, Any]], *, explain: bool) -> str:
-    """A line a run and a sum; with `explain` also each reason and the parts of the key.
+    """A line a run and a sum; with `explain` also each reason, and the key if there is one run.
 
-    A trial's recipe is that of its cell's runs, but for what its label says.
+    What of a key decides stands among the reasons, and whole keys of many runs nobody reads. A
+    trial's recipe is that of its cell's runs, but for what its label says.
     """
     lines: list[str] = []
     for record in records:
@@ -167,8 +170,9 @@ def to_text(records: Sequence[dict[str, Any]], *, explain: bool) -> str:
         lines.append("  ".join([*words, *short, *from_there, _duration(record)]))
         if explain:
             lines += [f"    {reason}" for reason in why]
-        if explain and record["state"] != "open":
-            lines.append(f"    key {json.dumps(record['key_parts'], sort_keys=True)}")
+    if explain and len(records) == 1:
+        key = json.dumps(records[0]["key_parts"], indent=2, sort_keys=True)
+        lines.append(indent(f"key {key}", "    "))
     return "\n".join([*lines, _sum(records)])
 
 

@@ -186,7 +186,11 @@ RECIPE = tuple(vars(Recipe()))
 @click.option("--in-process", is_flag=True, help="No worker processes, for a debugger.")
 @click.option("--allow-failures", is_flag=True, help="Exit with 0 even if a run is not ok.")
 @click.option("--dry-run", is_flag=True, help="Print the plan, and what the store has of it.")
-@click.option("--explain", is_flag=True, help="The same with every reason and the runs' keys.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="The same with every reason, and the key of a single run; all are in --format json.",
+)
 @target_option()
 @format_option("text", "markdown", "latex", "csv", "json")
 @output_option()

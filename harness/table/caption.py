@@ -8,10 +8,9 @@ from typing import Any
 import pandas as pd
 
 from harness.recipe import Recipe
-from harness.suites import on_the_first
 from harness.table.counted import counted, unrepeated
 from harness.table.marks import explained, spreads_shown
-from harness.table.tuned import tune_limits, tuning_told
+from harness.table.tuned import trials_saw, tuning_told
 
 # what a reader has to know of a row's place, and how it is called
 PLACE = {
@@ -93,16 +92,15 @@ def recipe_of(ok: pd.DataFrame) -> str:
 
 
 def _tuned(trials: list[Any], ok: pd.DataFrame) -> str:
-    if len(trials) > 1:
-        return ""  # it has a column
+    seen = trials_saw(ok)
+    if len(trials) > 1:  # how many they are has a column
+        return f"trials{seen}" if seen else ""
     if not trials[0]:
         return "untuned"
     # missing where all were ok
     each = [trials[0] if pd.isna(number) else number for number in tuning_told(ok)["tune_ok"]]
     few, most = min(each), max(each)
     least = f" ({few if few == most else f'{few} to {most}'} ok)" if few < trials[0] else ""
-    limits = tune_limits(ok)
-    seen = on_the_first(limits.pop()) if len(limits) == 1 else ""
     return f"best of {trials[0]} trials{least}{seen}"
 
 

@@ -95,10 +95,17 @@ def tuning_told(cells: pd.DataFrame) -> pd.DataFrame:
     return found.astype({"tune_ok": "Int64", "tune_at_end": "string"})
 
 
-def tune_limits(rows: pd.DataFrame) -> set[int | None]:
-    """Of how many examples the trials behind rows saw the first; None is all."""
-    told = (json.loads(text) for text in rows["tune"] if isinstance(text, str))
-    return {one.get("limit") for one in told}
+def trials_saw(rows: pd.DataFrame) -> str:
+    """On which examples the trials behind rows were made, "" where all saw what runs do."""
+    given = [
+        (limit, None if pd.isna(runs_limit) else int(runs_limit))
+        for text, runs_limit in zip(rows["tune"], rows["limit"], strict=True)
+        if isinstance(text, str)
+        for limit in [json.loads(text).get("limit")]
+    ]
+    limits = {min(limit, runs or limit) for limit, runs in given if limit is not None}
+    some = any(limit is None for limit, _ in given)
+    return on_the_first(*sorted(limits)) + (", some on all" if limits and some else "")
 
 
 def unequal_tuning(asked: pd.DataFrame) -> pd.DataFrame:
