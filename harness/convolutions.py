@@ -10,7 +10,7 @@ compiled: transpose, convolve, transpose back. The sums are the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -85,8 +85,9 @@ def _convolution(equation: JaxprEqn) -> JaxprEqn:
         out = conv_general_dilated_p.bind(x, kernel, **params)
         return out.transpose(_order(form.out_spec, numbers.out_spec))
 
-    avals = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in equation.invars]
-    (call,) = jax.make_jaxpr(jax.jit(convolve))(*avals).jaxpr.eqns
+    avals: list[Any] = [variable.aval for variable in equation.invars]
+    shapes = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
+    (call,) = jax.make_jaxpr(jax.jit(convolve))(*shapes).jaxpr.eqns
     return call.replace(
         invars=equation.invars, outvars=equation.outvars, source_info=equation.source_info
     )
@@ -103,7 +104,7 @@ def _form(rank: int) -> lax.ConvDimensionNumbers:
     return lax.ConvDimensionNumbers(data, kernel, data)
 
 
-def _order(source: tuple[int, ...], target: tuple[int, ...]) -> tuple[int, ...]:
+def _order(source: Sequence[int], target: Sequence[int]) -> tuple[int, ...]:
     """The transposition that brings axes told as `source` to where `target` tells them."""
     order = [0] * len(source)
     for at, wanted in zip(source, target, strict=True):
