@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -86,6 +87,21 @@ def test_a_saved_folder_is_read_with_its_splits_and_class_names(folder: Path):
     assert {text.rpartition(" ")[0] for text, _ in pairs_of(dataset, dataset.test)} == {
         "a good film no", "a bad film no",
     }  # fmt: skip
+
+
+def test_a_split_that_changes_while_it_is_read_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    name = small(folder / "saved")
+
+    def meanwhile(*words: Any, prepare: Any = _texts._prepare, **more: Any) -> None:
+        prepare(*words, **more)
+        for file in (folder / "saved" / "test").glob("*.arrow"):
+            os.utime(file, ns=(0, 0))
+
+    monkeypatch.setattr(_texts, "_prepare", meanwhile)
+    with pytest.raises(harness.DataError, match="saved/test/.* changed while it was read"):
+        hf(name=name)
 
 
 def test_one_split_alone_gives_its_share_for_testing(folder: Path):

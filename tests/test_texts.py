@@ -159,6 +159,19 @@ def test_the_fingerprint_follows_the_source_and_every_parameter():
     assert coding().fingerprint("one") == found[0]
 
 
+def test_a_parameter_without_effect_changes_no_fingerprint(monkeypatch: pytest.MonkeyPatch):
+    beside = {
+        coding(**change).fingerprint("one", has_test=True)
+        for change in ({}, {"test_share": 0.3}, {"split_seed": 1})
+    }
+    assert len(beside) == 1
+    sizes = [coding(tokens="byte", vocab_size=size).fingerprint("one") for size in (300, 400)]
+    assert sizes[0] == sizes[1]
+    before = coding().fingerprint("one")
+    monkeypatch.setattr(_texts.unicodedata, "unidata_version", "1.1")
+    assert coding().fingerprint("one") != before
+
+
 def test_a_large_split_is_read_by_position_and_holds_the_same_rows(
     monkeypatch: pytest.MonkeyPatch,
 ):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -67,9 +68,20 @@ class Coding:
     def normalised(self, text: str) -> str:
         return _tokenizers.normalised(text, self.tokens, lower_case=self.lower_case)
 
-    def fingerprint(self, source: Any) -> str:
-        """Hash of the source, the preparation and its parameters, in hexadecimal."""
+    def fingerprint(self, source: Any, *, has_test: bool = False) -> str:
+        """Hash of the source, the preparation and its parameters, in hexadecimal.
+
+        Args:
+          source: what the rows come from; it can be written as JSON.
+          has_test: whether test rows come with it, so that none are held out.
+        """
         parts = {"source": source, "version": VERSION, **asdict(self)}
+        # NFC, lower case and what is a letter follow it
+        parts["unicode"] = unicodedata.unidata_version
+        for name in ("test_share", "split_seed") if has_test else ():
+            del parts[name]
+        if self.tokens == "byte":
+            del parts["vocab_size"]
         if self.tokens == "bpe":
             from importlib.metadata import version
 
@@ -80,6 +92,7 @@ class Coding:
 def load(
     name: str, fingerprint: str, coding: Coding, *,
     train: Sequence[Part], test: Sequence[Part], class_names: Sequence[str] = (),
+    check: Callable[[], None] = lambda: None,
 ) -> harness.Dataset:  # fmt: skip
     """The data set of some rows, out of the cache where it is there.
 
@@ -88,6 +101,7 @@ def load(
       fingerprint: of all that the arrays depend on.
       test: without any, a share of the training rows is held out.
       class_names: of all classes, in their order; without them, the labels, sorted.
+      check: raises if the rows, now that they are read, are no longer those of `fingerprint`.
 
     Raises:
       DataError: the rows are no two classes of texts, or cannot be read or written.
@@ -96,6 +110,7 @@ def load(
 
     def write(part: Path) -> None:
         _prepare(part, coding, train=train, test=test, class_names=class_names)
+        check()
 
     flat = open_or_write(folder / "flat", FLAT, write)
     about = _from_bytes(flat["about"])

@@ -17,7 +17,7 @@ import harness
 from harness.errors import Unavailable
 from harness.hookspecs import Register
 from harness_datasets import _tables, _texts
-from harness_datasets._hashes import content_hash
+from harness_datasets._hashes import Unchanged, content_hash
 from harness_datasets._tokenizers import Tokens
 
 
@@ -65,7 +65,8 @@ def text_file(
 
     Raises:
       Unavailable: `path` is not given, or a package that it needs is not here.
-      DataError: a file is not there, cannot be read, or has no usable rows of two classes.
+      DataError: a file is not there, cannot be read or changes meanwhile, or has no usable
+        rows of two classes.
       UsageError: it has no such column, or is of another kind.
     """
     if not path:
@@ -75,6 +76,7 @@ def text_file(
         )
     coding = _texts.Coding(tokens, vocab_size, max_length, lower_case, test_share, split_seed)
     train, test = _tables.find(path), _tables.find(test_path) if test_path else []
+    unchanged = Unchanged([*train, *test])
     hashes = _hashes(train), _hashes(test)
     for file, content in zip(test, hashes[1], strict=True):
         if content in hashes[0]:
@@ -84,9 +86,10 @@ def text_file(
             )
     source = {"text": text, "label": label, "train": hashes[0], "test": hashes[1]}
     return _texts.load(
-        "text_file", coding.fingerprint(source), coding,
+        "text_file", coding.fingerprint(source, has_test=bool(test)), coding,
         train=[_tables.part(file, text=text, label=label) for file in train],
         test=[_tables.part(file, text=text, label=label) for file in test],
+        check=unchanged.check,
     )  # fmt: skip
 
 
