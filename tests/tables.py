@@ -10,7 +10,7 @@ import numpy as np
 
 import harness
 from harness.specs import Split
-from harness_datasets._tables import Part, Row
+from harness_datasets._rows import Part, Row
 
 Pair = tuple[str, str]
 

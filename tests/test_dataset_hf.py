@@ -187,8 +187,9 @@ def test_what_is_not_here_is_asked_for_and_told_in_one_line(
 
 
 def test_where_nothing_is_downloaded_nobody_is_asked(folder: Path):
-    with without_downloads(), pytest.raises(Unavailable, match="nothing is downloaded here"):
-        hf(name="somebody/else")
+    for name in ("somebody/else", "~nobody-of-this-name/texts", "a" * 300):
+        with without_downloads(), pytest.raises(Unavailable, match="nothing is downloaded"):
+            hf(name=name)
 
 
 def test_a_folder_that_is_no_data_set_is_not_looked_for_elsewhere(folder: Path):

@@ -24,7 +24,7 @@ from harness.cli import cli
 from harness.errors import Unavailable
 from harness.progress import notes_to
 from harness.worker import compilation_cache
-from harness_datasets import _hashes, _texts
+from harness_datasets import _hashes, _splits, _texts
 from harness_datasets.text_file import text_file
 
 
@@ -283,8 +283,8 @@ def test_a_table_too_large_for_arrays_trains_to_the_same_result(
     monkeypatch.setenv("HARNESS_CACHE_DIR", str(shared_cache))
     write_csv(folder / "reviews.csv", reviews(300))
     losses: list[float] = []
-    for limit in (_texts.PADDED_BYTES, 0):
-        monkeypatch.setattr(_texts, "PADDED_BYTES", limit)
+    for limit in (_splits.PADDED_BYTES, 0):
+        monkeypatch.setattr(_splits, "PADDED_BYTES", limit)
         frame = harness.run(
             "text_file[path=reviews.csv,max_length=8]", "mean_pool[width=8]", epochs=2,
             batch_size=32, validation=0.2, select="best", in_process=True,

@@ -15,8 +15,9 @@ from tables import write_json_lines
 
 import harness
 from harness.errors import Unavailable
-from harness_datasets import _tables
-from harness_datasets._tables import Row, find, label_name, part
+from harness_datasets import _delimited, _tables
+from harness_datasets._rows import Row, label_name
+from harness_datasets._tables import find, part
 
 
 def rows_of(path: Path, *, text: str = "text", label: str = "label") -> list[Row]:
@@ -37,7 +38,10 @@ def test_a_csv_file_has_quotes_commas_and_line_ends_in_its_texts(tmp_path: Path)
         tmp_path / "a.csv",
         '\ufefflabel,id,text\r\n pos ,1,"Good, he said: ""wow"""\r\nneg,2,"two\nlines"\r\n',
     )
-    assert rows_of(path) == [Row(2, 'Good, he said: "wow"', "pos"), Row(3, "two\nlines", "neg")]
+    assert rows_of(path) == [
+        Row(2, 'Good, he said: "wow"', "pos"),
+        Row(3, "two\nlines", "neg", lines=2),
+    ]
 
 
 def test_a_row_is_named_by_the_line_that_it_begins_in(tmp_path: Path):
@@ -52,6 +56,35 @@ def test_a_quote_that_is_never_closed_is_one_row_that_says_how_far_it_goes(tmp_p
     assert rows_of(path)[0] == Row(2, "good", "a")
     (fault,) = faults_of(path)
     assert fault == (3, "is no row of CSV (unexpected end of data, in line 4)")
+    assert rows_of(path)[1].lines == 2
+
+
+def test_a_stray_quote_that_a_later_one_closes_says_how_many_lines_it_took(tmp_path: Path):
+    between = "lost,b\n" * 60
+    for last, row in (
+        (
+            'say "hi" there,a\n',
+            Row(2, fault="is no row of CSV (',' expected after '\"', in line 63)"),
+        ),
+        ('the end",b\n', Row(2, f"stray,a\n{between}the end", "b")),
+    ):
+        path = write(tmp_path / "a.csv", f'text,label\n"stray,a\n{between}{last}good,a\n')
+        assert rows_of(path) == [row._replace(lines=62), Row(64, "good", "a")]
+
+
+def test_whole_numbers_that_were_written_as_floats_are_the_same_class(tmp_path: Path):
+    for label, name in (
+        ("1", "1"), (" 1.0 ", "1"), ("-3.00", "-3"), ("-0.0", "0"), ("1.5", "1.5"),
+        ("1.", "1."), ("01.0", "01.0"), ("v1.0", "v1.0"), ("1.0.0", "1.0.0"),
+    ):  # fmt: skip
+        for kind, mark in (("csv", ","), ("tsv", "\t")):
+            path = write(tmp_path / f"a.{kind}", f"text{mark}label\ngood{mark}{label}\n")
+            assert [row.label for row in rows_of(path)] == [name]
+
+
+def test_empty_lines_above_the_names_of_the_columns_are_passed_over(tmp_path: Path):
+    path = write(tmp_path / "a.csv", "\n  \n,\ntext,label\ngood,a\n")
+    assert rows_of(path) == [Row(5, "good", "a")]
 
 
 def test_a_row_behind_a_broken_one_is_read(tmp_path: Path):
@@ -62,7 +95,7 @@ def test_a_row_behind_a_broken_one_is_read(tmp_path: Path):
 
 def test_a_field_without_end_ends_at_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     before = csv.field_size_limit()
-    monkeypatch.setattr(_tables, "LONGEST", 100)
+    monkeypatch.setattr(_delimited, "LONGEST", 100)
     monkeypatch.setattr(
         csv, "field_size_limit", lambda *limit, own=csv.field_size_limit: own(100)
     )
@@ -105,6 +138,7 @@ def test_bytes_that_are_not_utf_8_stay_in_their_row(tmp_path: Path):
         (b'{"text": "caf\xe9", "label": "a"}', "is not valid UTF-8"),
         (b'{"text": "good"}', "has no 'label' (its keys: text)"),
         (b"{}", "has no 'text' (its keys: none)"),
+        (rb'{"\ud800": 1}', "has no 'text' (its keys: ?)"),
         (b'{"text": null, "label": "a"}', "has no text"),
         (b'{"text": 3, "label": "a"}', "has a text that is a number"),
         (b'{"text": "good", "label": null}', "has no label"),
@@ -147,6 +181,30 @@ def test_parquet_with_categories_and_spoilt_bytes(tmp_path: Path):
         first.text.encode()
 
 
+def test_dates_that_python_does_not_have_are_one_line(tmp_path: Path):
+    path = tmp_path / "a.parquet"
+    days = pa.array([10**9, 0], pa.int32()).cast(pa.date32())
+    parquet.write_table(pa.table({"text": ["good", "bad"], "label": days}), path)
+    with pytest.raises(harness.DataError, match="a.parquet has a date32.* in 'label' that is"):
+        rows_of(path)
+
+
+def test_a_damaged_parquet_file_is_one_line_wherever_the_damage_is(tmp_path: Path):
+    path = tmp_path / "a.parquet"
+    table = pa.table({"text": [f"good {i}" for i in range(500)], "label": ["a"] * 500})
+    parquet.write_table(
+        table, path, compression="snappy", use_dictionary=False, store_schema=False
+    )
+    whole = path.read_bytes()
+    pages = whole[:100] + b"\xff" * 400 + whole[500:]
+    for damaged in (whole.replace(b"label", b"\xff\xfebel"), pages):
+        path.write_bytes(damaged)
+        with pytest.raises(
+            harness.DataError, match="is no Parquet file .*; give an intact one"
+        ):
+            rows_of(path)
+
+
 def test_parquet_without_its_package_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -176,6 +234,10 @@ def test_a_column_that_is_not_there_is_told_with_those_that_are(tmp_path: Path, 
         ("a.csv", b"", "a.csv is empty; expected a line of column names"),
         ("a.csv", "text,label\n".encode("utf-16"), "a.csv is UTF-16; save it as UTF-8"),
         ("a.csv", b'"text', r"a.csv does not begin with a line of column names \(unexpected"),
+        ("a.csv", "text,label\n".encode("utf-32"), "a.csv is UTF-32; save it as UTF-8"),
+        ("a.csv", "text,label\n".encode("utf-16-le"), "a.csv is UTF-16 or no text; save it"),
+        ("a.csv", "text,größe\n".encode("latin-1"), "a.csv is not UTF-8 in its line of column"),
+        ("a.csv", b"\n\n", "a.csv is empty; expected a line of column names"),
         ("a.jsonl", "{}\n".encode("utf-16"), "a.jsonl is UTF-16; save it as UTF-8"),
         ("a.parquet", b"PAR1 and no more", "a.parquet is no Parquet file that can be read"),
     ],
@@ -194,8 +256,11 @@ def test_a_table_with_other_separators_is_told_what_separates(tmp_path: Path):
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path: Path):
-    with pytest.raises(harness.UsageError, match="two columns 'text'"):
+    with pytest.raises(harness.UsageError) as caught:
         rows_of(write(tmp_path / "a.csv", "text,text,label\na,b,c\n"))
+    assert str(caught.value) == (
+        "a.csv has 2 columns 'text' (text, text, label); give each column a name of its own"
+    )
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path):
@@ -225,6 +290,9 @@ def test_a_path_that_stands_for_nothing_says_where_it_was_looked_for(
         find("a.csv")
     with pytest.raises(harness.DataError, match="is a folder"):
         find(str(tmp_path))
+    for name in ("~nobody-of-this-name/a.csv", "a" * 300 + ".csv", "a\0.csv"):
+        with pytest.raises(harness.DataError, match="is not there"):
+            find(name)
     write(tmp_path / "a.txt", "")
     with pytest.raises(harness.UsageError, match="a.txt is of a kind .* .csv, .tsv, .jsonl"):
         find("a.txt")

@@ -13,7 +13,7 @@ import functools
 import hashlib
 import json
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,20 +23,17 @@ import numpy as np
 import harness
 from harness.errors import counted
 from harness.progress import note
-from harness.specs import Split
 from harness_datasets import _tokenizers
 from harness_datasets._gather import Gathered, Labels, gather, hold_out, in_order, untested
-from harness_datasets._ragged import Growing, last_values, open_or_make, open_or_write
-from harness_datasets._tables import Part
+from harness_datasets._notes import Note
+from harness_datasets._ragged import Growing, open_or_write
+from harness_datasets._rows import Part
+from harness_datasets._splits import SPLITS, splits
 from harness_datasets._tokenizers import PAD, Tokens, Vocabulary
 
-VERSION = 1  # of the preparation below; a change makes other arrays, and so new folders
+VERSION = 2  # of the preparation below; a change makes other arrays, and so new folders
 ORDER_SEED = 113
-# padded splits of at most so many bytes are arrays, which the engine puts on the device
-PADDED_BYTES = 2**29
 TEXTS_AT_ONCE, CHARACTERS_AT_ONCE = 1024, 2**22
-
-SPLITS = ("train", "test")
 FLAT = (
     *(f"{split}_{part}" for split in SPLITS for part in ("values", "offsets", "order", "y")),
     "about", "vocabulary",
@@ -114,9 +111,10 @@ def load(
 
     flat = open_or_write(folder / "flat", FLAT, write)
     about = _from_bytes(flat["about"])
-    for line in about["notes"]:
-        note(f"{name}: {line}")
-    splits = _splits(folder / "padded", flat, coding.max_length)
+    names = [part.name for part in (*train, *test)]
+    for kept in about["notes"]:
+        note(f"{name}: {Note(*kept).line(names)}")
+    made = splits(folder / "padded", flat, coding.max_length)
     spec = harness.DataSpec(
         kind="tokens", shape=(coding.max_length,), vocab_size=about["vocab_size"],
         num_classes=len(about["class_names"]), class_names=tuple(about["class_names"]),
@@ -127,7 +125,7 @@ def load(
         lambda: _tokenizers.restored(coding.tokens, _from_bytes(flat["vocabulary"]))
     )
     return harness.Dataset(
-        train=splits["train"], test=splits["test"], spec=spec,
+        train=made["train"], test=made["test"], spec=spec,
         decode=lambda x: vocabulary().text(x[x != PAD]),
         encode=_encoder(coding, vocabulary),
     )  # fmt: skip
@@ -148,51 +146,6 @@ def _encoder(
     return encode
 
 
-class Rows:
-    """A split's examples by position, out of flat arrays that may lie on a disk."""
-
-    def __init__(self, flat: Mapping[str, np.ndarray], split: str, length: int) -> None:
-        parts = ("values", "offsets", "order", "y")
-        self._values, self._offsets, self._order, self._y = (
-            flat[f"{split}_{part}"] for part in parts
-        )
-        self._length = length
-
-    def __len__(self) -> int:
-        return len(self._y)
-
-    def __getitem__(self, index: int, /) -> dict[str, Any]:
-        """{"x": int32 [t], "y": int32 []}."""
-        row = self._order[index]
-        ids = self._values[self._offsets[row] : self._offsets[row + 1]]
-        x = np.full(self._length, PAD, dtype=np.int32)
-        x[self._length - len(ids) :] = ids
-        return {"x": x, "y": self._y[index]}
-
-
-def _splits(folder: Path, flat: dict[str, np.ndarray], length: int) -> dict[str, Split]:
-    examples = sum(len(flat[f"{split}_y"]) for split in SPLITS)
-    if examples * length * np.dtype(np.int32).itemsize > PADDED_BYTES:
-        return {split: Rows(flat, split, length) for split in SPLITS}
-
-    def pad() -> dict[str, np.ndarray]:
-        return {f"{split}_x": _padded(flat, split, length) for split in SPLITS}
-
-    arrays = open_or_make(folder, [f"{split}_x" for split in SPLITS], pad)
-    return {split: {"x": arrays[f"{split}_x"], "y": flat[f"{split}_y"]} for split in SPLITS}
-
-
-def _padded(flat: Mapping[str, np.ndarray], split: str, length: int) -> np.ndarray:
-    """int32 [n, t], in the split's order."""
-    order = flat[f"{split}_order"]
-    x = np.empty((len(order), length), dtype=np.int32)
-    for at, ids in last_values(
-        flat[f"{split}_values"], flat[f"{split}_offsets"], rows=order, length=length
-    ):
-        x[at] = np.where(ids < 0, PAD, ids)
-    return x
-
-
 def _prepare(
     folder: Path, coding: Coding, *,
     train: Sequence[Part], test: Sequence[Part], class_names: Sequence[str],
@@ -200,7 +153,9 @@ def _prepare(
     """Writes the arrays of `FLAT` into an empty folder."""
     names, first = _training(folder / "train.texts", train, coding, class_names)
     if test:
-        second = gather(test, folder / "test.texts", coding.normalised, Labels(names))
+        second = gather(
+            test, folder / "test.texts", coding.normalised, Labels(names), first=len(train)
+        )
         chosen = {"train": (first, first.all()), "test": (second, second.all())}
         notes = first.notes + second.notes
     else:

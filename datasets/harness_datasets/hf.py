@@ -21,7 +21,7 @@ from harness.files import may_download
 from harness.hookspecs import Register
 from harness_datasets import _texts
 from harness_datasets._hashes import Unchanged, content_hash
-from harness_datasets._tables import ROWS_AT_ONCE, Part, Row, label_name
+from harness_datasets._rows import ROWS_AT_ONCE, Part, Row, label_name
 from harness_datasets._tokenizers import Tokens
 
 

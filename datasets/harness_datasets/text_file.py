@@ -39,11 +39,12 @@ def text_file(
     Both splits are {"x": int32 [n, max_length], "y": int32 [n]} in one fixed random order,
     or sources of such examples where they would take more than half a gigabyte. Texts keep
     their last `max_length` tokens and are padded in front with 0. Classes are the different
-    labels, sorted; numbers by their value.
+    labels, sorted; numbers by their value, and 1.0 in CSV or TSV is 1.
 
     A row that cannot be used (no label, no text, another number of fields, no JSON, no
     UTF-8, in the test file a label that training has not) is left out; a note counts them
-    and names the first.
+    and names the first. Another names rows of CSV that a quotation mark lets go over very
+    many lines: they are used.
 
     Args:
       path: a .csv, .tsv, .jsonl, .ndjson or .parquet file, from the working folder on, or a
