@@ -14,7 +14,7 @@ from tables import Pair, no_call, pairs_of, part_of, part_of_pairs, reviews, sam
 
 import harness
 from harness.progress import notes_to
-from harness_datasets import _splits, _texts
+from harness_datasets import _splits, _texts, _tokenizers
 from harness_datasets._rows import Row
 from harness_datasets._splits import Rows
 from harness_datasets._texts import Coding, load
@@ -223,6 +223,28 @@ def test_a_text_is_encoded_as_the_rows_are():
     for text in ("", " \n", "... !"):
         with pytest.raises(harness.UsageError, match="without a word"):
             dataset.encode(text)
+
+
+def test_byte_pairs_are_learnt_from_the_first_rows_of_the_split(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    heard: list[str] = []
+
+    def fit(tokens: Any, texts: Any, *, vocab_size: int) -> Any:
+        heard.extend(texts)
+        return _tokenizers.Bytes()
+
+    monkeypatch.setattr(_tokenizers, "fit", fit)
+    # restored as what the stand-in for `fit` returns
+    monkeypatch.setattr(_tokenizers, "restored", lambda tokens, kept: _tokenizers.Bytes())
+    monkeypatch.setattr(_tokenizers, "MERGED_BYTES", 100)
+    dataset = loaded(reviews(40), tokens="bpe", vocab_size=300, max_length=30)
+    first = [text for text, _ in pairs_of(dataset, dataset.train)][: len(heard)]
+    assert sorted(heard) == sorted(first)
+    assert 80 < sum(map(len, heard)) <= 100
+    heard.clear()
+    loaded(reviews(40), tokens="word")
+    assert len(heard) == 30
 
 
 PREPARES = """

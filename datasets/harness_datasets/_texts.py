@@ -1,6 +1,7 @@
 """Rows of text and label, from wherever they come, to splits of token ids in the cache.
 
-Three passes, none of which holds the texts in memory. The first writes the usable ones to a
+Three passes, none of which holds the texts in memory, but for a bounded part of them that byte
+pairs are learnt from. The first writes the usable ones to a
 scratch file and keeps twenty bytes a row: label, length and a hash of the text. That is enough
 to say which rows are held out for testing. The second fits the vocabulary to the rest, the
 third writes ids as one flat array a split. Small splits are padded once more, to arrays;
@@ -162,9 +163,8 @@ def _prepare(
         held = hold_out(first, share=coding.test_share, seed=coding.split_seed)
         chosen = {"train": (first, ~held), "test": (first, held)}
         notes = first.notes + untested(first, held, names)
-    vocabulary = _tokenizers.fit(
-        coding.tokens, first.texts(chosen["train"][1]), vocab_size=coding.vocab_size
-    )
+    learnt_from = first.texts(_learnt_from(first, chosen["train"][1], coding.tokens))
+    vocabulary = _tokenizers.fit(coding.tokens, learnt_from, vocab_size=coding.vocab_size)
     for split, (gathered, rows) in chosen.items():
         _write_split(folder, split, gathered, rows, vocabulary, length=coding.max_length)
     about = {"class_names": names, "vocab_size": vocabulary.size, "notes": notes}
@@ -196,6 +196,28 @@ def _training(
     return names, gathered
 
 
+def _learnt_from(gathered: Gathered, rows: np.ndarray, tokens: Tokens) -> np.ndarray:
+    """Which of the training rows, a mask [n], the vocabulary is fitted to, as a mask [n].
+
+    All of them, or for byte pairs the split's first that are together no longer than
+    `MERGED_BYTES`.
+    """
+    if tokens != "bpe":
+        return rows
+    places = np.flatnonzero(rows)
+    places = places[_order(len(places))]
+    ends = np.cumsum(gathered.lengths[places])
+    count = int(np.searchsorted(ends, _tokenizers.MERGED_BYTES, side="right"))
+    chosen = np.zeros_like(rows)
+    chosen[places[: max(1, count)]] = True
+    return chosen
+
+
+def _order(count: int) -> np.ndarray:
+    """A split's order: a table is often sorted by its labels, and first rows stand for all."""
+    return np.random.RandomState(ORDER_SEED).permutation(count)
+
+
 def _write_split(
     folder: Path, split: str, gathered: Gathered, rows: np.ndarray,
     vocabulary: Vocabulary, *, length: int,
@@ -209,8 +231,7 @@ def _write_split(
         lengths.append(np.array([len(one) for one in ids], dtype=np.int64))
     values.close()
     y = gathered.labels[rows]  # [n]
-    # a table is often sorted by its labels, and its first rows stand for all with --limit
-    order = np.random.RandomState(ORDER_SEED).permutation(len(y))
+    order = _order(len(y))
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])  # [n + 1]
     for part, kept in (("offsets", offsets), ("order", order), ("y", y[order])):
         np.save(folder / f"{split}_{part}.npy", kept)

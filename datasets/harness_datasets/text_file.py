@@ -54,9 +54,9 @@ def text_file(
       text: the column of texts.
       label: the column of labels.
       tokens: words (letters, marks and digits, with apostrophes, and each emoji), characters,
-        bytes of UTF-8, or byte pairs merged by their frequency in training ("bpe"; Sennrich
-        et al. 2016, Neural Machine Translation of Rare Words with Subword Units,
-        arXiv:1508.07909), which needs the extra `bpe`.
+        bytes of UTF-8, or byte pairs merged by their frequency in training, of which the
+        first 8 MiB are looked at ("bpe"; Sennrich et al. 2016, Neural Machine Translation of
+        Rare Words with Subword Units, arXiv:1508.07909), which needs the extra `bpe`.
       vocab_size: ids at most, the most frequent in training; bytes have 257. 0 is padding, 1
         a word or character outside.
       max_length: tokens kept of each text.
