@@ -10,7 +10,8 @@ import numpy as np
 
 import harness
 from harness.specs import Split
-from harness_datasets._tables import Part, Row
+from harness_datasets._rows import Part, Row
+from harness_datasets._tables import part
 
 Pair = tuple[str, str]
 
@@ -24,6 +25,19 @@ def write_csv(path: Path, rows: Sequence[Pair], *, header: str = "text,label") -
 def write_json_lines(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def rows_of(path: Path, *, text: str = "text", label: str = "label") -> list[Row]:
+    return list(part(path, text=text, label=label).rows())
+
+
+def faults_of(path: Path) -> list[tuple[int, str]]:
+    return [(row.place, row.fault) for row in rows_of(path) if row.fault]
 
 
 def reviews(count: int) -> list[Pair]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -88,6 +89,21 @@ def test_a_saved_folder_is_read_with_its_splits_and_class_names(folder: Path):
     }  # fmt: skip
 
 
+def test_a_split_that_changes_while_it_is_read_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    name = small(folder / "saved")
+
+    def meanwhile(*words: Any, prepare: Any = _texts._prepare, **more: Any) -> None:
+        prepare(*words, **more)
+        for file in (folder / "saved" / "test").glob("*.arrow"):
+            os.utime(file, ns=(0, 0))
+
+    monkeypatch.setattr(_texts, "_prepare", meanwhile)
+    with pytest.raises(harness.DataError, match="saved/test/.* changed while it was read"):
+        hf(name=name)
+
+
 def test_one_split_alone_gives_its_share_for_testing(folder: Path):
     table(rows(40)).save_to_disk(str(folder / "one"))
     dataset = hf(name="one", test_split="", test_share=0.25)
@@ -171,8 +187,9 @@ def test_what_is_not_here_is_asked_for_and_told_in_one_line(
 
 
 def test_where_nothing_is_downloaded_nobody_is_asked(folder: Path):
-    with without_downloads(), pytest.raises(Unavailable, match="nothing is downloaded here"):
-        hf(name="somebody/else")
+    for name in ("somebody/else", "~nobody-of-this-name/texts", "a" * 300):
+        with without_downloads(), pytest.raises(Unavailable, match="nothing is downloaded"):
+            hf(name=name)
 
 
 def test_a_folder_that_is_no_data_set_is_not_looked_for_elsewhere(folder: Path):

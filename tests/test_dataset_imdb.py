@@ -248,70 +248,12 @@ def test_unknown_word_outside_the_vocabulary_is_refused(small: Path) -> None:
         imdb(vocab_size=25, oov_id=25)
 
 
-def test_decode_gives_words_and_names_what_is_none(small: Path) -> None:
-    dataset = imdb(vocab_size=25)
-    assert dataset.decode is not None
-    row = np.array([0, 0, 4, 2, 1, 15, 3, 24], dtype=np.int32)
-    assert dataset.decode(row) == "the <oov> <reserved 1> that <unknown 3> <unknown 24>"
-
-
-def test_decode_follows_the_parameters(small: Path) -> None:
-    dataset = imdb(index_from=0, oov_id=12)
-    assert dataset.decode is not None
-    assert dataset.decode(np.array([0, 1, 12, 2])) == "the <oov> and"
-
-
-def test_encode_prepares_a_text_as_the_reviews_are(small: Path) -> None:
-    dataset = imdb(vocab_size=13, max_length=6)
-    assert dataset.encode is not None and dataset.decode is not None
-    row = dataset.encode("The <br /> THAT, film (of\tit)")
-    assert row.dtype == np.int32 and row.shape == (6,)
-    assert row.tolist() == [4, 10, 2, 2, 7, 12]
-    assert dataset.encode("a").tolist() == [0, 0, 0, 0, 0, 6]
-    assert dataset.encode("to it " * 9).tolist() == [8, 12] * 3
-    assert dataset.decode(dataset.encode("of a, br")) == "of a br"
-    for text in ("", " \n", "... !"):
-        with pytest.raises(harness.UsageError, match="without a word"):
-            dataset.encode(text)
-
-
-def test_encode_follows_the_parameters(small: Path) -> None:
-    dataset = imdb(index_from=0, oov_id=12, max_length=3)
-    assert dataset.encode is not None
-    assert dataset.encode("the film and").tolist() == [1, 12, 2]
-
-
-@pytest.mark.skipif(not HAS_REAL, reason="HARNESS_DATA_DIR has no imdb/imdb.npz")
-def test_real_reviews_come_back_from_their_text() -> None:
-    """Every word of the index is one word to `encode`, as it was to Keras."""
-    dataset = imdb()
-    assert dataset.encode is not None and dataset.decode is not None
-    for split in (dataset.train, dataset.test):
-        assert isinstance(split, dict)
-        for row in split["x"][:300]:
-            np.testing.assert_array_equal(dataset.encode(dataset.decode(row)), row)
-    index = module.read_words(Path(REAL) / "imdb" / "imdb_word_index.json")
-    coding = module.Coding(len(index) + 9, len(index), index_from=3, oov_id=2)
-    every = np.array([*index], np.int32) + 3
-    encoded = module.make_encoder(coding)(module.make_decoder(coding)(every))
-    np.testing.assert_array_equal(encoded, every)
-    text = "what a wonderful film i've never seen such acting"
-    assert dataset.decode(dataset.encode(f"What a WONDERFUL film! {text[22:]}...")) == text
-
-
 def test_word_index_is_not_needed_to_train(small: Path) -> None:
     (small.parent / "imdb_word_index.json").write_text("[]")
     dataset = imdb()
     assert dataset.decode is not None
     with pytest.raises(harness.DataError, match="is not the word index"):
         dataset.decode(np.array([5]))
-
-
-@pytest.mark.parametrize("content", ["", "<html>", "{}", "[1]", '{"the": "1"}', "[" * 9999])
-def test_foreign_word_index_is_one_line(tmp_path: Path, content: str) -> None:
-    (tmp_path / "words.json").write_text(content)
-    with pytest.raises(harness.DataError, match=r"words\.json is not the word index"):
-        module.check_words(tmp_path / "words.json")
 
 
 def test_foreign_and_incomplete_files_leave_no_prepared_arrays(

@@ -21,7 +21,6 @@ from small import arrays
 
 import harness
 from harness import testing
-from harness.errors import Unavailable
 from harness.files import import_files
 from harness_datasets import pixels as module
 from harness_datasets.pixels import pixels
@@ -137,37 +136,21 @@ def test_fingerprint_follows_files_and_parameters(folder: Path):
     assert len(set(found)) == 7
 
 
-@pytest.mark.parametrize(
-    ("source", "names", "address"),
-    [
-        ("mnist", MNIST_FILES, "https://storage.googleapis.com/cvdf-datasets/mnist/"),
-        ("cifar10", ["cifar-10-binary.tar.gz"], "https://www.cs.toronto.edu/~kriz/"),
-    ],
-)
-def test_without_files_one_line_says_where_to_put_what(
-    source: Any, names: list[str], address: str, monkeypatch: pytest.MonkeyPatch
+def test_a_file_that_changes_while_it_is_read_leaves_no_arrays(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def fail(*args: Any, **more: Any) -> Any:
-        raise AssertionError("a download was tried")
-
-    monkeypatch.setattr("harness.files.download", fail)
-    with pytest.raises(Unavailable) as caught:
-        pixels(source=source)
-    assert str(caught.value) == (
-        f"pixels[source={source}] needs {', '.join(names)} and downloads nothing; get it from "
-        f"{address} and put it into HARNESS_DATA_DIR/pixels/, or run "
-        "`harness data import pixels PATH...`"
-    )
-
-
-def test_only_what_is_absent_is_asked_for(folder: Path):
     write_mnist(folder, packed=True)
-    (folder / MNIST_FILES[2]).unlink()
-    with pytest.raises(Unavailable, match=rf"needs {MNIST_FILES[2]} and downloads nothing"):
+    prepare = module.prepare
+
+    def meanwhile(*words: Any) -> Any:
+        made = prepare(*words)
+        (folder / MNIST_FILES[0]).write_bytes(b"other")
+        return made
+
+    monkeypatch.setattr(module, "prepare", meanwhile)
+    with pytest.raises(harness.DataError, match=f"{MNIST_FILES[0]} changed while it was read"):
         pixels()
-    (folder / "data_batch_1.bin").write_bytes(cifar_files()["data_batch_1.bin"])
-    with pytest.raises(Unavailable, match="needs data_batch_2.bin, .* test_batch.bin and"):
-        pixels(source="cifar10")
+    assert not [*(tmp_path / "cache" / "prepared" / "pixels").rglob("*.npy")]
 
 
 def test_a_damaged_file_is_named_and_leaves_no_arrays(folder: Path, tmp_path: Path):

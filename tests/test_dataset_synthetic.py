@@ -9,11 +9,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from flax import nnx
 from small import Heard, arrays
 
 import harness
 from harness.assemble import build_model
+from harness.cli import cli
 from harness.engine import fit
 from harness.recipe import Recipe
 from harness_datasets.synthetic import TaskName, permitted_lengths, synthetic
@@ -262,3 +264,17 @@ class Mirror(nnx.Module):
 
 def test_who_compares_mirrored_symbols_tells_palindromes():
     assert best_accuracy("palindrome", Mirror, epochs=6) > 0.95
+
+
+def test_symbols_are_bounded_because_they_are_counted_side_by_side():
+    with pytest.raises(harness.UsageError, match="symbols=1001"):
+        harness.load_dataset("synthetic[symbols=1001]")
+
+
+def test_the_list_says_what_the_tasks_are_and_no_paper_of_one_of_them():
+    done = CliRunner().invoke(cli, ["list", "datasets"], catch_exceptions=False)
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("  synthetic"))
+    assert line.split(" | ")[0].removeprefix("  synthetic").strip() == (
+        "Random symbols: majority, first, palindrome, or associative recall "
+        "(Graves et al. 2014)"
+    )

@@ -24,7 +24,7 @@ from harness.cli import cli
 from harness.errors import Unavailable
 from harness.progress import notes_to
 from harness.worker import compilation_cache
-from harness_datasets import _hashes, _texts
+from harness_datasets import _hashes, _splits, _texts
 from harness_datasets.text_file import text_file
 
 
@@ -198,6 +198,36 @@ def test_a_change_that_keeps_the_length_is_seen(folder: Path):
     assert text_file(path="a.csv").spec.fingerprint != first
 
 
+def test_a_change_that_keeps_length_and_time_is_seen(folder: Path):
+    path = write_csv(folder / "a.csv", reviews(20))
+    first = text_file(path="a.csv").spec.fingerprint
+    state = path.stat()
+    path.write_text(path.read_text().replace("film, no 7", "book, no 7"))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert path.stat().st_mtime_ns == state.st_mtime_ns
+    assert text_file(path="a.csv").spec.fingerprint != first
+
+
+def test_a_file_that_changes_before_it_is_read_is_not_kept_under_the_old_content(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = write_csv(folder / "a.csv", reviews(20))
+    write_csv(folder / "copy.csv", reviews(20))
+
+    def meanwhile(*words: Any, prepare: Any = _texts._prepare, **more: Any) -> None:
+        write_csv(path, [(text, y.upper()) for text, y in reviews(20)])
+        prepare(*words, **more)
+
+    with monkeypatch.context() as patched, pytest.raises(harness.DataError) as caught:
+        patched.setattr(_texts, "_prepare", meanwhile)
+        text_file(path="a.csv")
+    assert str(caught.value) == (
+        "a.csv changed while it was read; start again once nothing writes to it"
+    )
+    assert text_file(path="copy.csv").spec.class_names == ("neg", "pos")
+    assert text_file(path="a.csv").spec.class_names == ("NEG", "POS")
+
+
 TWICE = """
 import sys
 from harness_datasets import _texts
@@ -253,8 +283,8 @@ def test_a_table_too_large_for_arrays_trains_to_the_same_result(
     monkeypatch.setenv("HARNESS_CACHE_DIR", str(shared_cache))
     write_csv(folder / "reviews.csv", reviews(300))
     losses: list[float] = []
-    for limit in (_texts.PADDED_BYTES, 0):
-        monkeypatch.setattr(_texts, "PADDED_BYTES", limit)
+    for limit in (_splits.PADDED_BYTES, 0):
+        monkeypatch.setattr(_splits, "PADDED_BYTES", limit)
         frame = harness.run(
             "text_file[path=reviews.csv,max_length=8]", "mean_pool[width=8]", epochs=2,
             batch_size=32, validation=0.2, select="best", in_process=True,

@@ -13,7 +13,7 @@ import harness
 from harness.progress import report_to
 from harness_datasets import _gather
 from harness_datasets._gather import Gathered, Labels, gather, hold_out, in_order, untested
-from harness_datasets._tables import Row
+from harness_datasets._rows import Row
 from harness_datasets._tokenizers import normalised
 
 
@@ -30,6 +30,10 @@ def gathered(
         words,
         Labels() if labels is None else labels,
     )
+
+
+def noted(found: Gathered, *names: str) -> list[str]:
+    return [note.line(names or ["some.csv"]) for note in found.notes]
 
 
 def made(labels: Sequence[int], keys: Sequence[int]) -> Gathered:
@@ -61,7 +65,7 @@ def test_rows_left_out_are_counted_and_the_first_are_named(tmp_path: Path):
         tmp_path, Row(2, "good", "a"), Row(3, fault="has no label"), Row(4, " ", "a"),
         Row(5, "!?", "a"), Row(6, "caf\udce9", "a"), Row(7, "good", "\udce9"),
     )  # fmt: skip
-    assert found.notes == [
+    assert noted(found) == [
         "5 rows of some.csv left out: line 3 has no label, line 4 has no text, line 5 has no "
         "word in its text, and 2 more"
     ]
@@ -71,7 +75,7 @@ def test_rows_left_out_are_counted_and_the_first_are_named(tmp_path: Path):
 @pytest.mark.parametrize("row", [Row(6, "caf\udce9", "a"), Row(6, "tea", "\udce9")])
 def test_what_is_not_utf_8_is_left_out(tmp_path: Path, row: Row):
     found = gathered(tmp_path, Row(2, "good", "a"), row)
-    assert found.notes == ["1 row of some.csv left out: line 6 is not valid UTF-8"]
+    assert noted(found) == ["1 row of some.csv left out: line 6 is not valid UTF-8"]
 
 
 def test_a_label_that_training_has_not_is_left_out(tmp_path: Path):
@@ -79,7 +83,7 @@ def test_a_label_that_training_has_not_is_left_out(tmp_path: Path):
         tmp_path, Row(2, "good", "b"), Row(3, "bad", "c"), labels=Labels(["a", "b"])
     )
     assert found.labels.tolist() == [1]
-    assert found.notes == [
+    assert noted(found) == [
         "1 row of some.csv left out: line 3 has the label 'c', which training has not"
     ]
 
@@ -88,7 +92,7 @@ def test_every_part_needs_a_usable_row_and_has_a_note_of_its_own(tmp_path: Path)
     good = part_of(Row(2, "good", "a"), Row(3, fault="is empty"), name="one.csv")
     also = part_of(Row(1, fault="is empty"), Row(2, "bad", "b"), name="two.csv", unit="row")
     found = gather([good, also], tmp_path / "texts", words, Labels())
-    assert found.notes == [
+    assert noted(found, "one.csv", "two.csv") == [
         "1 row of one.csv left out: line 3 is empty",
         "1 row of two.csv left out: row 1 is empty",
     ]
@@ -101,6 +105,20 @@ def test_every_part_needs_a_usable_row_and_has_a_note_of_its_own(tmp_path: Path)
     )
     with pytest.raises(harness.DataError, match="no usable row: it has none;"):
         gather([part_of()], tmp_path / "texts", words, Labels())
+
+
+def test_lines_that_a_quotation_mark_swallows_are_told(tmp_path: Path):
+    far = Row(12, fault="is no row of CSV (in line 902)", lines=891)
+    found = gathered(tmp_path, Row(2, "good", "a"), far, Row(903, fault="is empty"))
+    assert noted(found) == [
+        "2 rows of some.csv left out, 892 lines: line 12 is no row of CSV (in line 902), line "
+        "903 is empty"
+    ]
+    long = [Row(12, "good", "a", lines=890), Row(902, "good", "a", lines=50)]
+    assert noted(gathered(tmp_path, *long)) == [
+        "1 row of some.csv with more than 50 lines: line 12 (890 lines); is a quotation mark "
+        "missing?"
+    ]
 
 
 def test_a_column_of_ids_is_no_column_of_labels(
@@ -177,7 +195,7 @@ def test_classes_without_a_test_row_are_named():
     names = ["a", "b", "c", "d", "e", "f"]
     rows = made([0, 0, 1, 2, 3, 4, 5], range(7))
     held = np.array([True] + [False] * 6)
-    assert untested(rows, held, names) == [
+    assert [note.line([]) for note in untested(rows, held, names)] == [
         "no test row for 'b', 'c', 'd' and 2 more: one text only"
     ]
     assert untested(made([0, 0], range(2)), np.array([True, False]), names) == []

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
+import tarfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +129,36 @@ def test_an_archive_is_read_without_being_unpacked(tmp_path: Path):
     found = read_archive(path, NAMES)
     assert {name: part.tobytes() for name, part in found.items()} == batches()
     assert [entry.name for entry in tmp_path.iterdir()] == ["cifar.tar.gz"]
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_a_header_that_says_it_is_long_is_not_taken_into_memory(tmp_path: Path, kind: bytes):
+    long = tarfile.TarInfo("long")
+    long.type, long.size = kind, 2**26
+    with gzip.open(tmp_path / "cifar.tar.gz", "wb", compresslevel=1) as file:
+        file.write(long.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(64):
+            file.write(bytes(2**20))
+        file.write(gzip.decompress(archive(batches())))
+    tracemalloc.start()
+    try:
+        found = read_archive(tmp_path / "cifar.tar.gz", NAMES)
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
+    assert {name: part.tobytes() for name, part in found.items()} == batches()
+
+
+def test_links_and_folders_of_an_archive_have_no_content(tmp_path: Path):
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as made:
+        for name, kind in (("data_batch_1.bin", tarfile.SYMTYPE), ("b", tarfile.DIRTYPE)):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.size, entry.linkname = kind, 4000, "/etc/passwd"
+            made.addfile(entry)
+    whole = content.getvalue()[:1024] + gzip.decompress(archive(batches()))
+    found = read_archive(written(tmp_path / "cifar.tar", whole), NAMES)
+    assert {name: part.tobytes() for name, part in found.items()} == batches()
 
 
 def damaged() -> list[tuple[bytes, str]]:

@@ -85,6 +85,14 @@ def test_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         open_or_make(tmp_path / "file" / "folder", ("a", "b"), made)
 
 
+def test_what_numpy_says_of_a_full_disk_is_told(tmp_path: Path) -> None:
+    def fail(part: Path) -> None:
+        raise OSError("512 requested and 0 written")  # without a number
+
+    with pytest.raises(DataError, match=r"cannot be written \(512 requested and 0 written\)"):
+        open_or_write(tmp_path / "folder", ("a",), fail)
+
+
 DIES = """
 import os, sys
 import numpy as np

@@ -14,9 +14,10 @@ from tables import Pair, no_call, pairs_of, part_of, part_of_pairs, reviews, sam
 
 import harness
 from harness.progress import notes_to
-from harness_datasets import _texts
-from harness_datasets._tables import Row
-from harness_datasets._texts import Coding, Rows, load
+from harness_datasets import _splits, _texts, _tokenizers
+from harness_datasets._rows import Row
+from harness_datasets._splits import Rows
+from harness_datasets._texts import Coding, load
 
 CODING: dict[str, Any] = {
     "tokens": "word", "vocab_size": 50, "max_length": 6, "lower_case": True,
@@ -129,6 +130,19 @@ def test_notes_are_told_at_every_load():
     assert len(set(heard)) == 1 and len(heard) == 4
 
 
+def test_notes_have_the_name_that_the_file_has_now():
+    heard: list[str] = []
+    rows = (Row(2, "a", "x"), Row(3, "b", "y"), Row(4, fault="is empty"))
+    for names in (("old.csv", "test.csv"), ("new.csv", "last.csv")):
+        train, test = ([part_of(*rows, name=name)] for name in names)
+        with notes_to(heard.append):
+            load("made", "e" * 64, coding(), train=train, test=test)
+    assert heard == [
+        f"made: 1 row of {name} left out: line 4 is empty"
+        for name in ("old.csv", "test.csv", "new.csv", "last.csv")
+    ]
+
+
 def test_one_class_only_is_one_line():
     with pytest.raises(harness.DataError) as caught:
         loaded([("a", "x"), ("b", "x")])
@@ -140,8 +154,8 @@ def test_one_class_only_is_one_line():
 
 def test_the_second_load_only_maps(cache: Path, monkeypatch: pytest.MonkeyPatch):
     first = loaded(reviews(40))
-    for name in ("_prepare", "_padded"):
-        monkeypatch.setattr(_texts, name, no_call)
+    monkeypatch.setattr(_texts, "_prepare", no_call)
+    monkeypatch.setattr(_splits, "_padded", no_call)
     second = loaded(reviews(40))
     assert same_splits(first, second) and first.spec == second.spec
     assert second.encode is not None and second.encode("good").tolist()[-1] > 1
@@ -159,11 +173,24 @@ def test_the_fingerprint_follows_the_source_and_every_parameter():
     assert coding().fingerprint("one") == found[0]
 
 
+def test_a_parameter_without_effect_changes_no_fingerprint(monkeypatch: pytest.MonkeyPatch):
+    beside = {
+        coding(**change).fingerprint("one", has_test=True)
+        for change in ({}, {"test_share": 0.3}, {"split_seed": 1})
+    }
+    assert len(beside) == 1
+    sizes = [coding(tokens="byte", vocab_size=size).fingerprint("one") for size in (300, 400)]
+    assert sizes[0] == sizes[1]
+    before = coding().fingerprint("one")
+    monkeypatch.setattr(_texts.unicodedata, "unidata_version", "1.1")
+    assert coding().fingerprint("one") != before
+
+
 def test_a_large_split_is_read_by_position_and_holds_the_same_rows(
     monkeypatch: pytest.MonkeyPatch,
 ):
     small = loaded(reviews(40))
-    monkeypatch.setattr(_texts, "PADDED_BYTES", 40 * 6 * 4 - 1)
+    monkeypatch.setattr(_splits, "PADDED_BYTES", 40 * 6 * 4 - 1)
     large = loaded(reviews(40))
     assert isinstance(large.train, Rows) and isinstance(large.test, Rows)
     for source, split in zip((large.train, large.test), arrays(small), strict=True):
@@ -198,14 +225,36 @@ def test_a_text_is_encoded_as_the_rows_are():
             dataset.encode(text)
 
 
+def test_byte_pairs_are_learnt_from_the_first_rows_of_the_split(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    heard: list[str] = []
+
+    def fit(tokens: Any, texts: Any, *, vocab_size: int) -> Any:
+        heard.extend(texts)
+        return _tokenizers.Bytes()
+
+    monkeypatch.setattr(_tokenizers, "fit", fit)
+    # restored as what the stand-in for `fit` returns
+    monkeypatch.setattr(_tokenizers, "restored", lambda tokens, kept: _tokenizers.Bytes())
+    monkeypatch.setattr(_tokenizers, "MERGED_BYTES", 100)
+    dataset = loaded(reviews(40), tokens="bpe", vocab_size=300, max_length=30)
+    first = [text for text, _ in pairs_of(dataset, dataset.train)][: len(heard)]
+    assert sorted(heard) == sorted(first)
+    assert 80 < sum(map(len, heard)) <= 100
+    heard.clear()
+    loaded(reviews(40), tokens="word")
+    assert len(heard) == 30
+
+
 PREPARES = """
 import re, sys
 from pathlib import Path
-from harness_datasets import _texts
+from harness_datasets import _splits
 from harness_datasets._tables import part
 from harness_datasets._texts import Coding, load
 
-_texts.PADDED_BYTES = 0
+_splits.PADDED_BYTES = 0
 how = Coding("word", 20_000, 200, True, 0.2, 0)
 path = Path(sys.argv[1])
 

@@ -120,6 +120,13 @@ def test_a_vocabulary_is_restored_from_json(tokens: Tokens):
     assert again.text(ids) == vocabulary.text(ids) == text
 
 
+def test_no_text_is_learnt_from_beyond_a_limit(monkeypatch: pytest.MonkeyPatch):
+    texts = ["ab" * 20 + "xy" * 20]
+    assert "xy" in str(fit("bpe", texts, vocab_size=300).kept())
+    monkeypatch.setattr(_tokenizers, "MERGED_BYTES", 4 * 40)
+    assert "xy" not in str(fit("bpe", texts, vocab_size=300).kept())
+
+
 MERGES = """
 import random
 from harness_datasets._tokenizers import fit

@@ -1,7 +1,7 @@
 """The first pass over rows of text and label: which can be used, and which are held out.
 
 The usable texts go to a scratch file in their normalised form. What stays in memory is
-twenty bytes a row. What is left out is counted, and its first rows are named.
+twenty bytes a row. What is left out is told by `_notes`.
 """
 
 from __future__ import annotations
@@ -10,18 +10,17 @@ import hashlib
 import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 import harness
-from harness.errors import counted
 from harness.progress import task
-from harness_datasets._tables import Part, Row
+from harness_datasets._notes import NAMED, Note, Told
+from harness_datasets._rows import Part, Row
 
 MOST_CLASSES = 10_000
-NAMED = 3  # rows of a part that are left out and named
 TOLD_EVERY = 5_000  # rows between two words about the progress
 
 
@@ -71,14 +70,14 @@ class Gathered:
       lengths: int64 [n], bytes of each.
       labels: int32 [n].
       keys: uint64 [n], hashes of the texts.
-      notes: what was left out, a line a part.
+      notes: what was left out, and rows that are very long.
     """
 
     path: Path
     lengths: np.ndarray
     labels: np.ndarray
     keys: np.ndarray
-    notes: list[str]
+    notes: list[Note]
 
     def all(self) -> np.ndarray:
         """Every row, as a mask [n]."""
@@ -93,53 +92,35 @@ class Gathered:
                     yield read.decode()
 
 
-@dataclass
-class _LeftOut:
-    """Counts the rows of a part that are left out, and names the first."""
-
-    part: Part
-    count: int = 0
-    named: list[str] = field(default_factory=list)
-
-    def add(self, place: int, fault: str) -> None:
-        self.count += 1
-        if len(self.named) < NAMED:
-            self.named.append(f"{self.part.unit} {place} {fault}")
-
-    def words(self) -> str:
-        more = self.count - len(self.named)
-        return ", ".join(self.named) + (f", and {more:,} more" if more else "")
-
-
 def gather(
-    parts: Sequence[Part], path: Path, normalised: Callable[[str], str], labels: Labels
-) -> Gathered:
+    parts: Sequence[Part], path: Path, normalised: Callable[[str], str], labels: Labels, *,
+    first: int = 0,
+) -> Gathered:  # fmt: skip
     """Writes the usable texts of all parts to `path`.
+
+    Args:
+      first: the place of the first part, for notes.
 
     Raises:
       DataError: a part has none.
     """
     lengths, numbers, keys = array("q"), array("i"), array("Q")
-    notes: list[str] = []
+    notes: list[Note] = []
     with path.open("wb") as file:
-        for part in parts:
-            before, left_out = len(numbers), _LeftOut(part)
+        for place, part in enumerate(parts, start=first):
+            before, told = len(numbers), Told(part)
             for row in _watched(part):
                 plain, number, fault = _usable(row, normalised, labels)
                 if fault:
-                    left_out.add(row.place, fault)
+                    told.leave_out(row, fault)
                     continue
+                told.use(row)
                 lengths.append(file.write(plain))
                 numbers.append(number)
                 keys.append(int.from_bytes(hashlib.blake2b(plain, digest_size=8).digest()))
             if len(numbers) == before:
-                raise harness.DataError(
-                    f"{part.name} has no usable row: {left_out.words() or 'it has none'}"
-                    "; expected a text and a label in each"
-                )
-            if left_out.count:
-                rows = counted(left_out.count, "row")
-                notes.append(f"{rows} of {part.name} left out: {left_out.words()}")
+                raise told.nothing_used()
+            notes += told.notes(place)
     return Gathered(
         path, np.array(lengths, np.int64), np.array(numbers, np.int32),
         np.array(keys, np.uint64), notes,
@@ -211,11 +192,11 @@ def _share(texts: np.ndarray, sizes: np.ndarray, share: float) -> np.ndarray:
     return small[: min(max(1, count), len(texts) - 1)]
 
 
-def untested(gathered: Gathered, held: np.ndarray, names: Sequence[str]) -> list[str]:
+def untested(gathered: Gathered, held: np.ndarray, names: Sequence[str]) -> list[Note]:
     """A line about the classes that have no row among those that are held out."""
     absent = np.setdiff1d(gathered.labels[~held], gathered.labels[held])
     if len(absent) == 0:
         return []
     shown = ", ".join(repr(names[label]) for label in absent[:NAMED])
     more = f" and {len(absent) - NAMED:,} more" if len(absent) > NAMED else ""
-    return [f"no test row for {shown}{more}: one text only"]
+    return [Note(f"no test row for {shown}{more}: one text only")]

@@ -1,8 +1,8 @@
 """Reads images as MNIST and CIFAR-10 are published: bytes of known places, nothing to run.
 
-A file is read only as far as its own numbers say, and those are bounded: a small file that
-unpacks into a large one does no harm. Whether a file is compressed is seen from its bytes,
-because browsers unpack and keep the name.
+Of a file as much is kept as its own numbers say, and those are bounded: a small file that
+unpacks into a large one takes time and no memory. Whether a file is compressed is seen from
+its bytes, because browsers unpack and keep the name.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ MNIST_SIDE, CIFAR_SIDE = 28, 32
 CLASSES = 10
 UNSIGNED_BYTE = 8
 RECORD = 1 + 3 * CIFAR_SIDE**2  # a label, then the red, the green and the blue values
+AT_ONCE = 2**20  # bytes of what is passed over
 REPLACE = "replace it with an intact copy of the published file"
 
 
@@ -61,20 +62,16 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def read_archive(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """`read_records` of some files of a `.tar.gz`, of which nothing is written anywhere.
+    """`read_records` of some files of a `.tar.gz`, or `.tar`; nothing is written anywhere.
 
     Raises:
       DataError: it is no such archive, or it lacks a file.
     """
     found: dict[str, np.ndarray] = {}
     with _faults_of(path, "archive of CIFAR-10 batches"):
-        with tarfile.open(path, "r|*") as archive:
-            for member in archive:
-                name = Path(member.name).name
-                if name in names and member.isfile():
-                    file = archive.extractfile(member)
-                    assert file is not None  # it is a file
-                    found[name] = _records(file)
+        with _unpacked(path) as file:
+            for name, part in _members(file, names):
+                found[name] = part
                 if len(found) == len(names):
                     break
         if absent := [name for name in names if name not in found]:
@@ -89,7 +86,7 @@ def read_records(path: Path) -> np.ndarray:
       DataError: it is none, or it is not whole.
     """
     with _faults_of(path, "batch of CIFAR-10"), path.open("rb") as file:
-        return _records(file)
+        return _records(file.read(MOST * RECORD + 1))
 
 
 def split_records(records: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -98,11 +95,38 @@ def split_records(records: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return colours.transpose(0, 2, 3, 1), records[:, 0]
 
 
-def _records(file: IO[bytes]) -> np.ndarray:
-    values = np.frombuffer(file.read(MOST * RECORD + 1), np.uint8)
-    if not 0 < len(values) <= MOST * RECORD or len(values) % RECORD:
-        raise ValueError(f"expected records of {RECORD} bytes, got {len(values):,} bytes")
-    records = values.reshape(-1, RECORD)
+def _members(file: IO[bytes], names: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """The records of those files of a tar stream that have one of some names.
+
+    Python's own `tarfile` takes what stands for a long name or for more fields into memory,
+    as much as the header says. Here that is passed over, as every other file is.
+    """
+    while any(block := file.read(tarfile.BLOCKSIZE)):
+        member = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        empty = member.isdir() or member.islnk() or member.issym() or member.isdev()
+        size, name = 0 if empty else member.size, Path(member.name).name
+        if name in names and member.type in (tarfile.REGTYPE, tarfile.AREGTYPE):
+            yield name, _records(_exactly(file, _bounded(size)))
+            _skip(file, -size % tarfile.BLOCKSIZE)
+        else:
+            _skip(file, size + -size % tarfile.BLOCKSIZE)
+
+
+def _bounded(size: int) -> int:
+    """A size of a file of records."""
+    if not 0 < size <= MOST * RECORD or size % RECORD:
+        raise ValueError(f"expected records of {RECORD} bytes, got {size:,} bytes")
+    return size
+
+
+def _skip(file: IO[bytes], size: int) -> None:
+    while size > 0:
+        size -= len(_exactly(file, min(size, AT_ONCE)))
+
+
+def _records(content: bytes) -> np.ndarray:
+    _bounded(len(content))
+    records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
     _check_labels(records[:, 0])
     return records
 

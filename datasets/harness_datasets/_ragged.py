@@ -67,7 +67,7 @@ def open_or_write(
                 arrays = _open(folder, names)
     except OSError as error:
         raise DataError(
-            f"{folder} cannot be written ({error.strerror}); free the disk or set "
+            f"{folder} cannot be written ({error.strerror or error}); free the disk or set "
             "HARNESS_CACHE_DIR to a folder that can be written"
         ) from None
     if arrays is None:

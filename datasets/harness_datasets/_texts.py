@@ -1,6 +1,7 @@
 """Rows of text and label, from wherever they come, to splits of token ids in the cache.
 
-Three passes, none of which holds the texts in memory. The first writes the usable ones to a
+Three passes, none of which holds the texts in memory, but for a bounded part of them that byte
+pairs are learnt from. The first writes the usable ones to a
 scratch file and keeps twenty bytes a row: label, length and a hash of the text. That is enough
 to say which rows are held out for testing. The second fits the vocabulary to the rest, the
 third writes ids as one flat array a split. Small splits are padded once more, to arrays;
@@ -12,7 +13,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,20 +24,17 @@ import numpy as np
 import harness
 from harness.errors import counted
 from harness.progress import note
-from harness.specs import Split
 from harness_datasets import _tokenizers
 from harness_datasets._gather import Gathered, Labels, gather, hold_out, in_order, untested
-from harness_datasets._ragged import Growing, last_values, open_or_make, open_or_write
-from harness_datasets._tables import Part
+from harness_datasets._notes import Note
+from harness_datasets._ragged import Growing, open_or_write
+from harness_datasets._rows import Part
+from harness_datasets._splits import SPLITS, splits
 from harness_datasets._tokenizers import PAD, Tokens, Vocabulary
 
-VERSION = 1  # of the preparation below; a change makes other arrays, and so new folders
+VERSION = 2  # of the preparation below; a change makes other arrays, and so new folders
 ORDER_SEED = 113
-# padded splits of at most so many bytes are arrays, which the engine puts on the device
-PADDED_BYTES = 2**29
 TEXTS_AT_ONCE, CHARACTERS_AT_ONCE = 1024, 2**22
-
-SPLITS = ("train", "test")
 FLAT = (
     *(f"{split}_{part}" for split in SPLITS for part in ("values", "offsets", "order", "y")),
     "about", "vocabulary",
@@ -67,9 +66,20 @@ class Coding:
     def normalised(self, text: str) -> str:
         return _tokenizers.normalised(text, self.tokens, lower_case=self.lower_case)
 
-    def fingerprint(self, source: Any) -> str:
-        """Hash of the source, the preparation and its parameters, in hexadecimal."""
+    def fingerprint(self, source: Any, *, has_test: bool = False) -> str:
+        """Hash of the source, the preparation and its parameters, in hexadecimal.
+
+        Args:
+          source: what the rows come from; it can be written as JSON.
+          has_test: whether test rows come with it, so that none are held out.
+        """
         parts = {"source": source, "version": VERSION, **asdict(self)}
+        # NFC, lower case and what is a letter follow it
+        parts["unicode"] = unicodedata.unidata_version
+        for name in ("test_share", "split_seed") if has_test else ():
+            del parts[name]
+        if self.tokens == "byte":
+            del parts["vocab_size"]
         if self.tokens == "bpe":
             from importlib.metadata import version
 
@@ -80,6 +90,7 @@ class Coding:
 def load(
     name: str, fingerprint: str, coding: Coding, *,
     train: Sequence[Part], test: Sequence[Part], class_names: Sequence[str] = (),
+    check: Callable[[], None] = lambda: None,
 ) -> harness.Dataset:  # fmt: skip
     """The data set of some rows, out of the cache where it is there.
 
@@ -88,6 +99,7 @@ def load(
       fingerprint: of all that the arrays depend on.
       test: without any, a share of the training rows is held out.
       class_names: of all classes, in their order; without them, the labels, sorted.
+      check: raises if the rows, now that they are read, are no longer those of `fingerprint`.
 
     Raises:
       DataError: the rows are no two classes of texts, or cannot be read or written.
@@ -96,12 +108,14 @@ def load(
 
     def write(part: Path) -> None:
         _prepare(part, coding, train=train, test=test, class_names=class_names)
+        check()
 
     flat = open_or_write(folder / "flat", FLAT, write)
     about = _from_bytes(flat["about"])
-    for line in about["notes"]:
-        note(f"{name}: {line}")
-    splits = _splits(folder / "padded", flat, coding.max_length)
+    names = [part.name for part in (*train, *test)]
+    for kept in about["notes"]:
+        note(f"{name}: {Note(*kept).line(names)}")
+    made = splits(folder / "padded", flat, coding.max_length)
     spec = harness.DataSpec(
         kind="tokens", shape=(coding.max_length,), vocab_size=about["vocab_size"],
         num_classes=len(about["class_names"]), class_names=tuple(about["class_names"]),
@@ -112,7 +126,7 @@ def load(
         lambda: _tokenizers.restored(coding.tokens, _from_bytes(flat["vocabulary"]))
     )
     return harness.Dataset(
-        train=splits["train"], test=splits["test"], spec=spec,
+        train=made["train"], test=made["test"], spec=spec,
         decode=lambda x: vocabulary().text(x[x != PAD]),
         encode=_encoder(coding, vocabulary),
     )  # fmt: skip
@@ -133,51 +147,6 @@ def _encoder(
     return encode
 
 
-class Rows:
-    """A split's examples by position, out of flat arrays that may lie on a disk."""
-
-    def __init__(self, flat: Mapping[str, np.ndarray], split: str, length: int) -> None:
-        parts = ("values", "offsets", "order", "y")
-        self._values, self._offsets, self._order, self._y = (
-            flat[f"{split}_{part}"] for part in parts
-        )
-        self._length = length
-
-    def __len__(self) -> int:
-        return len(self._y)
-
-    def __getitem__(self, index: int, /) -> dict[str, Any]:
-        """{"x": int32 [t], "y": int32 []}."""
-        row = self._order[index]
-        ids = self._values[self._offsets[row] : self._offsets[row + 1]]
-        x = np.full(self._length, PAD, dtype=np.int32)
-        x[self._length - len(ids) :] = ids
-        return {"x": x, "y": self._y[index]}
-
-
-def _splits(folder: Path, flat: dict[str, np.ndarray], length: int) -> dict[str, Split]:
-    examples = sum(len(flat[f"{split}_y"]) for split in SPLITS)
-    if examples * length * np.dtype(np.int32).itemsize > PADDED_BYTES:
-        return {split: Rows(flat, split, length) for split in SPLITS}
-
-    def pad() -> dict[str, np.ndarray]:
-        return {f"{split}_x": _padded(flat, split, length) for split in SPLITS}
-
-    arrays = open_or_make(folder, [f"{split}_x" for split in SPLITS], pad)
-    return {split: {"x": arrays[f"{split}_x"], "y": flat[f"{split}_y"]} for split in SPLITS}
-
-
-def _padded(flat: Mapping[str, np.ndarray], split: str, length: int) -> np.ndarray:
-    """int32 [n, t], in the split's order."""
-    order = flat[f"{split}_order"]
-    x = np.empty((len(order), length), dtype=np.int32)
-    for at, ids in last_values(
-        flat[f"{split}_values"], flat[f"{split}_offsets"], rows=order, length=length
-    ):
-        x[at] = np.where(ids < 0, PAD, ids)
-    return x
-
-
 def _prepare(
     folder: Path, coding: Coding, *,
     train: Sequence[Part], test: Sequence[Part], class_names: Sequence[str],
@@ -185,16 +154,17 @@ def _prepare(
     """Writes the arrays of `FLAT` into an empty folder."""
     names, first = _training(folder / "train.texts", train, coding, class_names)
     if test:
-        second = gather(test, folder / "test.texts", coding.normalised, Labels(names))
+        second = gather(
+            test, folder / "test.texts", coding.normalised, Labels(names), first=len(train)
+        )
         chosen = {"train": (first, first.all()), "test": (second, second.all())}
         notes = first.notes + second.notes
     else:
         held = hold_out(first, share=coding.test_share, seed=coding.split_seed)
         chosen = {"train": (first, ~held), "test": (first, held)}
         notes = first.notes + untested(first, held, names)
-    vocabulary = _tokenizers.fit(
-        coding.tokens, first.texts(chosen["train"][1]), vocab_size=coding.vocab_size
-    )
+    learnt_from = first.texts(_learnt_from(first, chosen["train"][1], coding.tokens))
+    vocabulary = _tokenizers.fit(coding.tokens, learnt_from, vocab_size=coding.vocab_size)
     for split, (gathered, rows) in chosen.items():
         _write_split(folder, split, gathered, rows, vocabulary, length=coding.max_length)
     about = {"class_names": names, "vocab_size": vocabulary.size, "notes": notes}
@@ -226,6 +196,28 @@ def _training(
     return names, gathered
 
 
+def _learnt_from(gathered: Gathered, rows: np.ndarray, tokens: Tokens) -> np.ndarray:
+    """Which of the training rows, a mask [n], the vocabulary is fitted to, as a mask [n].
+
+    All of them, or for byte pairs the split's first that are together no longer than
+    `MERGED_BYTES`.
+    """
+    if tokens != "bpe":
+        return rows
+    places = np.flatnonzero(rows)
+    places = places[_order(len(places))]
+    ends = np.cumsum(gathered.lengths[places])
+    count = int(np.searchsorted(ends, _tokenizers.MERGED_BYTES, side="right"))
+    chosen = np.zeros_like(rows)
+    chosen[places[: max(1, count)]] = True
+    return chosen
+
+
+def _order(count: int) -> np.ndarray:
+    """A split's order: a table is often sorted by its labels, and first rows stand for all."""
+    return np.random.RandomState(ORDER_SEED).permutation(count)
+
+
 def _write_split(
     folder: Path, split: str, gathered: Gathered, rows: np.ndarray,
     vocabulary: Vocabulary, *, length: int,
@@ -239,8 +231,7 @@ def _write_split(
         lengths.append(np.array([len(one) for one in ids], dtype=np.int64))
     values.close()
     y = gathered.labels[rows]  # [n]
-    # a table is often sorted by its labels, and its first rows stand for all with --limit
-    order = np.random.RandomState(ORDER_SEED).permutation(len(y))
+    order = _order(len(y))
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])  # [n + 1]
     for part, kept in (("offsets", offsets), ("order", order), ("y", y[order])):
         np.save(folder / f"{split}_{part}.npy", kept)

@@ -7,6 +7,7 @@ files and prepared as those of `text_file` are.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +20,8 @@ from harness.errors import Unavailable, first_line
 from harness.files import may_download
 from harness.hookspecs import Register
 from harness_datasets import _texts
-from harness_datasets._hashes import content_hash
-from harness_datasets._tables import ROWS_AT_ONCE, Part, Row, label_name
+from harness_datasets._hashes import Unchanged, content_hash
+from harness_datasets._rows import ROWS_AT_ONCE, Part, Row, label_name
 from harness_datasets._tokenizers import Tokens
 
 
@@ -80,9 +81,11 @@ def hf(
     splits = _open(name, config)
     wanted = [train_split, test_split] if test_split else [train_split]
     chosen = [_split(splits, name, which, (text, label)) for which in wanted]
+    unchanged = Unchanged(file for split in chosen for file in _files(split))
     # each split's own: what a number stands for may differ from split to split
     named = [_class_names(split, name, text, label) for split in chosen]
-    source = {"text": text, "label": label, "names": named, "files": [*map(_hashes, chosen)]}
+    files = [[content_hash(file) for file in _files(split)] for split in chosen]
+    source = {"text": text, "label": label, "names": named, "files": files}
     parts = [
         Part(
             f"{name} {which}",
@@ -92,8 +95,8 @@ def hf(
         for which, split, own in zip(wanted, chosen, named, strict=True)
     ]
     return _texts.load(
-        "hf", coding.fingerprint(source), coding,
-        train=parts[:1], test=parts[1:], class_names=named[0],
+        "hf", coding.fingerprint(source, has_test=bool(test_split)), coding,
+        train=parts[:1], test=parts[1:], class_names=named[0], check=unchanged.check,
     )  # fmt: skip
 
 
@@ -111,7 +114,7 @@ def _open(name: str, config: str) -> Mapping[str, Any]:
             return _found(name, config)
     except Exception as error:  # the library raises nearly anything
         why = first_line(error)
-    if offline or Path(name).expanduser().exists():
+    if offline or os.path.exists(os.path.expanduser(name)):
         told = "is not in the cache, and HF_HUB_OFFLINE is set" if offline else "is no data set"
         raise harness.DataError(
             f"{name!r} {told} ({why}); load it once with a connection, or give the folder that "
@@ -133,7 +136,7 @@ def _open(name: str, config: str) -> Mapping[str, Any]:
 def _found(name: str, config: str) -> Mapping[str, Any]:
     import datasets
 
-    folder = Path(name).expanduser()
+    folder = Path(os.path.expanduser(name))  # it leaves the home of nobody as it is
     if any((folder / mark).is_file() for mark in ("dataset_dict.json", "state.json")):
         found = datasets.load_from_disk(str(folder), keep_in_memory=False)
     else:
@@ -215,8 +218,8 @@ def _type(feature: Any) -> str:
     return dtype if isinstance(dtype, str) else type(feature).__name__
 
 
-def _hashes(split: Any) -> list[str]:
-    return [content_hash(Path(file["filename"])) for file in split.cache_files]
+def _files(split: Any) -> list[Path]:
+    return [Path(file["filename"]) for file in split.cache_files]
 
 
 def _rows(split: Any, text: str, label: str, names: tuple[str, ...]) -> Iterator[Row]:

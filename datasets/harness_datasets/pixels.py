@@ -11,27 +11,22 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 import harness
-from harness.errors import Unavailable
 from harness.hookspecs import Register
 from harness_datasets._images import (
     CLASSES,
-    MNIST_SIDE,
     read_archive,
-    read_idx,
     read_mnist,
     read_records,
     split_records,
 )
+from harness_datasets._pixel_files import ARCHIVE, BATCHES, MNIST, UNPACKED, Source, locate
 from harness_datasets._ragged import open_or_make
 
 VERSION = 1  # of the preparation; a change makes other arrays, and so new folders
@@ -44,7 +39,6 @@ CIFAR_NAMES = (
 )  # fmt: skip
 NAMES = ("train_x", "train_y", "test_x", "test_y")
 
-Source = Literal["mnist", "cifar10"]
 Kind = Literal["tokens", "features", "image"]
 
 
@@ -53,7 +47,8 @@ def pixels(*, source: Source = "mnist", kind: Kind = "tokens") -> harness.Datase
 
     `HARNESS_DATA_DIR/pixels/` holds the files as they are published: the four of MNIST, with or
     without `.gz`, or `cifar-10-binary.tar.gz` or the six `.bin` files in it. `harness data
-    import pixels PATH...` copies them into the cache instead.
+    import pixels PATH...` copies them into the cache instead, which is looked into where that
+    folder has none of them.
 
     Both splits are `{"x": [n, *shape], "y": int32 [n]}` in the order of the files, pixels row
     by row from the top left. No id is padding: 0 is the value of a black pixel.
@@ -66,16 +61,23 @@ def pixels(*, source: Source = "mnist", kind: Kind = "tokens") -> harness.Datase
 
     Raises:
       Unavailable: a file is not there; the message says where to put it.
-      DataError: a file is not what it should be, or the cache cannot be written.
+      DataError: a file is not what it should be or changed meanwhile, or the cache cannot
+        be written.
     """
-    files = locate(source)
+    files, unchanged = locate(source)
     parts = {
         "version": VERSION, "source": source, "kind": kind,
         "files": [file.sha256 for file in files],
     }  # fmt: skip
     fingerprint = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     folder = harness.cache_dir() / "prepared" / "pixels" / fingerprint[:16]
-    arrays = open_or_make(folder, NAMES, lambda: prepare(source, kind, files))
+
+    def make() -> dict[str, np.ndarray]:
+        made = prepare(source, kind, files)
+        unchanged.check()
+        return made
+
+    arrays = open_or_make(folder, NAMES, make)
     shape = arrays["train_x"].shape[1:]
     return harness.Dataset(
         train={"x": arrays["train_x"], "y": arrays["train_y"]},
@@ -88,35 +90,6 @@ def pixels(*, source: Source = "mnist", kind: Kind = "tokens") -> harness.Datase
         decode=draw,
         encode=partial(read_values, kind=kind, shape=shape),
     )  # fmt: skip
-
-
-def locate(source: Source) -> list[harness.LocatedFile]:
-    """The files of a source: MNIST's four, or CIFAR-10's archive, or its six batches.
-
-    Raises:
-      Unavailable: one is not there.
-    """
-    if source == "mnist":
-        pairs = zip(MNIST, UNPACKED, strict=True)
-        wanted = [next(filter(_is_here, pair), pair[0]) for pair in pairs]
-    else:
-        batches = any(map(_is_here, BATCHES)) and not _is_here(ARCHIVE)
-        wanted = [*BATCHES] if batches else [ARCHIVE]
-    if absent := [file.name for file in wanted if not _is_here(file)]:
-        raise Unavailable(
-            f"pixels[source={source}] needs {', '.join(absent)} and downloads nothing; get it "
-            f"from {wanted[0].url.rpartition('/')[0]}/ and put it into "
-            "HARNESS_DATA_DIR/pixels/, or run `harness data import pixels PATH...`"
-        )
-    found = harness.locate_files("pixels", wanted)
-    return [found[file.name] for file in wanted]
-
-
-def _is_here(file: harness.DataFile) -> bool:
-    folders = [harness.cache_dir() / "data"]
-    if own := os.environ.get("HARNESS_DATA_DIR"):
-        folders.append(Path(os.path.expanduser(own)))
-    return any((folder / "pixels" / file.name).is_file() for folder in folders)
 
 
 def prepare(
@@ -195,48 +168,6 @@ def read_values(text: str, *, kind: Kind, shape: tuple[int, ...]) -> np.ndarray:
             )
     values = np.array(given, np.int32).reshape(shape)
     return values if kind == "tokens" else values.astype(np.float32) / (GREYS - 1)
-
-
-def check_images(path: Path) -> None:
-    """Raises DataError if `path` holds no images of MNIST."""
-    read_idx(path, (MNIST_SIDE, MNIST_SIDE))
-
-
-def check_labels(path: Path) -> None:
-    """Raises DataError if `path` holds no labels of MNIST."""
-    read_idx(path, ())
-
-
-def check_archive(path: Path) -> None:
-    """Raises DataError if `path` is not the archive of CIFAR-10."""
-    read_archive(path, [file.name for file in BATCHES])
-
-
-def check_batch(path: Path) -> None:
-    """Raises DataError if `path` is no batch of CIFAR-10."""
-    read_records(path)
-
-
-MNIST_URL = "https://storage.googleapis.com/cvdf-datasets/mnist"
-MNIST = tuple(
-    harness.DataFile(name=f"{name}.gz", url=f"{MNIST_URL}/{name}.gz", md5=md5, check=check)
-    for name, md5, check in (
-        ("train-images-idx3-ubyte", "f68b3c2dcbeaaa9fbdd348bbdeb94873", check_images),
-        ("train-labels-idx1-ubyte", "d53e105ee54ea40749a09fcbcd1e9432", check_labels),
-        ("t10k-images-idx3-ubyte", "9fb629c4189551a2d022fa330f9573f3", check_images),
-        ("t10k-labels-idx1-ubyte", "ec29112dd5afa0611ce80d1b7f02629c", check_labels),
-    )
-)
-UNPACKED = tuple(replace(file, name=file.name.removesuffix(".gz"), md5=None) for file in MNIST)
-CIFAR_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
-ARCHIVE = harness.DataFile(
-    name="cifar-10-binary.tar.gz", url=CIFAR_URL, size=170_052_171,
-    md5="c32a1d4ab5d03f1284b67883e8d87530", check=check_archive,
-)  # fmt: skip
-BATCHES = tuple(
-    harness.DataFile(name=f"{name}.bin", url=CIFAR_URL, check=check_batch)
-    for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
-)
 
 
 @harness.hookimpl

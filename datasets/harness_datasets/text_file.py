@@ -17,7 +17,7 @@ import harness
 from harness.errors import Unavailable
 from harness.hookspecs import Register
 from harness_datasets import _tables, _texts
-from harness_datasets._hashes import content_hash
+from harness_datasets._hashes import Unchanged, content_hash
 from harness_datasets._tokenizers import Tokens
 
 
@@ -39,11 +39,12 @@ def text_file(
     Both splits are {"x": int32 [n, max_length], "y": int32 [n]} in one fixed random order,
     or sources of such examples where they would take more than half a gigabyte. Texts keep
     their last `max_length` tokens and are padded in front with 0. Classes are the different
-    labels, sorted; numbers by their value.
+    labels, sorted; numbers by their value, and 1.0 in CSV or TSV is 1.
 
     A row that cannot be used (no label, no text, another number of fields, no JSON, no
     UTF-8, in the test file a label that training has not) is left out; a note counts them
-    and names the first.
+    and names the first. Another names rows of CSV that a quotation mark lets go over very
+    many lines: they are used.
 
     Args:
       path: a .csv, .tsv, .jsonl, .ndjson or .parquet file, from the working folder on, or a
@@ -53,9 +54,9 @@ def text_file(
       text: the column of texts.
       label: the column of labels.
       tokens: words (letters, marks and digits, with apostrophes, and each emoji), characters,
-        bytes of UTF-8, or byte pairs merged by their frequency in training ("bpe"; Sennrich
-        et al. 2016, Neural Machine Translation of Rare Words with Subword Units,
-        arXiv:1508.07909), which needs the extra `bpe`.
+        bytes of UTF-8, or byte pairs merged by their frequency in training, of which the
+        first 8 MiB are looked at ("bpe"; Sennrich et al. 2016, Neural Machine Translation of
+        Rare Words with Subword Units, arXiv:1508.07909), which needs the extra `bpe`.
       vocab_size: ids at most, the most frequent in training; bytes have 257. 0 is padding, 1
         a word or character outside.
       max_length: tokens kept of each text.
@@ -65,7 +66,8 @@ def text_file(
 
     Raises:
       Unavailable: `path` is not given, or a package that it needs is not here.
-      DataError: a file is not there, cannot be read, or has no usable rows of two classes.
+      DataError: a file is not there, cannot be read or changes meanwhile, or has no usable
+        rows of two classes.
       UsageError: it has no such column, or is of another kind.
     """
     if not path:
@@ -75,6 +77,7 @@ def text_file(
         )
     coding = _texts.Coding(tokens, vocab_size, max_length, lower_case, test_share, split_seed)
     train, test = _tables.find(path), _tables.find(test_path) if test_path else []
+    unchanged = Unchanged([*train, *test])
     hashes = _hashes(train), _hashes(test)
     for file, content in zip(test, hashes[1], strict=True):
         if content in hashes[0]:
@@ -84,9 +87,10 @@ def text_file(
             )
     source = {"text": text, "label": label, "train": hashes[0], "test": hashes[1]}
     return _texts.load(
-        "text_file", coding.fingerprint(source), coding,
+        "text_file", coding.fingerprint(source, has_test=bool(test)), coding,
         train=[_tables.part(file, text=text, label=label) for file in train],
         test=[_tables.part(file, text=text, label=label) for file in test],
+        check=unchanged.check,
     )  # fmt: skip
 
 
