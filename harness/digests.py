@@ -2,7 +2,8 @@
 
 A data set's rows are keyed by the hash of the file they came from, so every load needs
 it. Reading 17 MB again each time would cost more than the rest of the load: the cache
-keeps the hashes by path, length and time of modification.
+keeps the hashes by path, length, times and place on the disk: a copy may bring its time of
+modification along.
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ def remembered_digests(path: Path, *, memo: Path) -> Digests:
     """
     try:
         status = path.stat()
-        state = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+        state = {
+            "size": status.st_size, "mtime_ns": status.st_mtime_ns,
+            "ctime_ns": status.st_ctime_ns, "inode": status.st_ino,
+        }  # fmt: skip
         known = _read(memo)
         found = known.get(str(path))
         if isinstance(found, dict) and {k: found.get(k) for k in state} == state:

@@ -46,6 +46,17 @@ def test_changed_file_is_read_again(tmp_path: Path) -> None:
     assert remembered_digests(path, memo=memo) == of(b"three")
 
 
+def test_another_file_of_the_same_length_and_time_is_read(tmp_path: Path) -> None:
+    path, memo = tmp_path / "data.bin", tmp_path / "memo.json"
+    digests = []
+    for content in (b"one", b"two"):
+        (tmp_path / "copy").write_bytes(content)
+        os.utime(tmp_path / "copy", ns=(1, 1))
+        (tmp_path / "copy").replace(path)  # as `cp -p` and `mv` do
+        digests.append(remembered_digests(path, memo=memo))
+    assert digests[0] != digests[1] == digest_file(path)
+
+
 @pytest.mark.parametrize("damage", [b"{", b"[]", b"\xff", b'{"PATH": {"size": 3}}'])
 def test_damaged_memo_is_filled_again(tmp_path: Path, damage: bytes) -> None:
     path, memo = tmp_path / "a", tmp_path / "memo.json"
