@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,6 +58,9 @@ class TrainingOrder:
     epochs: int
     seed: int
     bucket: np.ndarray | None = field(default=None, compare=False, repr=False)
+    _known: dict[int, np.ndarray] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     @property
     def steps_per_epoch(self) -> int:
@@ -76,10 +78,18 @@ class TrainingOrder:
         first = part * self.chunk
         return self._epoch(epoch)[first : first + self.chunk].astype(np.int32)  # [k, b]
 
-    @functools.cached_property
-    def _epoch(self) -> Callable[[int], np.ndarray]:
-        """All steps [k, b] of an epoch; an array is no key, so each order has its own cache."""
-        return functools.lru_cache(maxsize=2)(self._batches)
+    def _epoch(self, epoch: int) -> np.ndarray:
+        """All steps [k, b] of an epoch, kept until the next but one is asked for.
+
+        Threads read ahead, so two epochs may be in use at once.
+        """
+        batches = self._known.get(epoch)
+        if batches is None:
+            for old in list(self._known):
+                if abs(epoch - old) > 1:
+                    self._known.pop(old, None)
+            batches = self._known[epoch] = self._batches(epoch)
+        return batches
 
     def _batches(self, epoch: int) -> np.ndarray:
         order = epoch_order(self.size, self.seed, epoch)

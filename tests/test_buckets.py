@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 
 import jax
 import jax.numpy as jnp
@@ -213,3 +214,12 @@ def test_buckets_that_are_none_are_refused(buckets: tuple[int, ...]):
 def test_only_padded_tokens_have_buckets():
     with pytest.raises(ContractError, match="pad_id None"):
         dataclasses.replace(WHOLE, pad_id=None, buckets=(6, 12))
+
+
+def test_an_order_can_be_sent_to_another_process_also_once_it_was_used():
+    bucket = np.arange(12, dtype=np.int32) % 3
+    order = orders.TrainingOrder(12, batch_size=2, chunk=4, epochs=3, seed=0, bucket=bucket)
+    chunks = [order[i] for i in range(len(order))]
+    sent = pickle.loads(pickle.dumps(order))
+    assert all(np.array_equal(sent[i], chunk) for i, chunk in enumerate(chunks))
+    assert len(order._known) == 2  # however many epochs there were

@@ -186,6 +186,10 @@ def test_list_answers_as_text_and_as_json(call: Call):
     [
         ("Kim 2014, Convolutional Neural Networks, arXiv:1408.5882", "Kim 2014"),
         ("Vaswani et al. 2017", "Vaswani et al. 2017"),
+        ("Kim (2014), Convolutional Neural Networks", "Kim (2014)"),
+        ("Kim (2014). Convolutional Neural Networks", "Kim (2014)"),
+        ("Kim (NeurIPS 2014), Convolutional Neural Networks", "Kim (NeurIPS 2014)"),
+        ("Kim, 2014b, Convolutional Neural Networks", "Kim, 2014b"),
         ("Some title, arXiv:2004.05150", None),
         ("Some title, arXiv 1905.01395", None),
         ("Some title, https://aclanthology.org/2020.acl-main.1", None),

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import references
-from benchmarks.references import Reference, allowed, main, verdict
+from benchmarks.references import Reference, allowed, main, shared_variance, verdict
 from harness import index
 
 SMALL = """
@@ -24,29 +24,42 @@ mean_pool = 1e-2
 """
 
 
-def told(*accuracies: float, parameters: int = 10) -> Reference:
-    return Reference(accuracies=accuracies, param_count=parameters)
+def told(*accuracies: float, parameters: int = 10, data: str = "some") -> Reference:
+    return Reference(
+        accuracies=accuracies, param_count=parameters, data_fingerprint=data, commit="",
+        date="2026-01-01",
+    )  # fmt: skip
 
 
 def test_a_mean_is_off_beyond_three_standard_errors_of_the_difference():
     reference = told(0.80, 0.82)  # a standard error of a point
-    assert allowed(reference) == pytest.approx(0.03 * 2**0.5)
-    assert verdict(reference, told(0.77)) == ""
-    assert verdict(reference, told(0.76)) == "-0.0500, more than 0.0424"
-    assert verdict(reference, told(0.86)) == "+0.0500, more than 0.0424"
+    assert allowed(reference, shared=0.0) == pytest.approx(0.03 * 2**0.5)
+    assert verdict(reference, told(0.77), shared=0.0) == ""
+    assert verdict(reference, told(0.76), shared=0.0) == "-0.0500, more than 0.0424"
+    assert verdict(reference, told(0.86), shared=0.0) == "+0.0500, more than 0.0424"
 
 
 def test_a_model_that_became_unstable_is_allowed_no_more():
-    assert verdict(told(0.80, 0.80), told(0.50, 0.85)) != ""
+    assert verdict(told(0.80, 0.80), told(0.50, 0.85), shared=1e-4) != ""
 
 
-def test_seeds_that_agree_leave_a_point():
-    assert verdict(told(0.5, 0.5), told(0.509, 0.509)) == ""
-    assert verdict(told(0.5, 0.5), told(0.511, 0.511)) != ""
+def test_seeds_that_agree_are_allowed_what_they_do_in_all_models():
+    untrained = told(0.1, 0.9, parameters=0)  # whose seeds say nothing
+    models = {"a": told(0.5, 0.5), "b": told(0.80, 0.82), "majority": untrained}
+    assert shared_variance(models) == pytest.approx(1e-4)
+    assert allowed(models["a"], shared=1e-4) == pytest.approx(0.03)
+    assert verdict(models["a"], told(0.529, 0.529), shared=1e-4) == ""
+    assert verdict(models["a"], told(0.531, 0.531), shared=1e-4) != ""
+    assert shared_variance({"majority": untrained}) == 0.0
 
 
 def test_another_number_of_parameters_is_another_model():
-    assert verdict(told(0.5), told(0.5, parameters=11)) == "11 parameters in place of 10"
+    said = verdict(told(0.5), told(0.5, parameters=11), shared=0.0)
+    assert said == "11 parameters in place of 10"
+
+
+def test_other_data_are_told():
+    assert verdict(told(0.5), told(0.5, data="others"), shared=0.0) == "the data are others"
 
 
 def test_what_was_written_is_found_again_and_a_worse_model_is_told(
@@ -60,7 +73,7 @@ def test_what_was_written_is_found_again_and_a_worse_model_is_told(
     assert written.exit_code == 0, written.output
     again = CliRunner().invoke(main, ["--check", str(file), "--model", "majority"])
     assert again.exit_code == 0, again.output
-    assert "| majority | 0." in again.stdout and "as it was" in again.stdout
+    assert "| majority | 0." in again.stdout and "the same to the bit" in again.stdout
     better = json.loads(file.read_text())
     better["models"]["majority"]["accuracies"] = [0.9, 0.9]
     file.write_text(json.dumps(better))
@@ -69,6 +82,9 @@ def test_what_was_written_is_found_again_and_a_worse_model_is_told(
     refused_if(asked, SMALL.replace("epochs = 1", "epochs = 2"), file, "with epochs=1, and")
     refused_if(asked, SMALL.replace("1e-2", "2e-2"), file, "mean_pool with learning_rate=0.01")
     refused_if(asked, SMALL + "mlp = 1e-3\n", file, "has no reference of mlp")
+    asked.write_text(SMALL.replace("mean_pool = 1e-2", ""))  # it is not asked for any more
+    left = CliRunner().invoke(main, ["--check", str(file)])
+    assert left.exit_code == 3 and "mean_pool" not in left.stdout
 
 
 def test_one_model_is_written_beside_the_others(

@@ -26,8 +26,8 @@ KINDS: dict[str, Kind] = {
 }  # fmt: skip
 
 
-# authors and year, as a paper begins; a year is a word, which arXiv:2004.05150 has none of
-CITATION = re.compile(r".*?(?<![^\s(])(?:19|20)\d\d(?=[,.;:)]?(?:\s|$))")
+# authors and year, as a paper begins; numbers of arXiv:2004.05150 and of addresses are none
+CITATION = re.compile(r".*?(?<![\w:./-])(?:19|20)\d\d[a-z]?\b(?![./-]?\d)[)\]]?")
 
 
 @click.command("list")
