@@ -90,6 +90,7 @@ class SelfAttention(nnx.Module):
         return real if near is None else real & near
 
     def _split_heads(self, x: jax.Array) -> jax.Array:
+        """`[b, t, d]` to `[b, h, t, d/h]`."""
         b, t, d = x.shape
         heads = x.reshape(b, t, self.num_heads, d // self.num_heads)
         return heads.swapaxes(1, 2)  # [b, h, t, d/h]
@@ -125,6 +126,7 @@ def _forward(
     mask: jax.Array | None,
     bias: jax.Array | None,
 ) -> tuple[jax.Array, Any]:
+    """The output `[b, h, q, d]`, and what its gradient needs."""
     scores = _product("bhqd,bhkd->bhqk", query, key)
     if bias is not None:
         scores = scores + bias
@@ -139,11 +141,12 @@ def _forward(
 
 
 def _product(subscripts: str, left: jax.Array, right: jax.Array) -> jax.Array:
-    """A product summed and returned in float32, whatever its operands are."""
+    """A product as `subscripts` tell its shapes, summed and returned in float32."""
     return jnp.einsum(subscripts, left, right, preferred_element_type=jnp.float32)
 
 
 def _backward(kept: Any, grad: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, None, None]:
+    """The gradients of query, key and value, from that of the output `[b, h, q, d]`."""
     query, key, value, mask, exps, total, mixed = kept
     dtype = query.dtype
     grad = grad.astype(total.dtype) / total  # [b, h, q, d]

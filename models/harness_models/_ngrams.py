@@ -88,7 +88,7 @@ def _hash(window: list[Array], buckets: int) -> Array:
 
 
 def _mix(h: Array) -> Array:
-    """MurmurHash3's finaliser, a bijection of uint32: each bit comes to depend on all."""
+    """MurmurHash3's finaliser of uint32 of any shape: each bit comes to depend on all."""
     h = (h ^ (h >> np.uint32(16))) * FIRST
     h = (h ^ (h >> np.uint32(13))) * SECOND
     return h ^ (h >> np.uint32(16))

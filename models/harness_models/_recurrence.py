@@ -31,7 +31,7 @@ class GRUCell(nnx.Module):
         self.recurrent = _recurrent(units, 3, rngs=rngs)
 
     def start(self, b: int) -> State:
-        """The state before the first position."""
+        """The state before the first position, float32 `[b, u]`."""
         return (jnp.zeros((b, self.recurrent.in_features), jnp.float32),)
 
     def __call__(self, state: State, inputs: jax.Array) -> State:
@@ -59,7 +59,7 @@ class LSTMCell(nnx.Module):
         self.recurrent = _recurrent(units, 4, rngs=rngs)
 
     def start(self, b: int) -> State:
-        """State and memory before the first position."""
+        """State and memory before the first position, float32 `[b, u]` each."""
         zeros = jnp.zeros((b, self.recurrent.in_features), jnp.float32)
         return zeros, zeros
 
@@ -123,5 +123,5 @@ def _open_forget_gate(key: jax.Array, shape: Any, dtype: Any = jnp.float32) -> j
 
 
 def _product(layer: nnx.Linear, h: jax.Array, dtype: Any) -> jax.Array:
-    """The layer's product, computed in `dtype` and returned in float32."""
+    """The layer's product `[b, v]` of `[b, u]`, computed in `dtype`, returned in float32."""
     return layer(h.astype(dtype)).astype(jnp.float32)

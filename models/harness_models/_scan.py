@@ -36,23 +36,29 @@ def recurrence(decay: jax.Array, inputs: jax.Array) -> jax.Array:
 
 
 def backwards(decay: jax.Array, inputs: jax.Array) -> jax.Array:
-    """The same from the last position to the first: `h_t = decay_t h_{t+1} + inputs_t`."""
+    """The same from the last position to the first: `h_t = decay_t h_{t+1} + inputs_t`.
+
+    Both are `[b, t, ...]` as in `recurrence`, and so are the states.
+    """
     return jnp.flip(recurrence(jnp.flip(decay, TIME), jnp.flip(inputs, TIME)), TIME)
 
 
 def _states(decay: jax.Array, inputs: jax.Array, *, reverse: bool = False) -> jax.Array:
+    """`recurrence` without its gradient: `[b, t, ...]`."""
     return lax.associative_scan(_join, (decay, inputs), reverse=reverse, axis=TIME)[1]
 
 
 def _join(
     first: tuple[jax.Array, jax.Array], then: tuple[jax.Array, jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
+    """Two maps as one, pairs of arrays `[b, s, ...]`, s of them side by side."""
     return then[0] * first[0], then[0] * first[1] + then[1]
 
 
 def _forward(
     decay: jax.Array, inputs: jax.Array
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    """The states `[b, t, ...]`, and what their gradient needs: decays and states."""
     states = _states(decay, inputs)
     return states, (decay, states)
 
@@ -60,6 +66,7 @@ def _forward(
 def _backward(
     kept: tuple[jax.Array, jax.Array], grad: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
+    """The gradients of decays and inputs, in the shapes that these have, from `[b, t, ...]`."""
     decay, states = kept
     # what reaches h_t through h_{t+1} was multiplied with the decay of t + 1
     d_inputs = _states(_later(decay), grad, reverse=True)  # [b, t, ...]
@@ -69,12 +76,12 @@ def _backward(
 
 
 def _earlier(x: jax.Array) -> jax.Array:
-    """Each position gets its predecessor's values, the first one zeros."""
+    """Each position gets its predecessor's values, the first one zeros: `[b, t, ...]`."""
     return jnp.concatenate([jnp.zeros_like(x[:, :1]), x[:, :-1]], axis=TIME)
 
 
 def _later(x: jax.Array) -> jax.Array:
-    """Each position gets its successor's values, the last one zeros."""
+    """Each position gets its successor's values, the last one zeros: `[b, t, ...]`."""
     return jnp.concatenate([x[:, 1:], jnp.zeros_like(x[:, :1])], axis=TIME)
 
 
