@@ -169,7 +169,10 @@ DATASETS: tuple[Faulty, ...] = (
           splits="train['y'] = train['y'] + 1"),
     _data("shared", "splits_disjoint", "20 of 20", splits="test = {k: v[:20] for k, v in "
           "train.items()}"),
-    _data("unseeded", "deterministic", "two train splits", seed="None"),
+    # by chance a test row may stand in train too, which is another fault
+    _data("unseeded", "deterministic", "two train splits", seed="None",
+          splits="alone = [not (row == train['x']).all(axis=1).any() for row in test['x']]; "
+          "test = {k: v[alone] for k, v in test.items()}"),
     _data("one_fingerprint", "fingerprint", "variant other differ", fingerprint="'made-up'"),
     _data("no_fingerprint", "fingerprint", "is empty", fingerprint="''"),
     _data("absent_class", "classes", "the test split has no example of 2",

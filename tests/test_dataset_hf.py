@@ -194,7 +194,9 @@ def test_where_nothing_is_downloaded_nobody_is_asked(folder: Path):
 
 def test_a_folder_that_is_no_data_set_is_not_looked_for_elsewhere(folder: Path):
     (folder / "empty").mkdir()
-    with pytest.raises(harness.DataError, match=r"^'empty' is no data set \(.*save_to_disk"):
+    with pytest.raises(
+        harness.DataError, match=r"^'empty' is no data set with rows \(.*save_to_disk"
+    ):
         hf(name="empty")
 
 

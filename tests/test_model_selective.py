@@ -54,7 +54,7 @@ def test_the_state_space_is_the_recurrence_step_by_step(rank: int):
     space = StateSpace(5, 3, rank=rank, rngs=new_rngs())
     x = 3 * normal(2, 9, 5)
     wanted = stepped(text_models.params(space), np.asarray(x))
-    np.testing.assert_allclose(text_models.call(space, x), wanted, atol=1e-4)
+    np.testing.assert_allclose(text_models.call(space, x), wanted, rtol=1e-5, atol=1e-4)
 
 
 def convolved(p: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:

@@ -114,11 +114,14 @@ def _open(name: str, config: str) -> Mapping[str, Any]:
             return _found(name, config)
     except Exception as error:  # the library raises nearly anything
         why = first_line(error)
-    if offline or os.path.exists(os.path.expanduser(name)):
-        told = "is not in the cache, and HF_HUB_OFFLINE is set" if offline else "is no data set"
+    if os.path.exists(os.path.expanduser(name)):
         raise harness.DataError(
-            f"{name!r} {told} ({why}); load it once with a connection, or give the folder that "
-            "save_to_disk wrote"
+            f"{name!r} is no data set with rows ({why}); give a folder that save_to_disk wrote"
+        )
+    if offline:
+        raise harness.DataError(
+            f"{name!r} is not in the cache, and HF_HUB_OFFLINE is set ({why}); load it once "
+            "with a connection, or give the folder that save_to_disk wrote"
         )
     if not may_download():
         raise Unavailable(
