@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from harness.errors import UsageError, did_you_mean
 
+# seconds between asking whether a run is still wanted
+WATCH_S = 0.5
 # what a run says it enters; training and evaluation take turns, an epoch each
 PHASES = ("load", "data", "construct", "prepare", "compile", "train", "evaluate", "metrics")
 
@@ -62,11 +64,25 @@ def parse_phases(texts: tuple[str, ...]) -> dict[str, float]:
     return found
 
 
-class Deadlines:
-    """The timers of one run; the first one that fires stops the run and says why."""
+def wanted() -> bool:
+    """Somebody waits for the run."""
+    return True
 
-    def __init__(self, limits: Limits, stop: Callable[[], None]) -> None:
+
+class Deadlines:
+    """The timers of one run; the first one that fires stops the run and says why.
+
+    Attributes:
+      reason: what went on for too long; empty where the run has ended before.
+      unwanted: whether nobody waits for the run any more, which stops it too.
+    """
+
+    def __init__(
+        self, limits: Limits, stop: Callable[[], None], is_wanted: Callable[[], bool] = wanted
+    ) -> None:
         self.reason: str | None = None
+        self.unwanted = False
+        self._is_wanted = is_wanted
         self._limits = limits
         self._stop = stop
         self._lock = threading.Lock()
@@ -100,6 +116,14 @@ class Deadlines:
             self.reason = reason
         self._stop()
 
+    def _watch(self, ended: threading.Event) -> None:
+        """Asks again and again whether the run is wanted."""
+        while not ended.wait(WATCH_S):
+            if not self._is_wanted():
+                self.unwanted = True
+                self._fire("nobody waits for the run any more")
+                return
+
     def _cancel(self, name: str) -> None:
         timer = self._timers.pop(name, None)
         if timer is not None:
@@ -111,9 +135,14 @@ class Deadlines:
         if self._limits.run_s is not None:
             text = f"stopped after --timeout {self._limits.run_s:g} s"
             self._start("run", self._limits.run_s, text)
+        ended = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(ended,), daemon=True)
+        if self._is_wanted is not wanted:
+            watch.start()
         try:
             yield
         finally:
+            ended.set()
             timers = list(self._timers.values())
             for name in list(self._timers):
                 self._cancel(name)

@@ -73,6 +73,13 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Again:
+    """The run begins anew elsewhere: what it had said until now does not count."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Ended:
     """The run is over; `error_type` is empty where `status` is "ok"."""
 
@@ -81,9 +88,10 @@ class Ended:
     error_message: str = ""
 
 
-Event = Phase | Measured | Progress | EpochEnd | Array | Transfer | Note | Ended
+Event = Phase | Measured | Progress | EpochEnd | Array | Transfer | Note | Again | Ended
 KINDS: dict[str, type[Any]] = {
-    t.__name__: t for t in (Phase, Measured, Progress, EpochEnd, Array, Transfer, Note, Ended)
+    t.__name__: t
+    for t in (Phase, Measured, Progress, EpochEnd, Array, Transfer, Note, Again, Ended)
 }
 
 # the types of fields that hold one plain value
@@ -157,6 +165,8 @@ class Collector:
             self.epochs.append(dict(event.values))
         elif isinstance(event, Array):
             self.arrays[event.name] = event.npy
+        elif isinstance(event, Again):
+            self.measured, self.epochs, self.arrays = {}, [], {}
         elif isinstance(event, Ended):
             self.ended = event
 

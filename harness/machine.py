@@ -20,6 +20,7 @@ SETTINGS = (
     "JAX_DEFAULT_PRNG_IMPL", "JAX_RANDOM_SEED_OFFSET", "JAX_THREEFRY_PARTITIONABLE",
     "JAX_DEFAULT_DTYPE_BITS", "JAX_NUMPY_DTYPE_PROMOTION", "JAX_DISABLE_JIT",
 )  # fmt: skip
+ANYWHERE = "any of a cluster"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "grain", "numpy")
 
 
@@ -33,19 +34,28 @@ def versions() -> dict[str, str]:
     }
 
 
-def key_parts() -> dict[str, str]:
+def key_parts(*, anywhere: bool = False) -> dict[str, str]:
     """What of this machine a run's key holds.
 
     The host, its processor, all versions, the harness's own code and the settings that
     change the arithmetic: a row measured elsewhere or otherwise never stands for a run.
+
+    Args:
+      anywhere: of any machine of a cluster, where nobody knows beforehand which one it will
+        be; a row of one of them stands for a run on another.
     """
+    here = {"host": socket.gethostname(), "cpu_model": cpu_model()}
     return {
         **versions(),
-        **{name: os.environ.get(name, "") for name in SETTINGS},
-        "host": socket.gethostname(),
-        "cpu_model": cpu_model(),
+        **settings(),
+        **(dict.fromkeys(here, ANYWHERE) if anywhere else here),
         "harness_code": package_hash("harness"),
     }
+
+
+def settings() -> dict[str, str]:
+    """What JAX is told by the environment, "" where nothing is said."""
+    return {name: os.environ.get(name, "") for name in SETTINGS}
 
 
 def place() -> dict[str, Any]:

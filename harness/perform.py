@@ -6,23 +6,29 @@ cell's runs are known when its trials have ended, and `harness.tuned` goes that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from harness import machine, registry, runner
+from harness import cluster, machine, registry, runner
+from harness.cluster import Cluster
 from harness.deadlines import Limits, is_duration
 from harness.errors import RowsKept, StoreError, UsageError, counted
+from harness.fingerprints import Now, now_of
 from harness.plan import Run, expand
 from harness.registry import Registry
 from harness.rows import Result, Row
+from harness.runner import Performer
 from harness.suites import Suite
+from harness.taken_up import TakenUp
 from harness.tuned import Driver, walk
 from harness.tuning import TunedCell, tuned_cells
-from harness.workers import Executor, in_worker
+from harness.workers import in_worker
 
 if TYPE_CHECKING:
+    from harness.choices import Choice
     from harness.resume import Lookup
     from harness.store import Store
 
@@ -37,6 +43,8 @@ class Options:
       rerun: "failed" performs only runs whose stored row is not ok, "all" every run.
       checkpoint_s: seconds between two checkpoints of a run, 0 for none.
       save: keep the trained parameters; a stored row without them then stands for no run.
+      exclusive: one run at a time on a machine, of all that ask for it.
+      cluster: where runs are tasks of Dask's; None performs them here, one after the other.
     """
 
     in_process: bool = False
@@ -46,8 +54,12 @@ class Options:
     rerun: Literal["", "failed", "all"] = ""
     checkpoint_s: float = 60.0
     save: bool = False
+    exclusive: bool = False
+    cluster: Cluster | None = None
 
     def __post_init__(self) -> None:
+        if self.in_process and self.cluster is not None:
+            raise UsageError("--in-process with --executor dask: use one of them")
         if self.in_process and (self.timeout is not None or self.phase_timeouts):
             raise UsageError(
                 "--timeout with --in-process: a run cannot stop its own process; "
@@ -64,6 +76,16 @@ class Options:
     def reuses(self) -> bool:
         return self.resume or self.rerun == "failed"
 
+    def key_parts(self) -> dict[str, str]:
+        """What of the machine, or of any one of the cluster, a run's key holds."""
+        return machine.key_parts(anywhere=self.cluster is not None)
+
+    def settings(self) -> dict[str, Any]:
+        """Fields of `harness.execute.Settings`."""
+        return {
+            "checkpoint_s": self.checkpoint_s, "resume": self.reuses, "save": self.save,
+        }  # fmt: skip
+
 
 def perform(
     suite: Suite,
@@ -79,19 +101,35 @@ def perform(
       RowsKept: the store has gone; the rows are in files, and in the exception.
     """
     if suite.tune:
-        cells = tuned_cells(suite, known, key_parts=machine.key_parts(), note=listener.note)
+        cells = tuned_cells(suite, known, key_parts=options.key_parts(), note=listener.note)
+        # all plugins that may be needed: trials have the values, runs metrics and observers
+        needed = [run for cell in cells for run in (*cell.first, *cell.runs(None))]
         work = partial(_perform_cells, cells)
     else:
-        work = partial(_perform_runs, expand(suite, known, key_parts=machine.key_parts()))
-    if store is None:
-        return work(None, known, options, lambda result: None, listener)
+        needed = expand(suite, known, key_parts=options.key_parts())
+        work = partial(_perform_runs, needed)
+    with _place(needed, known, options, store, listener) as place:
+        if place.performer.at_once > 1:
+            listener = runner.OneAtATime(listener)
+        if store is None:
+            return work(None, place, options, lambda result: None, listener)
+        return _perform_stored(work, store, place, options, listener)
+
+
+def _perform_stored(
+    work: Callable[..., list[Row]],
+    store: str,
+    place: Place,
+    options: Options,
+    listener: runner.Listener,
+) -> list[Row]:
     from harness.spool import Spool
     from harness.store import open_store
 
     with open_store(store) as opened:
         spool = Spool(opened, note=listener.note)
         try:
-            rows = work(opened, known, options, spool.save, listener)
+            rows = work(opened, place, options, spool.save, listener)
         except BaseException:
             spool.abandon()
             raise
@@ -105,21 +143,35 @@ def perform(
 Save = Callable[[Result], None]
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a plan is performed.
+
+    Attributes:
+      now_of: says what data sets are there now.
+    """
+
+    performer: Performer
+    now_of: Callable[[list[Choice]], list[Now | None]] = now_of
+
+
 def _perform_runs(
     runs: Sequence[Run],
     store: Store | None,
-    known: Registry,
+    place: Place,
     options: Options,
     save: Save,
     listener: runner.Listener,
 ) -> list[Row]:
     stored: dict[str, Row] = {}
     if store is not None:
-        runs, stored = choose_runs(runs, store, options, listener.note)
-        _write_plan(store, listener.note, [r for r in runs if r.run_key not in stored])
-    execute, name = _executor(runs, known, options)
+        runs, stored = choose_runs(runs, store, options, listener.note, now_of=place.now_of)
+        taken_up = _taken_up(store, options)
+        runs = taken_up(runs)
+        left = [run for run in runs if run.run_key not in stored]
+        _write_plan(store, listener.note, taken_up.new(left))
     return runner.run_plan(
-        runner.Plan(tuple(runs), stored), execute=execute, executor_name=name, save=save,
+        runner.Plan(tuple(runs), stored), performer=place.performer, save=save,
         listener=listener,
     )  # fmt: skip
 
@@ -127,32 +179,40 @@ def _perform_runs(
 def _perform_cells(
     cells: Sequence[TunedCell],
     store: Store | None,
-    known: Registry,
+    place: Place,
     options: Options,
     save: Save,
     listener: runner.Listener,
 ) -> list[Row]:
-    stored, announce = _nothing_stored, _tell_nobody
+    ways: dict[str, Any] = {"stored": _nothing_stored, "announce": _tell_nobody}
     if store is not None:
         from harness.resume import Lookup
 
-        lookup = Lookup(store, save=options.save)
+        lookup = Lookup(store, save=options.save, now_of=place.now_of)
         if options.rerun == "failed":
             cells = choose_cells(cells, lookup, listener.note)
-        if options.reuses:
-            stored = partial(_stored, lookup, listener.note)
-        announce = partial(_write_plan, store, listener.note)
-    # all plugins that may be needed: trials have the values, runs the metrics and observers
-    some = [run for cell in cells for run in (*cell.first, *cell.runs(None))]
-    execute, name = _executor(some, known, options)
+        taken_up = _taken_up(store, options)
+        ways = {
+            "stored": partial(_stored, lookup, listener.note) if options.reuses
+            else _nothing_stored,
+            "announce": lambda runs: _write_plan(store, listener.note, taken_up.new(runs)),
+            "taken_up": taken_up,
+        }  # fmt: skip
     performance = runner.Performance(
-        execute=execute, executor_name=name, save=save, listener=listener,
+        performer=place.performer, save=save, listener=listener,
         total=sum(cell.count for cell in cells),
     )  # fmt: skip
-    driver = Driver(performance=performance, stored=stored, announce=announce)
-    rows = [row for cell in cells for row in driver.perform(cell)]
+    driver = Driver(performance=performance, **ways)
+    rows = [row for some in performance.each(driver.perform, cells) for row in some]
     performance.close()
     return rows
+
+
+def _taken_up(store: Store, options: Options) -> TakenUp:
+    """On a cluster, a run that goes on there for a command that has gone is not begun anew."""
+    if options.cluster is None or not options.reuses:
+        return TakenUp()
+    return TakenUp({line["run_key"]: line["run_id"] for line in store.lost()})
 
 
 def _nothing_stored(runs: Sequence[Run]) -> dict[str, Row]:
@@ -182,14 +242,20 @@ def _write_plan(store: Store, note: Callable[[str], None], runs: Iterable[Run]) 
 
 
 def choose_runs(
-    runs: Sequence[Run], store: Store, options: Options, note: Callable[[str], None]
+    runs: Sequence[Run],
+    store: Store,
+    options: Options,
+    note: Callable[[str], None],
+    *,
+    now_of: Callable[[list[Choice]], list[Now | None]] = now_of,
 ) -> tuple[list[Run], dict[str, Row]]:
     """The runs that the options ask for, and the stored rows that stand for some of them."""
     if not options.reuses:
         return list(runs), {}
-    from harness.resume import states
+    from harness.resume import Lookup
 
-    found = list(zip(runs, states(runs, store, save=options.save), strict=True))
+    lookup = Lookup(store, save=options.save, now_of=now_of)
+    found = list(zip(runs, lookup.states(runs), strict=True))
     stored = {r.run_key: s.row for r, s in found if s.word == "stored" and s.row is not None}
     if options.rerun != "failed":
         return list(runs), stored
@@ -219,15 +285,39 @@ def choose_cells(
     return chosen
 
 
-def _executor(runs: Iterable[Run], known: Registry, options: Options) -> tuple[Executor, str]:
-    """What performs runs as the options say, and its name; `runs` name all plugins needed."""
-    settings = {
-        "checkpoint_s": options.checkpoint_s, "resume": options.reuses, "save": options.save,
-    }  # fmt: skip
+@contextmanager
+def _place(
+    runs: Sequence[Run],
+    known: Registry,
+    options: Options,
+    store: str | None,
+    listener: runner.Listener,
+) -> Iterator[Place]:
+    """Where runs are performed as the options say; `runs` name all plugins needed."""
+    if options.cluster is not None:
+        with cluster.connected(
+            options.cluster, runs, settings=options.settings(), limits=_limits(options),
+            exclusive=options.exclusive, store=store, note=listener.note,
+        ) as (performer, there):  # fmt: skip
+            yield Place(performer, there)
+        return
     if options.in_process:
-        return runner.in_process(load_chosen(runs, known), settings=settings), "in-process"
-    limits = Limits(options.timeout, options.phase_timeouts)
-    return in_worker(limits=limits, settings=settings), "process"
+        execute, name = (
+            runner.in_process(load_chosen(runs, known), settings=options.settings()),
+            "in-process",
+        )
+    else:
+        execute = in_worker(limits=_limits(options), settings=options.settings())
+        name = "process"
+    if options.exclusive:
+        from harness.exclusive import exclusively
+
+        execute = exclusively(execute)
+    yield Place(Performer(name=name, execute=execute))
+
+
+def _limits(options: Options) -> Limits:
+    return Limits(options.timeout, options.phase_timeouts)
 
 
 def load_chosen(runs: Iterable[Run], known: Registry) -> Registry:

@@ -10,10 +10,11 @@ is stale, and the parts of the key that differ say why.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from harness.choices import Choice
 from harness.fingerprints import Now, now_of
 from harness.plan import Run
 from harness.rows import Row
@@ -57,11 +58,13 @@ class Lookup:
 
     Attributes:
       save: whether parameters are wanted, so that a row without them stands for no run.
+      now_of: says what data sets are now, where the runs would be performed.
       now: what the data sets are now that were looked at, by `_data_key`.
     """
 
     store: Store = field(kw_only=False)
     save: bool = False
+    now_of: Callable[[list[Choice]], list[Now | None]] = now_of
     now: dict[str, Now | None] = field(default_factory=dict)
 
     def states(self, runs: Sequence[Run]) -> list[State]:
@@ -89,7 +92,7 @@ class Lookup:
             if any(_is_result(row) for row in by_key.get(run.run_key, ()))
             and _data_key(run) not in self.now
         }
-        self.now.update(zip(datasets, now_of(list(datasets.values())), strict=True))
+        self.now.update(zip(datasets, self.now_of(list(datasets.values())), strict=True))
 
 
 def _is_result(row: Row) -> bool:

@@ -1,24 +1,27 @@
 """Performs a plan: one row a run, stored as soon as its run has ended.
 
 Where a run takes place is an executor's matter: `harness.workers` gives it a process,
-`in_process` none. The events that come back are folded into the row.
+`in_process` none, `harness.cluster` a machine of a cluster, where several go on at once. The
+events that come back are folded into the row.
 """
 
 from __future__ import annotations
 
 import socket
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from harness import machine
 from harness.errors import first_line
 from harness.events import Collector, Ended, Event, Measured
+from harness.lanes import in_lanes, once
 from harness.paths import cache_dir
 from harness.plan import Run
 from harness.registry import Registry
@@ -54,6 +57,51 @@ class Silent:
         pass
 
 
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Performer:
+    """What performs runs.
+
+    Attributes:
+      name: of the column `executor`.
+      at_once: how many runs it takes at a time at most.
+      halt: is told that nobody waits any more for the runs that go on; the calls of `execute`
+        that wait for them raise KeyboardInterrupt.
+    """
+
+    name: str
+    execute: Executor
+    at_once: int = 1
+    halt: Callable[[], None] = lambda: None
+
+
+class OneAtATime:
+    """A listener that is told one thing after the other, whichever thread tells it."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._lock = threading.RLock()
+
+    def started(self, run: Run, number: int, total: int) -> None:
+        with self._lock:
+            self._listener.started(run, number, total)
+
+    def event(self, run: Run, event: Event) -> None:
+        with self._lock:
+            self._listener.event(run, event)
+
+    def ended(self, run: Run, row: Row) -> None:
+        with self._lock:
+            self._listener.ended(run, row)
+
+    def note(self, text: str) -> None:
+        with self._lock:
+            self._listener.note(text)
+
+
 @dataclass(frozen=True)
 class Plan:
     """The runs, and the rows that already stand for some of them (by run key)."""
@@ -65,28 +113,26 @@ class Plan:
 def run_plan(
     plan: Plan,
     *,
-    execute: Executor,
-    executor_name: str,
+    performer: Performer,
     save: Callable[[Result], None],
     listener: Listener,
 ) -> list[Row]:
     """Performs a plan and returns one row for each of its runs, in order.
 
-    Ctrl-C ends the run that is going on; it and those behind it leave a row that says
+    Ctrl-C ends the runs that are going on; they and those behind them leave rows that say
     `interrupted`.
     """
     performance = Performance(
-        execute=execute, executor_name=executor_name, save=save, listener=listener,
-        total=len(plan.runs),
-    )  # fmt: skip
-    rows = [performance.row_of(run, plan.stored) for run in plan.runs]
+        performer=performer, save=save, listener=listener, total=len(plan.runs)
+    )
+    rows = performance.rows_of(plan.runs, plan.stored)
     performance.close()
     return rows
 
 
 @dataclass(kw_only=True)
 class Performance:
-    """Performs runs one after the other, and leaves a stored row for each.
+    """Performs runs, as many at once as the performer takes, and leaves a stored row for each.
 
     Attributes:
       total: how many runs there are to be, for the listener.
@@ -95,8 +141,7 @@ class Performance:
       done: how many have a row that says how they ended, or that nothing is left to do of them.
     """
 
-    execute: Executor
-    executor_name: str
+    performer: Performer
     save: Callable[[Result], None]
     listener: Listener
     total: int
@@ -104,51 +149,66 @@ class Performance:
     stopped: Ended | None = None
     done: int = 0
     place: Mapping[str, Any] = field(default_factory=machine.place)
+    _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
+
+    def rows_of(self, runs: Sequence[Run], stored: Mapping[str, Row]) -> list[Row]:
+        """The rows that stand for runs, or else those of performing them, in order."""
+        return self.each(lambda run: self.row_of(run, stored), runs)
+
+    def each(self, function: Callable[[In], Out], items: Iterable[In]) -> list[Out]:
+        """What a function gives for each item, for several at once where runs may be."""
+        return in_lanes(function, items, lanes=self.performer.at_once, stop=self.stop)
 
     def row_of(self, run: Run, stored: Mapping[str, Row]) -> Row:
         """The row that stands for a run, or else that of performing it."""
         if run.run_key not in stored:
             return self.perform(run)
-        self.number += 1
-        self.done += 1
+        self._count(done=1)
         return stored[run.run_key]
+
+    def _count(self, *, done: int = 0) -> int:
+        """Counts a run, and returns its number."""
+        with self._lock:
+            self.number += 1
+            self.done += done
+            return self.number
 
     def perform(self, run: Run) -> Row:
         """The row of a run, which is performed unless all has been stopped."""
-        self.number += 1
-        collector = self._collector(run)
+        number, collector = self._count(), self._collector(run)
         if self.stopped is None:
             stopped = _perform(
-                run, collector, self.execute, self.listener, self.number, self.total
+                run, collector, self.performer, self.listener, number, self.total
             )
             self.stopped = self.stopped or stopped
             result = collector.result()
-            self.done += result.row["status"] != "interrupted"
+            with self._lock:
+                self.done += result.row["status"] != "interrupted"
             return self._leave(run, result)
         collector.ended = self.stopped
         return self._leave(run, collector.result(), silent=True)
 
     def refuse(self, run: Run, ended: Ended, **columns: Any) -> Row:
         """The row of a run that cannot be performed, with other columns that are known."""
-        self.number += 1
-        self.done += 1
-        collector = self._collector(run)
+        number, collector = self._count(done=1), self._collector(run)
         collector.add(Measured(columns))
         collector.ended = ended
-        _told(self.listener.started, run, self.number, self.total)
+        _told(self.listener.started, run, number, self.total)
         return self._leave(run, collector.result())
 
     def stop(self, stop: KeyboardInterrupt) -> None:
-        """No run begins any more."""
+        """No run begins any more, and nobody waits for those that go on."""
         self.stopped = self.stopped or _interrupted(stop, "not started: ")
+        self.performer.halt()
 
     def _collector(self, run: Run) -> Collector:
-        return Collector(_planned(run, self.place, self.executor_name), phase="planned")
+        return Collector(planned_row(run, self.place, self.performer.name), phase="planned")
 
     def leave_out(self, number: int) -> None:
         """So many runs turned out not to be needed."""
-        self.number += number
-        self.done += number
+        with self._lock:
+            self.number += number
+            self.done += number
 
     def close(self) -> None:
         """Says in one line what Ctrl-C left undone: no run tells that it did not begin."""
@@ -161,7 +221,8 @@ class Performance:
         told = partial(_told, self.listener.ended, run, result.row)
         for then in (partial(self.save, result), *(() if silent else (told,))):
             try:
-                then()
+                with self._lock:  # a store is asked by one thread at a time
+                    then()
             except KeyboardInterrupt as stop:  # what is being saved is kept
                 self.stop(stop)
         return result.row
@@ -179,7 +240,8 @@ def _interrupted(stop: KeyboardInterrupt, before: str = "") -> Ended:
     return Ended("interrupted", "KeyboardInterrupt", text)
 
 
-def _planned(run: Run, place: Mapping[str, Any], executor_name: str) -> dict[str, Any]:
+def planned_row(run: Run, place: Mapping[str, Any], executor_name: str) -> dict[str, Any]:
+    """The columns that are known before a run begins somewhere."""
     return {
         **run.to_row(),
         **place,
@@ -191,7 +253,7 @@ def _planned(run: Run, place: Mapping[str, Any], executor_name: str) -> dict[str
 def _perform(
     run: Run,
     collector: Collector,
-    execute: Executor,
+    performer: Performer,
     listener: Listener,
     number: int,
     total: int,
@@ -199,18 +261,21 @@ def _perform(
     """Performs one run; returns how the plan was stopped, if it was."""
 
     shown = sys.stderr
+    begun = once(partial(_told, listener.started, run, number, total))
 
     def heard(event: Event) -> None:
         collector.add(event)
         # an in-process run's own output goes to its log; a forged epoch may lack its values
         with redirect_stderr(shown), suppress(KeyError, TypeError):
+            begun()
             _told(listener.event, run, event)
 
     try:
-        _told(listener.started, run, number, total)
+        if performer.at_once == 1:  # one of many may still wait for a worker
+            begun()
         log = log_path(run)
         collector.add(Measured({"log_path": str(log)}))  # what is not started has none
-        ended = execute(run, log, heard)
+        ended = performer.execute(run, log, heard)
     except KeyboardInterrupt as stop:
         # a run that had come to its end before has not been interrupted
         collector.ended = collector.ended or _interrupted(stop)
@@ -218,6 +283,7 @@ def _perform(
     except Exception as error:  # no process, no pipe: it costs this run
         traceback.print_exc()
         ended = Ended("failed", type(error).__name__, f"not started: {first_line(error)}")
+    begun()
     if ended is not None:
         collector.ended = ended
     return None

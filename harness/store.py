@@ -147,15 +147,22 @@ class Store:
 
     def results(self) -> Iterator[Result]:
         """Every run with its epochs and arrays, one after the other, in order."""
-        for row in self.rows():
-            arrays = self._fetch(
-                sa.select(ARRAYS.c.name, ARRAYS.c.npy).where(ARRAYS.c.run_id == row["run_id"])
-            )
-            yield Result(
-                row=row,
-                epochs=tuple(self.epochs(row["run_id"])),
-                arrays={a["name"]: bytes(a["npy"]) for a in arrays},
-            )
+        yield from map(self._result, self.rows())
+
+    def result(self, run_id: str) -> Result | None:
+        """A run with its epochs and arrays, None where the store has not got it."""
+        found = self._select(ROWS.c.run_id == run_id)
+        return self._result(found[0]) if found else None
+
+    def _result(self, row: Row) -> Result:
+        arrays = self._fetch(
+            sa.select(ARRAYS.c.name, ARRAYS.c.npy).where(ARRAYS.c.run_id == row["run_id"])
+        )
+        return Result(
+            row=row,
+            epochs=tuple(self.epochs(row["run_id"])),
+            arrays={a["name"]: bytes(a["npy"]) for a in arrays},
+        )
 
     def rows(self) -> list[Row]:
         """Every row, in the order in which the runs ended."""

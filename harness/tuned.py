@@ -34,11 +34,13 @@ class Driver:
     Attributes:
       stored: gives the stored rows that stand for some of the runs, by run key.
       announce: writes down what is going to be performed next.
+      taken_up: gives runs the identity of those that go on already.
     """
 
     performance: Performance
     stored: Callable[[Sequence[Run]], Mapping[str, Row]]
     announce: Callable[[Sequence[Run]], None]
+    taken_up: Callable[[Sequence[Run]], list[Run]] = list
 
     def perform(self, cell: TunedCell) -> list[Row]:
         """The rows of a cell: its trials, then its runs.
@@ -46,23 +48,23 @@ class Driver:
         After Ctrl-C stored rows still stand for theirs; the runs behind a trial that is missing
         have no values of what is tuned and say that they were stopped.
         """
-        before, rows = self.performance.number, Rows()
+        rows = Rows()
         step = next_step(cell.rungs, rows, keys=cell.axes)
         while isinstance(step, Trials) and self._take(cell, step, rows):
             step = next_step(cell.rungs, rows, keys=cell.axes)
         if not isinstance(step, Trials):
             trials = cell.count - len(cell.seeds)
-            self.performance.leave_out(before + trials - self.performance.number)
+            self.performance.leave_out(trials - len(rows))
         return [*rows.values(), *self._runs(cell, step, rows)]
 
     def _take(self, cell: TunedCell, step: Trials, rows: Rows) -> bool:
         """Adds the rows of trials; whether the way goes on behind them."""
-        trials = {(step.rung, n): cell.trial(step.rung, n) for n in step.numbers}
+        places = [(step.rung, number) for number in step.numbers]
+        trials = dict(zip(places, self.taken_up([cell.trial(*p) for p in places]), strict=True))
         stored = self._stored(list(trials.values()))
         if self.performance.stopped and any(t.run_key not in stored for t in trials.values()):
             return False
         # the end of the first trial may be that of all
-        places = list(trials)
         cut = 1 if (0, 0) in trials else len(places)
         for part in (places[:cut], places[cut:]):
             if rows.get((0, 0)) is None or not is_pointless(rows[0, 0], cell.axes):
@@ -72,7 +74,7 @@ class Driver:
 
     def _runs(self, cell: TunedCell, step: Trials | Chosen | Hopeless, rows: Rows) -> list[Row]:
         if isinstance(step, Chosen):
-            runs = cell.runs(step.number, rows)
+            runs = self.taken_up(cell.runs(step.number, rows))
             self._note_ends(cell, step.number)
             return self._each(runs, self._stored(runs))
         runs = cell.runs(None, rows)
@@ -97,7 +99,7 @@ class Driver:
     def _each(self, runs: Sequence[Run], stored: Mapping[str, Row]) -> list[Row]:
         if not self.performance.stopped:
             self.announce([run for run in runs if run.run_key not in stored])
-        return [self.performance.row_of(run, stored) for run in runs]
+        return self.performance.rows_of(runs, stored)
 
     def _stored(self, runs: Sequence[Run]) -> Mapping[str, Row]:
         try:

@@ -22,7 +22,7 @@ from typing import Any
 from harness import logs
 from harness.allocator import worker_environment
 from harness.children import GRACE, Child, hand_over, kill, send, started, stop
-from harness.deadlines import UNLIMITED, Deadlines, Limits
+from harness.deadlines import UNLIMITED, Deadlines, Limits, wanted
 from harness.events import Ended, Event, Phase, from_line
 from harness.plan import Run, run_to_json
 
@@ -31,22 +31,29 @@ Executor = Callable[[Run, Path, Callable[[Event], None]], Ended | None]
 
 
 def in_worker(
-    *, limits: Limits = UNLIMITED, settings: Mapping[str, Any] = MappingProxyType({})
+    *,
+    limits: Limits = UNLIMITED,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    environment: Mapping[str, str] | None = None,
+    is_wanted: Callable[[], bool] = wanted,
 ) -> Executor:
     """An executor that starts a process for each run and ends it at its deadlines.
 
     Args:
       settings: fields of `harness.execute.Settings`, which this process does not import.
+      environment: of the worker; None is this process's own.
+      is_wanted: asked again and again; a run that nobody waits for any more is stopped.
     """
 
     def execute(run: Run, log: Path, heard: Callable[[Event], None]) -> Ended | None:
         with (
             logs.kept(log) as output,
             started(
-                "harness.worker", stderr=output, environment=worker_environment(os.environ)
+                "harness.worker", stderr=output,
+                environment=worker_environment(environment or os.environ),
             ) as worker,
-        ):
-            deadlines = Deadlines(limits, lambda: stop(worker.process))
+        ):  # fmt: skip
+            deadlines = Deadlines(limits, lambda: stop(worker.process), is_wanted)
 
             def timed(event: Event) -> None:
                 if isinstance(event, Phase):
@@ -64,6 +71,8 @@ def in_worker(
                     _hear_out(worker, lambda event: _unless_failed(event, heard))
                     raise
         # here the log is whole
+        if deadlines.unwanted:
+            return Ended("interrupted", "KeyboardInterrupt", f"stopped: {deadlines.reason}")
         if deadlines.reason:
             return Ended("timeout", "Timeout", deadlines.reason)
         return None if said_end else _death(worker.process.returncode, log)

@@ -23,8 +23,7 @@ def perform(runs, execute, *, stored=None, listener=None) -> tuple[list[Row], li
     saved: list[Result] = []
     rows = runner.run_plan(
         runner.Plan(runs, stored or {}),
-        execute=execute,
-        executor_name="process",
+        performer=runner.Performer(name="process", execute=execute),
         save=saved.append,
         listener=listener or runner.Silent(),
     )

@@ -34,7 +34,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "keep": ("database", "store", "transfer", "spool", "comparison", "table", "report"),
     "drive": (
         "allocator", "contention", "machine", "observers", "execute", "fingerprints", "worker",
-        "deadlines", "workers", "runner", "resume", "tuned", "perform", "cache", "api",
+        "deadlines", "workers", "exclusive", "lanes", "runner", "resume", "taken_up", "tuned",
+        "cluster", "perform", "cache", "api",
         "inspection", "kept",
         "trained", "prediction", "gate", "checks", "testing", "scaffold", "cli", "__main__",
         "__init__",
@@ -56,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "drive": {
         "jax", "flax", "optax", "numpy", "pluggy", "scipy", "pandas", "pyarrow", "tabulate",
-        "click", "tqdm", "filelock", "pytest", "packaging",
+        "click", "tqdm", "filelock", "pytest", "packaging", "distributed",
     },
 }  # fmt: skip
 

@@ -172,9 +172,11 @@ def test_ctrl_c_while_a_row_is_saved_does_not_save_it_again(known: Registry):
 
     runs = runs_of(known, "mean_pool", seeds=2)
     rows = runner.run_plan(
-        runner.Plan(runs, {}), execute=ok, executor_name="process", save=save,
+        runner.Plan(runs, {}),
+        performer=runner.Performer(name="process", execute=ok),
+        save=save,
         listener=runner.Silent(),
-    )  # fmt: skip
+    )
     assert [r["status"] for r in rows] == saved == ["ok", "interrupted"]
 
 

@@ -77,7 +77,8 @@ class Bench:
                 bench.ended.append(row["status"])
 
         performance = runner.Performance(
-            execute=self.execute, executor_name="process", save=self.saved.append,
+            performer=runner.Performer(name="process", execute=self.execute),
+            save=self.saved.append,
             listener=Listener(), total=sum(cell.count for cell in cells),
         )  # fmt: skip
         driver = tuned.Driver(

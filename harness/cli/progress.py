@@ -11,14 +11,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-from harness.events import EpochEnd, Event, Note, Progress, Transfer
+from harness.events import Again, EpochEnd, Event, Measured, Note, Progress, Transfer
 from harness.plan import Run
 from harness.rows import Row
 from harness.runner import Listener
 
 
-def make_listener(stream: TextIO) -> Listener:
-    """Bars for a terminal, lines for everything else."""
+def make_listener(stream: TextIO, *, several: bool = False) -> Listener:
+    """Bars for a terminal, lines for everything else.
+
+    Args:
+      several: whether several runs go on at once.
+    """
+    if several:
+        return Crowd(stream, bar=stream.isatty())
     return Bars(stream) if stream.isatty() else Lines(stream)
 
 
@@ -149,3 +155,61 @@ class Bars:
                 self.bar.write(f"note: {text}", file=self.stream)
             else:
                 print(f"note: {text}", file=self.stream, flush=True)
+
+
+@dataclass
+class Crowd:
+    """Several runs at once: lines that say which run they are of, one bar for all of them.
+
+    Attributes:
+      bar: whether there is a terminal to draw one at.
+      titles: of the runs that go on, by run_id.
+    """
+
+    stream: TextIO
+    bar: bool = False
+    titles: dict[str, str] = field(default_factory=dict)
+    _all: Any = field(default=None, repr=False)
+
+    def _print(self, text: str) -> None:
+        with suppress(OSError):
+            if self._all is not None:
+                self._all.write(text, file=self.stream)
+            else:
+                print(text, file=self.stream, flush=True)
+
+    def _say(self, run: Run, text: str) -> None:
+        self._print(f"{self.titles.get(run.run_id, run.label)}  {text}")
+
+    def started(self, run: Run, number: int, total: int) -> None:
+        if self.bar and self._all is None:
+            from tqdm import tqdm
+
+            self._all = tqdm(total=total, unit="run", file=self.stream, leave=False)
+        self.titles[run.run_id] = f"[{number}/{total}] {run.label}"
+        self._count(number - len(self.titles))
+
+    def _count(self, done: int) -> None:
+        if self._all is not None:
+            self._all.n = max(self._all.n, done)
+            self._all.set_postfix_str(f"{len(self.titles)} go on")
+
+    def event(self, run: Run, event: Event) -> None:
+        if isinstance(event, EpochEnd):
+            self._say(run, epoch_line(dict(event.values), run.recipe.epochs))
+        elif isinstance(event, Note | Again):
+            self._say(run, event.text)
+        elif isinstance(event, Measured) and "host" in event.values:
+            self._say(run, f"on {event.values['host']}")
+
+    def ended(self, run: Run, row: Row) -> None:
+        self._say(run, end_line(row))
+        self.titles.pop(run.run_id, None)
+        if self._all is not None:
+            self._count(self._all.n + 1)
+            if self._all.n >= self._all.total:
+                self._all.close()
+                self._all = None
+
+    def note(self, text: str) -> None:
+        self._print(f"note: {text}")

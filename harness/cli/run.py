@@ -41,6 +41,7 @@ from harness.suites import (
 
 if TYPE_CHECKING:
     from harness.api import Options
+    from harness.cluster import Cluster
     from harness.registry import Registry
 
 RECIPE = tuple(vars(Recipe()))
@@ -184,6 +185,33 @@ RECIPE = tuple(vars(Recipe()))
     help="Stop a run that stays in a phase for S seconds, as in compile=60. Repeatable.",
 )
 @click.option("--in-process", is_flag=True, help="No worker processes, for a debugger.")
+@click.option(
+    "--executor",
+    type=click.Choice(["process", "dask"]),
+    default="process",
+    show_default=True,
+    help="Where runs go on: a process of this machine each, or the workers of a Dask cluster.",
+)
+@click.option("--scheduler", metavar="URL", help="Address of Dask's, as in tcp://head:8786.")
+@click.option("--workers", type=int, metavar="N", help="Start N workers of Dask's here.")
+@click.option(
+    "--resource",
+    "resources",
+    multiple=True,
+    metavar="NAME=AMOUNT",
+    help="What a run takes of its Dask worker, as in gpu=1 or memory=8e9. Repeatable.",
+)
+@click.option(
+    "--ship",
+    multiple=True,
+    metavar="PATH",
+    help="A file or folder of data that Dask's workers get a copy of. Repeatable.",
+)
+@click.option(
+    "--exclusive",
+    is_flag=True,
+    help="A run has its machine alone among all that ask for it, so that times compare.",
+)
 @click.option("--allow-failures", is_flag=True, help="Exit with 0 even if a run is not ok.")
 @click.option("--dry-run", is_flag=True, help="Print the plan, and what the store has of it.")
 @click.option(
@@ -211,6 +239,8 @@ def run_command(suite: str | None, **options: Any) -> int:
         resume=options["resume"],
         rerun=options["rerun"] or "",
         save=options["save"],
+        exclusive=options["exclusive"],
+        cluster=make_cluster(options),
     )
     if options["checkpoint"] is not None:
         how = replace(how, checkpoint_s=options["checkpoint"])
@@ -222,7 +252,8 @@ def run_command(suite: str | None, **options: Any) -> int:
         return 0
     # what a batch system sends before it kills is handled like Ctrl-C
     signal.signal(signal.SIGTERM, _terminated)
-    url, listener = store_url(options["store"]), make_listener(sys.stderr)
+    url = store_url(options["store"])
+    listener = make_listener(sys.stderr, several=how.cluster is not None)
     try:
         rows = perform(asked, known, options=how, store=url, listener=listener)
     except RowsKept as error:
@@ -231,6 +262,28 @@ def run_command(suite: str | None, **options: Any) -> int:
     _print_rows(rows, options, url)
     fine = all(row["status"] == "ok" or _is_borne(row) for row in rows)
     return 0 if options["allow_failures"] or fine else 3
+
+
+def make_cluster(options: Mapping[str, Any]) -> Cluster | None:
+    """Where runs go on, if it is not this machine.
+
+    Raises:
+      UsageError: an option that only a cluster has is given without one, or is malformed.
+    """
+    if options["executor"] == "dask":
+        from harness.cluster import Cluster, parse_resources
+
+        return Cluster(
+            scheduler=options["scheduler"],
+            workers=options["workers"],
+            resources=parse_resources(options["resources"]),
+            ship=options["ship"],
+        )
+    names = {"scheduler": "scheduler", "workers": "workers", "resources": "resource"}
+    for name, flag in (*names.items(), ("ship", "ship")):
+        if options[name]:
+            raise UsageError(f"--{flag} is of a cluster; give --executor dask as well")
+    return None
 
 
 def _is_borne(row: Row) -> bool:
@@ -302,16 +355,15 @@ def _print_plan(
     asked: Suite, known: Registry, options: Mapping[str, Any], how: Options
 ) -> None:
     from harness.cli.plan import budgets, describe, describe_cells, to_text
-    from harness.machine import key_parts
     from harness.plan import expand
     from harness.tuning import tuned_cells
 
     url, cells = store_url(options["store"]), []
     if asked.tune:
-        cells = tuned_cells(asked, known, key_parts=key_parts(), note=_note)
+        cells = tuned_cells(asked, known, key_parts=how.key_parts(), note=_note)
         records = describe_cells(cells, url, how)
     else:
-        records = describe(expand(asked, known, key_parts=key_parts()), url, how)
+        records = describe(expand(asked, known, key_parts=how.key_parts()), url, how)
     if options["format_"] == "json":
         text = json.dumps(records, indent=2)
     else:

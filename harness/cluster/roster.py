@@ -1,0 +1,105 @@
+"""The workers of a cluster that may be used, and how many runs they take at once.
+
+Workers come and go while a plan goes on, so somebody looks again and again. Who is new is
+greeted once (`harness.cluster.greeting`) and used from then on, or never.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import first_line
+
+LOOK_S = 1.0
+
+
+@dataclass
+class Roster:
+    """Who may be used.
+
+    Attributes:
+      greet: says why a worker, by its address, may not be used; "" if it may.
+      resources: what a run takes of its worker.
+      slots: how many runs a worker takes at once, by address.
+      refused: why others are not used, by address.
+      busy: how many runs go on.
+    """
+
+    greet: Callable[[str], str]
+    resources: Mapping[str, float]
+    note: Callable[[str], None]
+    slots: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    busy: int = 0
+    _changed: threading.Condition = field(default_factory=threading.Condition, repr=False)
+    _waits: bool = False
+
+    def look(self, there: Mapping[str, Mapping[str, Any]]) -> None:
+        """Takes in who is there now, as Dask's scheduler describes them."""
+        with self._changed:
+            for gone in set(self.slots) - set(there):
+                del self.slots[gone]
+        for address, about in there.items():
+            if address not in self.slots and address not in self.refused:
+                self._meet(address, about)
+        if not self.slots and not self._waits:
+            self._waits = True
+            self.note("no worker that may be used is there; runs wait for one")
+
+    def _meet(self, address: str, about: Mapping[str, Any]) -> None:
+        try:
+            why = self.greet(address)
+        except Exception as error:  # it went away meanwhile, or cannot be told anything
+            why = f"it cannot be prepared ({type(error).__name__}: {first_line(error)})"
+        slots = self._slots(about)
+        if not why and not slots:
+            asked = ", ".join(f"{name}={amount:g}" for name, amount in self.resources.items())
+            why = f"it has not the resources {asked}"
+        if why:
+            self.refused[address] = why
+            self.note(f"worker {address} on {about['host']} is not used: {why}")
+            return
+        with self._changed:
+            self.slots[address], self._waits = slots, False
+            self._changed.notify_all()
+
+    def _slots(self, about: Mapping[str, Any]) -> int:
+        has = about["resources"]
+        fits = (has.get(name, 0) // amount for name, amount in self.resources.items())
+        return int(min([about["nthreads"], *fits]))
+
+    @contextmanager
+    def slot(self, is_wanted: Callable[[], bool]) -> Iterator[list[str]]:
+        """A turn, and the workers that may be used for it.
+
+        Raises:
+          KeyboardInterrupt: nobody waits for the run any more.
+        """
+        with self._changed:
+            while is_wanted() and self.busy >= sum(self.slots.values()):
+                self._changed.wait(LOOK_S)
+            if not is_wanted():
+                raise KeyboardInterrupt
+            self.busy += 1
+            addresses = list(self.slots)
+        try:
+            yield addresses
+        finally:
+            with self._changed:
+                self.busy -= 1
+                self._changed.notify_all()
+
+    def wake(self) -> None:
+        """Lets those who wait for a turn see whether they still want one."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def forget(self) -> None:
+        """The scheduler began anew: so do its workers."""
+        with self._changed:
+            self.slots.clear()
+            self.refused.clear()

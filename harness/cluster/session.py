@@ -1,0 +1,282 @@
+"""Performs runs on a cluster: submits their tasks, follows them, submits lost ones again."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from harness import machine
+from harness.choices import Choice
+from harness.cluster.asked import Cluster
+from harness.cluster.connection import Connection, connection
+from harness.cluster.follow import Follower
+from harness.cluster.greeting import asker, deliver, difference, lacking, needed
+from harness.cluster.order import Order
+from harness.cluster.roster import LOOK_S, Roster
+from harness.cluster.shipping import Root, places, root_of
+from harness.deadlines import Limits
+from harness.errors import UsageError, first_line
+from harness.events import Ended, Event
+from harness.fingerprints import Now
+from harness.paths import data_dir
+from harness.plan import Run
+from harness.runner import Performer
+
+# runs that this process waits for at once, each in a thread
+AT_ONCE = 1024
+# after so many workers that ended during a run it is the run's fault
+DEATHS = 3
+HALT = object()
+
+
+@dataclass
+class Session:
+    """A plan's connection to a cluster.
+
+    Attributes:
+      order: what all orders have in common, with any run.
+      inboxes: where the messages of a run that goes on are put, by run_id.
+    """
+
+    order: Callable[[Run], Order]
+    resources: Mapping[str, float]
+    roots: tuple[Root, ...]
+    note: Callable[[str], None]
+    inboxes: dict[str, queue.SimpleQueue[Any]] = field(default_factory=dict)
+    futures: dict[str, Any] = field(default_factory=dict)
+    stopped: threading.Event = field(default_factory=threading.Event)
+    link: Connection = field(init=False)
+    roster: Roster = field(init=False)
+
+    def hear(self, message: Mapping[str, Any]) -> None:
+        """A message of some run's task, which may be another command's."""
+        inbox = self.inboxes.get(message["run"])
+        if inbox is not None:
+            inbox.put(message)
+
+    def is_wanted(self) -> bool:
+        return not self.stopped.is_set()
+
+    def halt(self) -> None:
+        """Nobody waits any more: tasks are cancelled, and their workers stop the runs."""
+        self.stopped.set()
+        self.roster.wake()
+        for inbox in list(self.inboxes.values()):
+            inbox.put(HALT)
+        with suppress(Exception):  # it may have gone as well
+            if self.link.client.status == "running":
+                self.link.client.cancel(list(self.futures.values()), force=True)
+
+    def execute(self, run: Run, log: Path, heard: Callable[[Event], None]) -> Ended | None:
+        """Performs one run, wherever there is room for it.
+
+        Raises:
+          KeyboardInterrupt: nobody waits any more.
+        """
+        follower, lost = Follower(heard, log), 0
+        inbox = self.inboxes[run.run_id] = queue.SimpleQueue()
+        try:
+            while True:
+                with self.roster.slot(self.is_wanted) as addresses:
+                    outcome = self._attempt(run, inbox, follower, addresses, lost)
+                if isinstance(outcome, Ended):
+                    return outcome
+                if outcome is not None:
+                    return follower.finished(outcome)
+                lost += 1
+                if len(follower.begun_at) > DEATHS:
+                    return _worn_out(len(follower.begun_at))
+        finally:
+            del self.inboxes[run.run_id]
+            self.futures.pop(run.run_id, None)
+
+    def _attempt(
+        self, run: Run, inbox: queue.SimpleQueue[Any], follower: Follower,
+        addresses: list[str], lost: int,
+    ) -> Mapping[str, Any] | Ended | None:  # fmt: skip
+        """Submits a run's task and follows it; None where it has to be submitted again."""
+        times = self.link.times
+        try:
+            future = self._submit(run, addresses, lost)
+        except Exception as error:  # the connection went away in the middle of it
+            return self._gone(times, error)
+        future.add_done_callback(inbox.put)
+        while True:
+            message = self._next(inbox)
+            if message is HALT:
+                raise KeyboardInterrupt
+            if message is None:
+                if not set(addresses) & set(self.roster.slots) and not future.done():
+                    future.cancel()  # all that might have performed it have gone
+                    return None
+            elif isinstance(message, Mapping):
+                follower.told(message)
+            elif message is future:
+                return self._outcome(future, times)
+
+    def _next(self, inbox: queue.SimpleQueue[Any]) -> Any:
+        with suppress(queue.Empty):
+            return inbox.get(timeout=2 * LOOK_S)
+        return None
+
+    def _submit(self, run: Run, addresses: list[str], lost: int) -> Any:
+        from distributed import fire_and_forget
+
+        from harness.cluster.task import perform
+
+        order = self.order(run)
+        future = self.link.client.submit(
+            perform, order.to_json(), workers=addresses, resources=dict(self.resources),
+            # a command that resumes finds the task of one that has gone by this name
+            key=f"harness-{run.run_id}" + (f"-{lost}" if lost else ""),
+        )  # fmt: skip
+        self.futures[run.run_id] = future
+        if order.store is not None:  # it goes on if this command is killed
+            fire_and_forget(future)
+        return future
+
+    def _outcome(self, future: Any, times: int) -> Mapping[str, Any] | Ended | None:
+        if future.status == "finished":
+            try:
+                outcome = json.loads(future.result())
+            except Exception as error:  # its worker went away with the result
+                return self._gone(times, error)
+            return None if outcome["unwanted"] and self.is_wanted() else outcome
+        if future.status == "error":
+            error = future.exception()
+            if type(error).__name__ == "KilledWorker":
+                return _worn_out(DEATHS + 1)
+            return Ended("failed", type(error).__name__, f"on its worker: {first_line(error)}")
+        return self._gone(times, None)
+
+    def _gone(self, times: int, error: Exception | None) -> Ended | None:
+        """After a task was lost: waits for the scheduler where it has gone."""
+        if not self.is_wanted():
+            raise KeyboardInterrupt
+        if self.link.client.status == "running" and self.link.times == times:
+            # the scheduler is there and has dropped the task: another try
+            return None
+        if self.link.restored(times, self.is_wanted):
+            return None
+        if not self.is_wanted():
+            raise KeyboardInterrupt
+        why = "" if error is None else f" ({first_line(error)})"
+        return Ended(
+            "failed", "SchedulerLost", f"the scheduler did not come back{why}; --resume goes on"
+        )
+
+    def greet(self, here: Mapping[str, str], plugins: str, address: str) -> str:
+        """Why a worker may not be used, "" if it may; it has all files then."""
+        client = self.link.client
+        told = client.run(asker(), workers=[address], on_error="return")[address]
+        why = difference(here, told)
+        why = why or client.run(lacking, plugins, workers=[address])[address]
+        if not why:
+            deliver(client, address, self.roots)
+        return why
+
+    def watch(self, over: threading.Event) -> None:
+        """Looks who is there, until all is over."""
+        times = 0
+        while True:
+            if self.link.times > times:
+                times = self.link.times
+                self.roster.forget()
+            with suppress(OSError, TimeoutError, RuntimeError, ValueError):
+                self.roster.look(self.link.workers())
+            if over.wait(LOOK_S):
+                return
+
+    def now_of(self, paths: Mapping[str, str], datasets: list[Choice]) -> list[Now | None]:
+        """What data sets are on a worker."""
+        from harness.cluster.task import now_of
+
+        if not datasets:
+            return []
+        asked = {"paths": dict(paths), "datasets": [asdict(choice) for choice in datasets]}
+        with self.roster.slot(self.is_wanted) as addresses:
+            future = self.link.client.submit(
+                now_of, json.dumps(asked), workers=addresses, pure=False
+            )
+            found = json.loads(future.result())
+        return [None if values is None else Now(**values) for values in found]
+
+
+def _worn_out(deaths: int) -> Ended:
+    return Ended(
+        "failed", "KilledWorker",
+        f"{deaths} workers ended while they performed it; see what their logs say of the end",
+    )  # fmt: skip
+
+
+@contextmanager
+def connected(
+    asked: Cluster,
+    runs: Sequence[Run],
+    *,
+    settings: Mapping[str, Any],
+    limits: Limits,
+    exclusive: bool,
+    store: str | None,
+    note: Callable[[str], None],
+) -> Iterator[tuple[Performer, Callable[[list[Choice]], list[Now | None]]]]:
+    """What performs runs on a cluster, and says what data sets are there.
+
+    Args:
+      runs: they name all plugins needed.
+      store: URL that rows go to; workers write to a server's themselves.
+
+    Raises:
+      UsageError: a run cannot travel, or no scheduler can be reached.
+    """
+    roots, paths = _shipped(asked, runs)
+    own = machine.settings() | {"HARNESS_DATA_DIR": str(data_dir() or "")}
+    if own["HARNESS_DATA_DIR"] not in paths:
+        del own["HARNESS_DATA_DIR"]  # workers have their own
+
+    def order(run: Run) -> Order:
+        return Order(
+            run=run, settings=settings, limits=limits, place=machine.commit(), paths=paths,
+            environment=own, exclusive=exclusive,
+            store=store if store is not None and not store.startswith("sqlite") else None,
+        )  # fmt: skip
+
+    session = Session(order=order, resources=asked.resources, roots=roots, note=note)
+    sources = [source for run in runs for source in run.sources]
+    greet = partial(session.greet, machine.key_parts(), needed(dict.fromkeys(sources)))
+    over = threading.Event()
+    with connection(asked, hear=session.hear, note=note) as link:
+        session.link = link
+        session.roster = Roster(greet=greet, resources=asked.resources, note=note)
+        watch = threading.Thread(target=session.watch, args=(over,), daemon=True)
+        watch.start()
+        try:
+            performer = Performer(
+                name="dask", execute=session.execute, at_once=AT_ONCE, halt=session.halt
+            )
+            yield performer, partial(session.now_of, paths)
+        finally:
+            over.set()
+            watch.join()
+
+
+def _shipped(asked: Cluster, runs: Sequence[Run]) -> tuple[tuple[Root, ...], dict[str, str]]:
+    """What workers get a copy of, and where they find what runs name of it."""
+    choices = [choice for run in runs for choice in run.choices]
+    here = [c.source.name for c in choices if c.source.origin == "session"]
+    if here:
+        raise UsageError(
+            f"class {here[0]} is of this process, which no worker has; write it to a plugin "
+            "file and name that"
+        )
+    files = dict.fromkeys(c.source.target for c in choices if c.source.origin == "file")
+    roots = tuple(root_of(Path(path)) for path in dict.fromkeys([*files, *asked.ship]))
+    texts = [v for c in choices for v in c.params.values() if isinstance(v, str)]
+    return roots, places(roots, [*files, *texts, str(data_dir() or "")])
