@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import index, plugins, registry, runner
 from harness.choices import Choice, resolve
+from harness.cluster import Cluster
 from harness.entries import Entry, Kind, Scalar, Source
 from harness.errors import Unavailable, UsageError, pip_line
 from harness.perform import Options as Options
@@ -39,6 +40,10 @@ def run(
     plugins: Sequence[str | Path] = (),
     store: str | None = None,
     in_process: bool = False,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    ship: Sequence[str | Path] = (),
+    exclusive: bool = False,
     timeout: float | None = None,
     resume: bool = False,
     metrics: Sequence[str] = (),
@@ -60,6 +65,11 @@ def run(
       plugins: paths of plugin files.
       store: URL of the store to add the rows to; None stores nothing.
       in_process: run everything in this process, for a debugger.
+      scheduler: address of a Dask scheduler whose workers perform the runs.
+      workers: so many Dask workers are started here instead and perform the runs; a script
+        that does this keeps its own work below `if __name__ == "__main__":`.
+      ship: files and folders of data that Dask's workers get a copy of.
+      exclusive: a run has its machine alone among all that ask for it.
       timeout: seconds after which a run is stopped.
       resume: stored `ok` rows stand for their runs, and killed ones go on where they were.
       metrics: selections of what is measured beside loss and accuracy, as in "macro_f1".
@@ -104,9 +114,15 @@ def run(
         budget=make_budget(budget, tuned, given=recipe),
         tune_limit=make_tune_limit(tune_limit, tuned),
     )
+    cluster = None
+    if scheduler is not None or workers is not None:
+        paths = tuple(str(path) for path in ship)
+        cluster = Cluster(scheduler=scheduler, workers=workers, ship=paths)
+    here = in_process or (bool(classes) and cluster is None)
     options = Options(
-        in_process=in_process or bool(classes), timeout=timeout, resume=resume, save=save
-    )
+        in_process=here, timeout=timeout, resume=resume, save=save, exclusive=exclusive,
+        cluster=cluster,
+    )  # fmt: skip
     rows = perform(suite, known, options=options, store=store, listener=runner.Silent())
     from harness.store import frame_of
 

@@ -6,11 +6,14 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from called import Call
 from dask_cluster import PLUGIN, Cluster, command, running_cluster, wait_until
+from dask_jobqueue.slurm import SLURMCluster
 from postgres import Server
+from waiting_plugin import Waits
 
 import harness
 from harness.cluster import connection
@@ -246,3 +249,28 @@ def test_an_address_where_nothing_answers_is_a_usage_error(
     assert said.code == 2
     [line] = [line for line in said.err.splitlines() if line]
     assert "nothing answers there" in line and "dask scheduler" in line
+
+
+def test_a_class_of_this_process_is_refused():
+    with pytest.raises(harness.UsageError, match="write it to a plugin file"):
+        harness.run("digits", Waits, workers=1)
+
+
+def test_the_recipe_for_slurm_asks_for_what_it_says():
+    """What the page shows, as a job script; a scheduler is started for it, and no job."""
+    page = (Path(__file__).parent.parent / "docs" / "howto" / "cluster.md").read_text()
+    [program] = [part for part in page.split("```") if "# slurm_workers.py" in part]
+    told: dict = {}
+    exec(program.removeprefix("python\n"), told)
+    cluster: Any = SLURMCluster(**told["JOB"])
+    with cluster:
+        script = cluster.job_script()
+    for line in (
+        "#SBATCH -p gpu", "#SBATCH --cpus-per-task=8", "#SBATCH --mem=30G",
+        "#SBATCH -t 04:00:00", "#SBATCH --gres=gpu:1", "source .venv/bin/activate",
+    ):  # fmt: skip
+        assert line in script.splitlines(), script
+    [start] = [line for line in script.splitlines() if "dask_worker" in line]
+    assert (
+        "--nthreads 1" in start and "--resources gpu=1" in start and "--lifetime 230m" in start
+    )

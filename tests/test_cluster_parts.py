@@ -1,0 +1,251 @@
+"""The parts of a cluster that need none: what is asked, shipped, greeted and followed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from performed import runs_of
+
+from harness import machine
+from harness.cluster import Cluster, parse_resources
+from harness.cluster.follow import Follower
+from harness.cluster.greeting import asker, difference, lacking, needed
+from harness.cluster.order import Order, order_from_json
+from harness.cluster.roster import Roster
+from harness.cluster.shipping import missing, places, receive, root_of
+from harness.deadlines import Limits
+from harness.errors import DataError, UsageError
+from harness.events import Again, Collector, Ended, EpochEnd, Measured, Progress, to_line
+from harness.paths import cache_dir
+from harness.registry import Registry
+
+HERE = {"host": "tcp", "nthreads": 2, "resources": {}}
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({}, "needs --scheduler"),
+        ({"scheduler": "tcp://a:1", "workers": 2}, "give one of them"),
+        ({"workers": 0}, "expected 1 or more"),
+        ({"workers": 1, "resources": {"gpu": 1.0}}, "have none"),
+        ({"workers": 1, "ship": ("nowhere",)}, "no such file"),
+    ],
+)
+def test_a_cluster_that_makes_no_sense_is_refused(values: dict, told: str):
+    with pytest.raises(UsageError, match=told):
+        Cluster(**values)
+
+
+@pytest.mark.parametrize("text", ["gpu", "=1", "gpu=", "gpu=0", "gpu=inf", "gpu=nan", "gpu=x"])
+def test_a_malformed_resource_is_refused(text: str):
+    with pytest.raises(UsageError, match="expected NAME=AMOUNT"):
+        parse_resources((text,))
+
+
+def test_an_order_comes_back_as_it_was(known: Registry):
+    (run,) = runs_of(known, "mean_pool")
+    order = Order(
+        run=run, settings={"resume": False}, limits=Limits(5.0, {"train": 1.0}),
+        place={"commit": None}, paths={"a": "b"}, environment={"XLA_FLAGS": ""}, exclusive=True,
+    )  # fmt: skip
+    assert order_from_json(order.to_json()) == order
+
+
+def test_a_run_reads_its_own_copies_and_its_row_does_not_say_so(known: Registry):
+    (run,) = runs_of(known, "mean_pool")
+    dataset = replace(run.dataset, params={"path": "reviews.csv", "size": 3})
+    order = Order(
+        run=replace(run, dataset=dataset), settings={}, paths={"reviews.csv": "shipped/a/r.csv"}
+    )
+    here = order.run_here()
+    copy = str(cache_dir() / "shipped/a/r.csv")
+    assert here.dataset.params == {"path": copy, "size": 3}
+    assert order.run.dataset.params["path"] == "reviews.csv"
+
+
+def test_a_folder_arrives_whole_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
+    folder = tmp_path / "data"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.txt").write_bytes(b"a")
+    (folder / "deep" / "b.bin").write_bytes(b"\0\1")
+    root = root_of(folder)
+    contents = {name: root.content(name) for name in root.files}
+    assert set(contents) == {"data/a.txt", "data/deep/b.bin"}
+    assert missing(root.place, root.files)
+    receive(root.place, root.files, contents)
+    assert not missing(root.place, root.files)
+    there = tmp_path / "cache" / root.place / "data" / "deep" / "b.bin"
+    assert there.read_bytes() == b"\0\1"
+    found = places([root], ["other.txt", str(folder / "deep" / "b.bin"), str(folder)])
+    assert found == {
+        str(folder / "deep" / "b.bin"): f"{root.place}/data/deep/b.bin",
+        str(folder): f"{root.place}/data",
+    }
+
+
+def test_a_copy_that_was_changed_is_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "a.txt").write_bytes(b"a")
+    root = root_of(tmp_path / "a.txt")
+    receive(root.place, root.files, {"a.txt": b"a"})
+    copy = tmp_path / "cache" / root.place / "a.txt"
+    copy.write_bytes(b"changed")
+    assert missing(root.place, root.files)
+    receive(root.place, root.files, {"a.txt": b"a"})
+    assert copy.read_bytes() == b"a"
+    assert len(list((tmp_path / "cache" / "shipped").iterdir())) == 1
+
+
+def test_bytes_that_changed_on_their_way_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "a.txt").write_bytes(b"a")
+    root = root_of(tmp_path / "a.txt")
+    with pytest.raises(DataError, match="did not arrive"):
+        receive(root.place, root.files, {"a.txt": b"b"})
+    (tmp_path / "a.txt").write_bytes(b"c")
+    with pytest.raises(UsageError, match="changed while"):
+        root.content("a.txt")
+
+
+def test_a_worker_is_held_against_what_the_command_has():
+    here = machine.key_parts()
+    assert asker()() == here
+    elsewhere = {**here, "host": "node7", "cpu_model": "EPYC", "XLA_FLAGS": "--x"}
+    assert difference(here, elsewhere) == ""
+    assert "it has jax 0.1" in difference(here, {**here, "jax_version": "0.1"})
+    assert "harness none" in difference(here, {"harness_version": "none"})
+    assert "other code" in difference(here, {**here, "harness_code": "0"})
+    assert "cannot say" in difference(here, ValueError("marshal data"))
+
+
+def test_a_worker_needs_the_same_plugins(known: Registry):
+    (run,) = runs_of(known, "mean_pool")
+    sources = list(run.sources)
+    assert lacking(needed(sources)) == ""
+    other = [replace(source, source_hash="0") for source in sources]
+    assert "has other code there" in lacking(needed(other))
+    absent = [replace(source, target="harness_models.absent") for source in sources]
+    assert "is not installed there" in lacking(needed(absent))
+
+
+def roster(**more) -> tuple[Roster, list[str]]:
+    notes: list[str] = []
+    defaults = {"greet": lambda address: "", "note": notes.append, "resources": {}}
+    return Roster(**{**defaults, **more}), notes
+
+
+def test_a_worker_takes_as_many_runs_as_it_has_threads_and_resources_for():
+    found, _ = roster(resources={"gpu": 1.0, "memory": 4e9})
+    about = {"host": "h", "nthreads": 8, "resources": {"gpu": 3.0, "memory": 9e9}}
+    found.look({"tcp://a": about})
+    assert found.slots == {"tcp://a": 2}
+
+
+def test_who_leaves_and_who_comes_later_is_seen():
+    found, notes = roster()
+    found.look({})
+    assert notes == ["no worker that may be used is there; runs wait for one"]
+    found.look({"tcp://a": HERE})
+    found.look({"tcp://b": HERE})
+    assert found.slots == {"tcp://b": 2}
+
+
+def test_a_worker_that_is_refused_is_told_of_once_and_greeted_once():
+    asked: list[str] = []
+
+    def greet(address: str) -> str:
+        asked.append(address)
+        return "it is another one"
+
+    found, notes = roster(greet=greet)
+    for _ in range(3):
+        found.look({"tcp://a": HERE})
+    assert asked == ["tcp://a"] and found.slots == {}
+    assert [note for note in notes if "is not used" in note] == [
+        "worker tcp://a on tcp is not used: it is another one"
+    ]
+
+
+def test_a_turn_is_waited_for_until_there_is_room():
+    found, _ = roster()
+    entered = threading.Event()
+
+    def take() -> None:
+        with found.slot(lambda: True):
+            entered.set()
+
+    waiting = threading.Thread(target=take)
+    waiting.start()
+    time.sleep(0.05)
+    assert not entered.is_set()
+    found.look({"tcp://a": HERE})
+    assert entered.wait(10)
+    waiting.join()
+    assert found.busy == 0
+
+
+def test_who_is_not_wanted_any_more_gets_no_turn():
+    found, _ = roster()
+    with pytest.raises(KeyboardInterrupt), found.slot(lambda: False):
+        raise AssertionError
+
+
+def follower(tmp_path: Path) -> tuple[Follower, list]:
+    heard: list = []
+    return Follower(heard.append, tmp_path / "run.log"), heard
+
+
+def message(attempt: str, number: int | None, event) -> dict:
+    return {"run": "r", "attempt": attempt, "number": number, "line": to_line(event)}
+
+
+FIRST, SECOND = EpochEnd({"epoch": 1}), EpochEnd({"epoch": 2})
+
+
+def outcome(attempt: str, *events, ended=None) -> dict:
+    lines = [to_line(event) for event in events]
+    return {"attempt": attempt, "lines": lines, "ended": ended, "log": "all of it"}
+
+
+def test_each_event_is_heard_once_whether_or_not_its_message_came(tmp_path: Path):
+    follow, heard = follower(tmp_path)
+    follow.told(message("a", 0, FIRST))
+    follow.told(message("a", 0, FIRST))  # twice
+    follow.told(message("a", None, Progress(1, 2, 3, 4, 0.5, 10.0)))
+    follow.told(message("a", 2, Measured({"epochs": 2})))  # the one before was lost
+    done = outcome("a", FIRST, SECOND, Measured({"epochs": 2}), Ended("ok"))
+    assert follow.finished(done) is None
+    kept = [event for event in heard if not isinstance(event, Progress)]
+    assert kept == [FIRST, SECOND, Measured({"epochs": 2}), Ended("ok")]
+    assert (tmp_path / "run.log").read_text() == "all of it"
+
+
+def test_what_a_lost_attempt_said_does_not_count(tmp_path: Path):
+    follow, heard = follower(tmp_path)
+    follow.told(message("a", 0, FIRST))
+    follow.told(message("b", 0, FIRST))
+    follow.told(message("a", 1, SECOND))  # a late word
+    assert follow.finished(outcome("b", FIRST, SECOND, ended=["timeout", "T", "m"])) == Ended(
+        "timeout", "T", "m"
+    )
+    collector = Collector({"run_id": "r"})
+    for event in heard:
+        collector.add(event)
+    assert [e for e in heard if isinstance(e, Again)] != []
+    assert collector.epochs == [{"epoch": 1}, {"epoch": 2}]
+    assert collector.measured == {"log_path": str(tmp_path / "run.log")}
+
+
+def test_a_log_grows_while_the_run_goes_on(tmp_path: Path):
+    follow, _ = follower(tmp_path)
+    for text in ("one\n", "two\n"):
+        follow.told({"run": "r", "attempt": "a", "log": text})
+    assert (tmp_path / "run.log").read_text() == "one\ntwo\n"
