@@ -36,7 +36,7 @@ from harness.standing import (
 )
 
 AT_ONCE = 500  # databases bound the parameters of one query
-BATCH = 2000  # rows that are caught up with at once; they are wide
+BATCH = 10_000  # rows that are caught up with at once; they are wide
 # in PostgreSQL a row may be seen after one with a higher number
 LATE = 1000
 

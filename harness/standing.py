@@ -97,7 +97,7 @@ def sources(text: Any, task: Any) -> dict[str, Any]:
     found = {f"{kind} source": _source_hash(parts.get(kind)) for kind in ENTRIES}
     # an optimizer without a source is optax's, and no plugin's of that name
     found["optimizer source"] = found["optimizer source"] or "optax"
-    found["task source"] = _source_hash(_part(parts, "tasks").get(task or ""))
+    found["task source"] = _part(parts, "tasks").get(task or "")
     found["harness code"] = _part(parts, "machine").get("harness_code")
     metrics = _part(parts, "metrics")
     found |= {f"metric {name} source": _source_hash(metrics[name]) for name in sorted(metrics)}

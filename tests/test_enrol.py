@@ -35,7 +35,7 @@ def parts_of(random: Random) -> str | None:
         return random.choice((None, "{}"))
     entry = {"source": {"source_hash": random.choice("12")}}
     metrics = {name: entry for name in ("f1", "auc") if random.random() < 0.3}
-    tasks = {"classification": {"source": {"source_hash": random.choice("12")}}}
+    tasks = {"classification": random.choice("12")}
     machine = {"harness_code": random.choice("123")}
     told = {"dataset": {"source": {"source_hash": "d"}}, "model": entry, "metrics": metrics,
             "tasks": tasks, "machine": machine}  # fmt: skip
