@@ -111,7 +111,9 @@ def adding(store: Store, real: Result, rows: int, *, history: bool) -> list[floa
     return found
 
 
-def lines_of(url: str, real: Result, rows: int, folder: Path, *, history: bool) -> Iterator[str]:
+def lines_of(
+    url: str, real: Result, rows: int, folder: Path, *, history: bool
+) -> Iterator[str]:
     suite = folder / "suite.toml"
     suite.write_text('datasets = ["digits"]\nmodels = ["*"]\nseeds = 5\n')
     commands = {
@@ -143,7 +145,9 @@ def report(rows: int, folder: Path, *, history: bool) -> str:
     entering = generate(url, real, rows, history=history)
     size = path.stat().st_size / rows
     arrays = sum(len(npy) for npy in real.arrays.values())
-    shape = f"{CELLS} cells, {SEEDS} seeds, again and again" if history else "all of other cells"
+    shape = (
+        f"{CELLS} cells, {SEEDS} seeds, again and again" if history else "all of other cells"
+    )
     told: list[Any] = [
         f"## {rows:,} rows: {shape}", "",
         f"SQLite; a row takes {size:,.0f} bytes with its indexes, `key_parts` of them "
