@@ -16,7 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from harness.errors import ContractError
 from harness.feed import Examples
+from harness.orders import LARGE
 from harness.specs import DataSpec
 
 ROWS_AT_ONCE = 4096  # examples whose lengths are counted together
@@ -48,9 +50,17 @@ def buckets_of(examples: Examples, spec: DataSpec) -> np.ndarray | None:
     """The number of each example's bucket: int32 [n], or None where nothing is cut.
 
     Every example is looked at, so those of a source are all read once.
+
+    Raises:
+      ContractError: there are too many examples to look at each.
     """
     if not spec.buckets:
         return None
+    if len(examples) > LARGE:
+        raise ContractError(
+            f"DataSpec.buckets of {len(examples)} examples: the length of each is read, of at "
+            f"most {LARGE}; leave buckets out, or use --limit"
+        )
     found = np.empty(len(examples), np.int32)
     for start in range(0, len(examples), ROWS_AT_ONCE):
         at = np.arange(start, min(start + ROWS_AT_ONCE, len(examples)))

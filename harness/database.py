@@ -1,8 +1,10 @@
 """The database under the store: its tables, and how it is opened.
 
-Four tables hang on a run's identity: `planned` (runs that were going to be performed), `rows`
-(the columns of `harness.rows`), `epochs` (one line an epoch) and `arrays` (whole .npy
-files). A fifth, `gates`, has a line for each cell of each `harness gate`.
+Four tables hang on a run's identity: `planned` (runs that were going to be performed and have
+no row yet), `rows` (the columns of `harness.rows`), `epochs` (one line an epoch) and `arrays`
+(whole .npy files). A fifth, `gates`, has a line for each cell of each `harness gate`. Three
+more are narrow and say again what `rows` says, so that few rows need to be read:
+`standing` (which rows count in a table), `codes` and `newest`; `harness.enrol` keeps them.
 
 A SQLite file is kept in write-ahead mode, in which readers and a writer do not block each
 other. A table or a column that a later version of the harness knows is added to an existing
@@ -72,7 +74,45 @@ ROWS = sa.Table(
     _sequence(),
     *(sa.Column(column.name, SQL_TYPES[column.type]) for column in COLUMNS),
     sa.Index("rows_run_id", "run_id", unique=True),
-    sa.Index("rows_run_key", "run_key"),
+    # all that says whether a row stands for a run, so that no row is read to find it
+    sa.Index("rows_of_run", "run_key", "status", "data_fingerprint", "device_kind",
+             "saved_bytes", "sequence"),
+    # the beginning of a name is sought in the order of its letters, whatever the language
+    sa.Index("rows_run_id_start", "run_id", postgresql_ops={"run_id": "text_pattern_ops"})
+    .ddl_if(dialect="postgresql"),
+)  # fmt: skip
+STANDING = sa.Table(
+    "standing",
+    METADATA,
+    sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+              primary_key=True, autoincrement=False),
+    sa.Column("cell", sa.Text, nullable=False),
+    sa.Column("repeat", sa.Text, nullable=False),
+    sa.Column("seed", sa.BigInteger),
+    sa.Column("ok", sa.SmallInteger, nullable=False),
+    sa.Column("shape", sa.Text, nullable=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("choice", sa.Text, nullable=False),
+    sa.Column("stands", sa.SmallInteger, nullable=False),
+    sa.Column("counts", sa.SmallInteger, nullable=False),
+    sa.Index("standing_repeat", "repeat", "stands"),
+    sa.Index("standing_newest", "cell", "stands", "ok", "sequence"),
+    sa.Index("standing_code", "cell", "stands", "shape", "code", "choice", "seed", "ok",
+             "sequence"),
+    sa.Index("standing_counts", "cell", "sequence", sqlite_where=sa.text("counts = 1"),
+             postgresql_where=sa.text("counts = 1")),
+)  # fmt: skip
+CODES = sa.Table(
+    "codes",
+    METADATA,
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("made", sa.Text, nullable=False),
+)
+NEWEST = sa.Table(
+    "newest",
+    METADATA,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
 )
 PLANNED = sa.Table(
     "planned",
@@ -83,6 +123,7 @@ PLANNED = sa.Table(
     sa.Column("label", sa.Text, nullable=False),
     sa.Column("host", sa.Text, nullable=False),
     sa.Column("planned_at", sa.Text, nullable=False),
+    sa.Index("planned_label", "label", "host"),
 )
 EPOCHS = sa.Table(
     "epochs",
@@ -363,3 +404,6 @@ def _widen(engine: Engine, *, older: bool) -> None:
         for column in _missing(connection):
             ddl = CreateColumn(column).compile(dialect=engine.dialect)
             connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {ddl}")
+        for table in METADATA.sorted_tables:
+            for index in table.indexes:
+                index.create(connection, checkfirst=True)

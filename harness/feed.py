@@ -15,7 +15,7 @@ import grain
 import numpy as np
 
 from harness.errors import ContractError, UsageError
-from harness.orders import EvalOrder, TrainingOrder
+from harness.orders import LARGE, EvalOrder, TrainingOrder
 from harness.recipe import one_side
 from harness.specs import DataSpec, RandomAccess, Split, Task
 from harness.tasks import CLASSIFICATION
@@ -33,14 +33,15 @@ class Examples:
     Attributes:
       arrays: {"x": [n, *shape], "y": [n, ...]}, or None.
       source: a random-access source of {"x": [*shape], "y": [...]}, or None.
-      index: int64 [n], the positions of the split's examples in either of them.
+      index: int64 [n], the positions of the split's examples in either of them; for all of a
+        source a range from 0, which takes no memory.
       resident: whether the arrays go to the device as a whole.
       label_dtype: of y, as the task has it.
     """
 
     arrays: Mapping[str, np.ndarray] | None
     source: RandomAccess | None
-    index: np.ndarray
+    index: np.ndarray | range
     resident: bool = False
     label_dtype: str = "int32"
 
@@ -49,7 +50,7 @@ class Examples:
 
     def gather(self, positions: np.ndarray) -> dict[str, np.ndarray]:
         """The examples at `positions` [...] of the split: x [..., *shape], y [...]."""
-        rows = self.index[positions]  # [...]
+        rows = self.rows_at(positions)  # [...]
         if self.arrays is not None:
             return {name: self.arrays[name][rows] for name in ("x", "y")}
         assert self.source is not None
@@ -61,11 +62,16 @@ class Examples:
             "y": y.reshape(*rows.shape, *y.shape[1:]),  # [..., ...]
         }
 
+    def rows_at(self, positions: np.ndarray) -> np.ndarray:
+        """Where the examples at `positions` [...] of the split are: int64 [...]."""
+        return positions if isinstance(self.index, range) else self.index[positions]
+
     def labels(self) -> np.ndarray:
         """[n, ...], the labels in the split's order."""
         if self.arrays is not None:
             return np.asarray(self.arrays["y"])[self.index]
-        return self.gather(np.arange(len(self)))["y"]
+        assert self.source is not None
+        return np.asarray([self.source[int(i)]["y"] for i in self.index], self.label_dtype)
 
     def split(self) -> Split:
         """The examples as a plugin gives and takes them."""
@@ -105,7 +111,7 @@ def as_examples(
         size = len(split)
         one = {k: np.asarray(v)[None] for k, v in split[0].items()}
         _check_arrays(one, spec, name, task)
-        index = np.arange(min(size, limit or size))
+        index = range(min(size, limit or size))
         return Examples(None, split, index, label_dtype=task.label_dtype)
     arrays = {key: np.asarray(value)[:limit] for key, value in split.items()}
     _check_arrays(arrays, spec, name, task)
@@ -188,6 +194,11 @@ def hold_out(examples: Examples, fraction: float) -> tuple[Examples, Examples]:
     Raises:
       UsageError: one of them would be empty; says which fraction is none too small or large.
     """
+    if len(examples) > LARGE:
+        raise UsageError(
+            f"--validation reads the label of each of the {len(examples)} training examples, "
+            f"and at most {LARGE} can be asked for; lower --limit, or leave --validation out"
+        )
     labels = examples.labels()
     if labels.ndim > 1 or not np.issubdtype(labels.dtype, np.integer):
         labels = np.zeros(len(examples), np.int32)
@@ -204,7 +215,7 @@ def hold_out(examples: Examples, fraction: float) -> tuple[Examples, Examples]:
 
 
 def _at(examples: Examples, mask: np.ndarray) -> Examples:
-    return replace(examples, index=examples.index[mask])
+    return replace(examples, index=examples.rows_at(np.flatnonzero(mask)))
 
 
 @dataclass(frozen=True)
@@ -233,7 +244,7 @@ def chunks(
     def load(positions: np.ndarray) -> Chunk:
         steps = len(positions)
         if examples.resident:
-            return Chunk(_pad(examples.index[positions].astype(np.int32), order.chunk), steps)
+            return Chunk(_pad(examples.rows_at(positions).astype(np.int32), order.chunk), steps)
         batch = examples.gather(positions)
         return Chunk({k: _pad(v, order.chunk) for k, v in batch.items()}, steps)
 

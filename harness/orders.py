@@ -2,7 +2,8 @@
 
 An order is a random-access source of chunks: item j holds the positions of the j-th chunk
 of steps, and depends on the seed, the epoch and j alone, so an order can be entered anywhere.
-What the chunks of an epoch share is made once and kept for the next one.
+What the chunks of an epoch share is made once and kept for the next one; where it would not
+fit into memory, each position is computed when it is asked for.
 """
 
 from __future__ import annotations
@@ -12,11 +13,16 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from grain.experimental import index_shuffle
 
 from harness.errors import UsageError
 
 # steps in one compiled chunk, at most
 CHUNK_STEPS = 32
+# more examples than this have an order that is computed, position by position, and not kept:
+# a permutation of so many takes half a gigabyte
+LARGE = 2**26
+ROUNDS = 4  # of the cipher that such an order is
 
 
 @functools.lru_cache(maxsize=2)
@@ -25,6 +31,20 @@ def epoch_order(size: int, seed: int, epoch: int) -> np.ndarray:
     # RandomState's stream is frozen for good; default_rng's may change with numpy
     bits = np.random.MT19937(np.random.SeedSequence((seed, epoch)))
     return np.random.RandomState(bits).permutation(size)
+
+
+def computed_order(places: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
+    """What stands at some places of an epoch's order, which is kept nowhere.
+
+    Args:
+      places: int64 [...], from 0 to `size` - 1.
+
+    Returns:
+      Positions int64 [...]; over all places a permutation, which seed and epoch decide.
+    """
+    [key] = np.random.SeedSequence((seed, epoch)).generate_state(1)
+    found = [index_shuffle(int(i), size - 1, int(key), ROUNDS) for i in places.ravel()]
+    return np.array(found, np.int64).reshape(places.shape)  # [m] -> [...]
 
 
 def by_bucket(batches: np.ndarray, bucket: np.ndarray, seed: int, epoch: int) -> np.ndarray:
@@ -45,7 +65,8 @@ class TrainingOrder:
     """A source of chunks of positions, int32 [k, b], over all epochs.
 
     Each epoch is a new permutation, cut into steps of `batch_size`; its remainder is
-    dropped. The last chunk of an epoch may hold fewer than `chunk` steps. With buckets the
+    dropped. The last chunk of an epoch may hold fewer than `chunk` steps. Above `LARGE`
+    examples the permutation is another one, and takes no memory. With buckets the
     steps are made of what is left then, so that no length is dropped more than another.
 
     Attributes:
@@ -76,6 +97,12 @@ class TrainingOrder:
     def __getitem__(self, index: int) -> np.ndarray:
         epoch, part = divmod(index, self.chunks_per_epoch)
         first = part * self.chunk
+        if self.size > LARGE:
+            last = min(first + self.chunk, self.steps_per_epoch)
+            flat = np.arange(first * self.batch_size, last * self.batch_size)
+            places = flat.reshape(last - first, self.batch_size)  # [k, b]
+            found = computed_order(places, self.size, self.seed, epoch)
+            return found.astype(_positions(self.size))
         return self._epoch(epoch)[first : first + self.chunk].astype(np.int32)  # [k, b]
 
     def _epoch(self, epoch: int) -> np.ndarray:
@@ -131,7 +158,8 @@ class EvalOrder:
         rows = np.where(real, flat, 0)
         if self.rows is not None:
             rows = np.where(real, self.rows[rows], 0)
-        return rows.reshape(last - first, self.batch_size).astype(np.int32)  # [k, b]
+        rows = rows.reshape(last - first, self.batch_size)  # [k * b] -> [k, b]
+        return rows.astype(_positions(self.size))
 
     def restored(self, told: np.ndarray) -> np.ndarray:
         """What was told of the examples in this order, [size, ...], in the split's own."""
@@ -140,6 +168,11 @@ class EvalOrder:
         own = np.empty_like(told)
         own[self.rows] = told
         return own
+
+
+def _positions(size: int) -> type[np.integer]:
+    """The type of positions; only examples that stay on the host are too many for int32."""
+    return np.int32 if size <= 2**31 else np.int64
 
 
 def chunk_length(steps: int) -> int:

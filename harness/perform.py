@@ -16,7 +16,6 @@ from harness import cluster, machine, registry, runner
 from harness.cluster import Cluster
 from harness.deadlines import Limits, is_duration
 from harness.errors import RowsKept, StoreError, UsageError, counted
-from harness.fingerprints import Now, now_of
 from harness.plan import Run, expand
 from harness.registry import Registry
 from harness.rows import Result, Row
@@ -29,6 +28,7 @@ from harness.workers import in_worker
 
 if TYPE_CHECKING:
     from harness.choices import Choice
+    from harness.fingerprints import Now
     from harness.resume import Lookup
     from harness.store import Store
 
@@ -148,11 +148,11 @@ class Place:
     """Where a plan is performed.
 
     Attributes:
-      now_of: says what data sets are there now.
+      now_of: says what data sets are there now; None where that is this machine.
     """
 
     performer: Performer
-    now_of: Callable[[list[Choice]], list[Now | None]] = now_of
+    now_of: Callable[[list[Choice]], list[Now | None]] | None = None
 
 
 def _perform_runs(
@@ -247,7 +247,7 @@ def choose_runs(
     options: Options,
     note: Callable[[str], None],
     *,
-    now_of: Callable[[list[Choice]], list[Now | None]] = now_of,
+    now_of: Callable[[list[Choice]], list[Now | None]] | None = None,
 ) -> tuple[list[Run], dict[str, Row]]:
     """The runs that the options ask for, and the stored rows that stand for some of them."""
     if not options.reuses:

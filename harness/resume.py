@@ -18,13 +18,11 @@ from harness.choices import Choice
 from harness.fingerprints import Now, now_of
 from harness.plan import Run
 from harness.rows import Row
+from harness.standing import name_of_cell, name_of_entries, name_of_run
 from harness.store import Store
 
 # worker start, imports and loading plugins, in seconds
 START_S = 3.0
-CELL = ("dataset", "dataset_params", "model", "variant", "model_params", "optimizer",
-        "learning_rate", "schedule", "batch_size", "eval_batch_size", "epochs", "validation",
-        "selection", "limit", "precision", "accumulate")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,13 +56,13 @@ class Lookup:
 
     Attributes:
       save: whether parameters are wanted, so that a row without them stands for no run.
-      now_of: says what data sets are now, where the runs would be performed.
+      now_of: says what data sets are now, where the runs would be performed; None is here.
       now: what the data sets are now that were looked at, by `_data_key`.
     """
 
     store: Store = field(kw_only=False)
     save: bool = False
-    now_of: Callable[[list[Choice]], list[Now | None]] = now_of
+    now_of: Callable[[list[Choice]], list[Now | None]] | None = None
     now: dict[str, Now | None] = field(default_factory=dict)
 
     def states(self, runs: Sequence[Run]) -> list[State]:
@@ -73,8 +71,7 @@ class Lookup:
         for row in self.store.of_keys(dict.fromkeys(run.run_key for run in runs)):
             by_key.setdefault(row["run_key"], []).append(row)
         self._look(runs, by_key)
-        entries = dict.fromkeys((r.dataset.name, r.model.name) for r in runs)
-        kin = _Kin(self.store.of_entries(entries))
+        kin = _kin(runs, self.store, by_key)
         lost = {planned["run_key"]: planned["planned_at"] for planned in self.store.lost()}
         found = []
         for run in runs:
@@ -92,7 +89,8 @@ class Lookup:
             if any(_is_result(row) for row in by_key.get(run.run_key, ()))
             and _data_key(run) not in self.now
         }
-        self.now.update(zip(datasets, self.now_of(list(datasets.values())), strict=True))
+        look = self.now_of or now_of
+        self.now.update(zip(datasets, look(list(datasets.values())), strict=True))
 
 
 def _is_result(row: Row) -> bool:
@@ -104,14 +102,27 @@ def _data_key(run: Run) -> str:
     return json.dumps(run.dataset.identity, sort_keys=True)
 
 
+@dataclass(frozen=True)
 class _Kin:
-    """The stored rows of some data sets and models, the newest of each cell and entry."""
+    """The newest stored rows that tell something of a run, by the names of `standing`."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self.of_run = {(row["seed"], _cell(row)): row for row in rows}
-        done = [r for r in rows if r["status"] == "ok" and r["train_s"] and r["epochs"]]
-        self.of_cell = {_cell(row): row for row in done}
-        self.of_entries = {(row["dataset"], row["model"]): row for row in done}
+    rows: Mapping[str, Row]
+
+    def of_run(self, run: Run) -> Row | None:
+        return self.rows.get(name_of_run(run.to_row()))
+
+    def for_estimate(self, run: Run) -> Row | None:
+        """Of the cell, or of the same entries."""
+        row = run.to_row()
+        return self.rows.get(name_of_cell(row)) or self.rows.get(name_of_entries(row))
+
+
+def _kin(runs: Sequence[Run], store: Store, by_key: Mapping[str, Sequence[Row]]) -> _Kin:
+    rows = [run.to_row() for run in runs]
+    names = [name(row) for row in rows for name in (name_of_cell, name_of_entries)]
+    # of a run with rows of its own it is they that tell what became of it
+    names += [name_of_run(row) for row in rows if row["run_key"] not in by_key]
+    return _Kin(store.newest(names))
 
 
 def _state(
@@ -134,7 +145,7 @@ def _state(
         row = own[-1]
         why = f"{row['status']}: {row['error_type']}: {row['error_message']}"
         return State("missing", row, (why,), estimate)
-    same = kin.of_run.get((run.seed, _cell(run.to_row())))
+    same = kin.of_run(run)
     if same is not None:
         return State("stale", same, tuple(_differences(same, run)), estimate)
     if run.run_key in lost:
@@ -156,14 +167,6 @@ def _moved(row: Row, now: Now) -> list[str]:
     if row["device_kind"] not in (None, now.device_kind):
         found.append(f"device {row['device_kind']} -> {now.device_kind}")
     return found
-
-
-def _cell(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    # rows stored before there were trials have no kind, and nothing tuned
-    kind, tune = row["kind"] or "run", json.loads(row["tune"] or "{}")
-    named = ("space", "budget", "limit")
-    asked = json.dumps([tune.get(name) for name in named], sort_keys=True)
-    return (kind, asked, *(row[name] for name in CELL))
 
 
 def _differences(row: Row, run: Run) -> list[str]:
@@ -195,8 +198,7 @@ def _short(value: Any) -> str:
 
 def _estimate(run: Run, kin: _Kin) -> float | None:
     """Seconds, from the newest `ok` row of the cell, or of the same entries by epochs."""
-    row = kin.of_cell.get(_cell(run.to_row()))
-    row = row or kin.of_entries.get((run.dataset.name, run.model.name))
+    row = kin.for_estimate(run)
     return None if row is None else START_S + _seconds(row, epochs=run.recipe.epochs)
 
 

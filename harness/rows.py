@@ -88,6 +88,19 @@ def storable_row(row: Row) -> Row:
     return {k: storable(v) if isinstance(v, str) else v for k, v in row.items()}
 
 
+def plain(value: Any, kind: Type) -> Any:
+    """A value as every database takes it: no NumPy scalar, no NaN, no NUL in text."""
+    if value is None or (kind in ("int", "float") and value != value):
+        return None
+    if kind == "bool":
+        return bool(value)
+    if kind == "float":
+        return float(value)
+    if kind == "int":
+        return int(value)
+    return storable(str(value))
+
+
 def check_value(name: str, value: Any, kind: Type) -> None:
     """Refuses what no store could hold as a value of a type.
 

@@ -10,25 +10,38 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError
 
-from harness.database import ARRAYS, EPOCHS, GATES, PLANNED, ROWS, connect, told, writing
+from harness import enrol
+from harness.database import (
+    ARRAYS,
+    EPOCHS,
+    GATES,
+    NEWEST,
+    PLANNED,
+    ROWS,
+    STANDING,
+    connect,
+    told,
+    writing,
+)
 from harness.errors import AlreadyStored, StoreError, UsageError, first_line
 from harness.rows import (
     COLUMNS,
     EPOCH_COLUMNS,
     EPOCH_TYPES,
     NAMES,
+    TYPES,
     Result,
     Row,
     Type,
     complete,
-    storable,
+    plain,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +56,7 @@ FRAME_TYPES: dict[Type, str] = {
     "bool": "boolean",
 }
 LISTED = 8  # runs in an error message
+LAST = chr(0x10FFFF)  # no letter comes behind it
 KEYS_AT_ONCE = 500  # databases bound the parameters of one query
 
 
@@ -56,7 +70,14 @@ def open_store(url: str, *, must_exist: bool = False) -> Store:
     Raises:
       StoreError: the URL, its driver, the file or what the file holds is unusable.
     """
-    return Store(*connect(url, must_exist=must_exist))
+    engine, name = connect(url, must_exist=must_exist)
+    try:
+        with told(name):
+            enrol.catch_up(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Store(engine, name)
 
 
 class Store:
@@ -89,14 +110,14 @@ class Store:
         """
         run_id = result.row["run_id"]
         values = complete(result.row)
-        row = {column.name: _plain(values[column.name], column.type) for column in COLUMNS}
+        row = {column.name: plain(values[column.name], column.type) for column in COLUMNS}
         epochs = [{"run_id": run_id, **_epoch(values)} for values in result.epochs]
         arrays = [
             {"run_id": run_id, "name": name, "npy": npy} for name, npy in result.arrays.items()
         ]
         with told(self.name), writing(self._engine) as connection:
             try:
-                connection.execute(sa.insert(ROWS), row)
+                sequence = connection.execute(sa.insert(ROWS), row).inserted_primary_key[0]
             except IntegrityError:
                 raise AlreadyStored(
                     f"store {self.name}: run {run_id} is stored already; a run is added once"
@@ -105,6 +126,9 @@ class Store:
                 connection.execute(sa.insert(EPOCHS), epochs)
             if arrays:
                 connection.execute(sa.insert(ARRAYS), arrays)
+            done = PLANNED.c.run_key == row["run_key"]
+            connection.execute(sa.delete(PLANNED).where(done))
+            enrol.enrol(connection, [(sequence, row)])
 
     def plan(self, runs: Iterable[Mapping[str, str]]) -> None:
         """Writes down what is going to be performed, before anything is.
@@ -114,10 +138,13 @@ class Store:
         """
         listed = [dict(run) for run in runs]
         with told(self.name), writing(self._engine) as connection:
-            for run in listed:  # what is planned anew here is not lost any more
-                same = (PLANNED.c.label == run["label"]) & (PLANNED.c.host == run["host"])
-                connection.execute(sa.delete(PLANNED).where(same & _without_row()))
-            if listed:
+            if listed:  # what is planned anew here is not lost any more
+                here = {"here": sa.bindparam("here"), "what": sa.bindparam("what")}
+                same = (PLANNED.c.label == here["what"]) & (PLANNED.c.host == here["here"])
+                connection.execute(
+                    sa.delete(PLANNED).where(same),
+                    [{"what": run["label"], "here": run["host"]} for run in listed],
+                )
                 connection.execute(sa.insert(PLANNED), listed)
 
     def lost(self) -> list[dict[str, Any]]:
@@ -168,40 +195,89 @@ class Store:
         """Every row, in the order in which the runs ended."""
         return self._select()
 
+    def counted(self, among: Collection[int] | None = None) -> list[Row]:
+        """The rows that the lines of a table are made of, in order, and no others are read.
+
+        They are without `key_parts`, which has said already that they count.
+
+        Args:
+          among: numbers of rows, as in the index of `narrow`, if only these are tabulated.
+        """
+        if among is not None:
+            return self._among(enrol.counted(self._standings(among)))
+        return self._standing_rows(sa.text("counts = 1"))
+
+    def unrepeated(self, among: Collection[int] | None = None) -> list[Row]:
+        """As `counted`, with the rows of older code: of each run the one that counts."""
+        if among is not None:
+            return self._among(
+                [line.sequence for line in enrol.unrepeated(self._standings(among))]
+            )
+        return self._standing_rows(STANDING.c.stands == 1)
+
+    def narrow(self, names: Collection[str]) -> pd.DataFrame:
+        """A few columns of every row, by the rows' numbers; see `frame_of`."""
+        columns = [ROWS.c[name] for name in NAMES if name in names]
+        query = sa.select(ROWS.c.sequence, *columns).order_by(ROWS.c.sequence)
+        with told(self.name), self._engine.connect() as connection:
+            lines = connection.execute(query).all()
+        listed = [c.name for c in columns]
+        return _frame({n: [li[i + 1] for li in lines] for i, n in enumerate(listed)},
+                      [line[0] for line in lines])  # fmt: skip
+
+    def count(self) -> int:
+        """How many rows there are."""
+        return self._count()
+
     def find(self, prefix: str) -> Row:
         """The run whose `run_id` is `prefix`, or the only one that starts with it.
 
         Raises:
           UsageError: none or several; the message lists candidates, the newest first.
         """
-        found = self._select(sa.func.substr(ROWS.c.run_id, 1, len(prefix)) == prefix)
-        found = [row for row in found if row["run_id"] == prefix] or found
+        if exact := self._select(ROWS.c.run_id == prefix):
+            return exact[0]
+        starts = (ROWS.c.run_id.startswith(prefix, autoescape=True),)
+        if self._engine.dialect.name == "sqlite":  # whose LIKE knows no index
+            starts = (ROWS.c.run_id >= prefix, ROWS.c.run_id < prefix + LAST)
+        found = self._newest(*starts)
         if len(found) == 1:
             return found[0]
         if found:
+            number = self._count(*starts)
             raise UsageError(
-                f"{len(found)} runs start with {prefix!r}, give more letters: {_listing(found)}"
+                f"{number} runs start with {prefix!r}, give more letters: "
+                f"{_listing(found, number)}"
             )
         raise UsageError(
             f"no run starts with {prefix!r} in store {self.name}; the newest runs: "
-            f"{_listing(self.rows()) or 'none, `harness run` adds them'}"
+            f"{_listing(self._newest(), self.count()) or 'none, `harness run` adds them'}"
         )
 
     def of_keys(self, run_keys: Iterable[str]) -> list[Row]:
-        """All rows with one of these keys, in order."""
-        keys = list(run_keys)
-        found: list[Row] = []
+        """The rows with one of these keys, in order.
+
+        Of rows that agree in status, data, device and the size of what was kept only the
+        newest, for no other one can stand for a run.
+        """
+        keys, found = list(run_keys), []
+        alike = [ROWS.c[name] for name in ("run_key", "status", "data_fingerprint",
+                                           "device_kind", "saved_bytes")]  # fmt: skip
+        newest = sa.select(sa.func.max(ROWS.c.sequence)).group_by(*alike)
         for start in range(0, len(keys), KEYS_AT_ONCE):
-            found += self._select(ROWS.c.run_key.in_(keys[start : start + KEYS_AT_ONCE]))
+            some = newest.where(ROWS.c.run_key.in_(keys[start : start + KEYS_AT_ONCE]))
+            found += self._select(ROWS.c.sequence.in_(some))
         return found
 
-    def of_entries(self, pairs: Iterable[tuple[str, str]]) -> list[Row]:
-        """All rows of a data set and a model by their entries' names, in order."""
-        listed, found = list(pairs), []
+    def newest(self, names: Iterable[str]) -> dict[str, Row]:
+        """The newest row of each name that `harness.standing.names_of` gives to rows."""
+        listed, at = list(dict.fromkeys(names)), {}
         for start in range(0, len(listed), KEYS_AT_ONCE):
-            both = sa.tuple_(ROWS.c.dataset, ROWS.c.model)
-            found += self._select(both.in_(listed[start : start + KEYS_AT_ONCE]))
-        return found
+            some = NEWEST.c.name.in_(listed[start : start + KEYS_AT_ONCE])
+            told = self._fetch(sa.select(NEWEST.c.name, NEWEST.c.sequence).where(some))
+            at |= {line["name"]: line["sequence"] for line in told}
+        rows = self._numbered(at.values())
+        return {name: rows[sequence] for name, sequence in at.items()}
 
     def epochs(self, run_id: str) -> list[dict[str, Any]]:
         """A run's epochs in order, each with the names of `EPOCH_COLUMNS`."""
@@ -250,6 +326,43 @@ class Store:
         """Every row as a data frame; see `frame_of`."""
         return frame_of(self.rows())
 
+    def _standing_rows(self, condition: Any) -> list[Row]:
+        return self._without_parts(sa.select(STANDING.c.sequence).where(condition))
+
+    def _among(self, numbers: Sequence[int]) -> list[Row]:
+        """Rows of many numbers, in order."""
+        parts = range(0, len(numbers), KEYS_AT_ONCE)
+        return [
+            row for at in parts for row in self._without_parts(numbers[at : at + KEYS_AT_ONCE])
+        ]
+
+    def _without_parts(self, numbers: Any) -> list[Row]:
+        columns = [sa.null().label(n) if n == "key_parts" else ROWS.c[n] for n in NAMES]
+        query = sa.select(*columns).where(ROWS.c.sequence.in_(numbers))
+        return self._fetch(query.order_by(ROWS.c.sequence))
+
+    def _standings(self, among: Collection[int]) -> list[enrol.Entered]:
+        with told(self.name), self._engine.connect() as connection:
+            return enrol.entered(connection, among)
+
+    def _numbered(self, sequences: Iterable[int]) -> dict[int, Row]:
+        """Rows by their place in the order of the store."""
+        listed, found = sorted(set(sequences)), {}
+        for start in range(0, len(listed), KEYS_AT_ONCE):
+            some = listed[start : start + KEYS_AT_ONCE]
+            found |= zip(some, self._select(ROWS.c.sequence.in_(some)), strict=True)
+        return found
+
+    def _newest(self, *conditions: sa.ColumnElement[bool]) -> list[Row]:
+        """The newest `LISTED` rows, in order."""
+        query = sa.select(ROWS.c.sequence).where(*conditions)
+        told = self._fetch(query.order_by(ROWS.c.sequence.desc()).limit(LISTED))
+        return [*self._numbered(line["sequence"] for line in told).values()]
+
+    def _count(self, *conditions: sa.ColumnElement[bool]) -> int:
+        query = sa.select(sa.func.count().label("n")).select_from(ROWS).where(*conditions)
+        return self._fetch(query)[0]["n"]
+
     def _select(self, *conditions: sa.ColumnElement[bool]) -> list[Row]:
         query = sa.select(*(ROWS.c[name] for name in NAMES)).where(*conditions)
         return self._fetch(query.order_by(ROWS.c.sequence))
@@ -271,17 +384,22 @@ def frame_of(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     `pd.NA` where a value is missing; floats are plain `float64` with NaN. Behind them stands
     a column for each name in `metrics`, as in `test_macro_f1`.
     """
+    listed = [complete(row) for row in rows]
+    return _frame({name: [row[name] for row in listed] for name in NAMES})
+
+
+def _frame(values: Mapping[str, list[Any]], numbers: list[int] | None = None) -> pd.DataFrame:
     import pandas as pd
 
-    listed = [complete(row) for row in rows]
-    series: dict[str, Any] = {}
-    for column in COLUMNS:
-        dtype: Any = FRAME_TYPES[column.type]
-        series[column.name] = pd.Series([row[column.name] for row in listed], dtype=dtype)
-    frame = pd.DataFrame(series)
-    measured = [_metrics(row["metrics"]) for row in listed]
-    for name in dict.fromkeys(name for values in measured for name in values):
-        frame[name] = pd.Series([values.get(name) for values in measured], dtype="float64")
+    series: dict[str, Any] = {
+        name: pd.Series(some, numbers, dtype=FRAME_TYPES[TYPES[name]])  # type: ignore[arg-type]
+        for name, some in values.items()
+    }
+    frame = pd.DataFrame(series, index=numbers)
+    measured = [_metrics(text) for text in values.get("metrics", [])]
+    for name in dict.fromkeys(name for found in measured for name in found):
+        told = [found.get(name) for found in measured]
+        frame[name] = pd.Series(told, numbers, dtype="float64")
     return frame
 
 
@@ -298,28 +416,15 @@ def _epoch(values: Mapping[str, Any]) -> dict[str, Any]:
     unknown = set(values) - set(EPOCH_COLUMNS)
     if unknown:
         raise KeyError(f"no such columns of an epoch: {sorted(unknown)}")
-    return {name: _plain(values.get(name), kind) for name, kind in EPOCH_TYPES.items()}
+    return {name: plain(values.get(name), kind) for name, kind in EPOCH_TYPES.items()}
 
 
-def _plain(value: Any, kind: Type) -> Any:
-    """A value as every database takes it: no NumPy scalar, no NaN, no NUL in text."""
-    if value is None or (kind in ("int", "float") and value != value):
-        return None
-    if kind == "bool":
-        return bool(value)
-    if kind == "float":
-        return float(value)
-    if kind == "int":
-        return int(value)
-    return storable(str(value))
-
-
-def _listing(rows: list[Row]) -> str:
-    """Some runs in one line, the newest first."""
+def _listing(rows: list[Row], number: int) -> str:
+    """The newest runs of so many in one line, the newest first."""
     newest = [
         f"{row['run_id']} ({row['model']}{':' if row['variant'] else ''}{row['variant'] or ''} "
         f"on {row['dataset']}, seed {row['seed']}, {row['status']})"
-        for row in reversed(rows[-LISTED:])
+        for row in reversed(rows)
     ]
-    more = f" and {len(rows) - LISTED} more" if len(rows) > LISTED else ""
+    more = f" and {number - len(rows)} more" if number > len(rows) else ""
     return ", ".join(newest) + more

@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import itertools
+import tracemalloc
+from dataclasses import dataclass, replace
+from typing import Any
+
 import numpy as np
+import pytest
 from small import Bag, Heard, arrays, token_data
 
 from harness import cost, orders
 from harness.assemble import build_model, make_splits, prepare
+from harness.buckets import buckets_of
+from harness.errors import ContractError, UsageError
 from harness.recipe import Recipe
+from harness.specs import Dataset
 
 
 def test_splits_follow_the_recipe():
@@ -58,3 +67,48 @@ def test_the_evaluator_judges_every_example_of_a_split_in_several_chunks(monkeyp
     assert len(prepared.evaluate.order) == 5
     np.testing.assert_array_equal(judged.answers["predicted"], logits.argmax(axis=1))
     assert judged.accuracy == (logits.argmax(axis=1) == arrays(data.test)["y"]).mean()
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A source of as many examples as wanted, each made from its position."""
+
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, index: int, /) -> dict[str, Any]:
+        if not 0 <= index < self.size:
+            raise IndexError(index)
+        return {"x": np.full(12, index % 30, np.int32), "y": np.int32(index % 2)}
+
+
+def test_more_examples_than_memory_holds_an_order_of_are_trained_on():
+    spec = token_data().spec
+    data = Dataset(train=Counted(10**9), test=Counted(100), spec=spec)
+    model = build_model(Bag, spec, {}, seed=0)
+    tracemalloc.start()
+    prepared = prepare(model, data, Recipe(epochs=1), seed=0, emit=Heard())
+    state, losses = prepared.state, []
+    for chunk in itertools.islice(prepared.trainer.chunks(), 10):
+        state, told, _ = prepared.trainer(state, chunk)
+        losses += told.tolist()
+    found = prepared.final(state)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (
+        len(losses) >= 80 and losses[-1] < losses[0] and len(found.answers["predicted"]) == 100
+    )
+    assert peak < 100 * 2**20
+    with pytest.raises(UsageError, match="reads the label of each of the 1000000000"):
+        make_splits(data, Recipe(validation=0.1))
+    with pytest.raises(ContractError, match="leave buckets out"):
+        buckets_of(make_splits(data, Recipe()).train, replace(spec, buckets=(6, 12)))
+
+
+def test_the_first_examples_of_very_many_are_an_epoch_with_a_limit():
+    spec = token_data().spec
+    data = Dataset(train=Counted(10**9), test=Counted(100), spec=spec)
+    train = make_splits(data, Recipe(limit=1000)).train
+    assert len(train) == 1000 and train.labels().tolist() == [0, 1] * 500

@@ -31,7 +31,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "convolutions", "program", "assemble", "measures", "ledger", "checkpoints",
         "saved", "engine",
     ),
-    "keep": ("database", "store", "transfer", "spool", "comparison", "table", "report"),
+    "keep": (
+        "database", "standing", "enrol", "store", "transfer", "spool", "comparison", "table",
+        "report",
+    ),
     "drive": (
         "allocator", "contention", "machine", "observers", "execute", "fingerprints", "worker",
         "deadlines", "workers", "exclusive", "lanes", "runner", "resume", "taken_up", "tuned",

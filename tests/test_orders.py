@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -53,3 +55,31 @@ def test_a_batch_larger_than_the_data_is_refused_with_the_largest_that_fits():
 
 def test_chunk_lengths_divide_the_epoch_where_they_can():
     assert [orders.chunk_length(s) for s in (1, 11, 32, 195, 98, 97)] == [1, 11, 32, 15, 14, 32]
+
+
+def test_an_order_of_very_many_examples_is_a_permutation_that_is_kept_nowhere(monkeypatch):
+    monkeypatch.setattr(orders, "LARGE", 100)
+
+    def epochs(seed: int) -> list[np.ndarray]:
+        order = orders.training_order(130, batch_size=10, epochs=2, seed=seed)
+        told = rows_of(order, range(len(order)))
+        assert told.dtype == np.int32 and not order._known
+        return np.split(told, 2)
+
+    first, second = epochs(0)
+    assert sorted(first) == sorted(second) == list(range(130)) != first.tolist()
+    assert (first != second).any() and (epochs(1)[0] != first).any()
+    assert (epochs(0)[0] == first).all()
+
+
+def test_an_order_of_a_billion_examples_takes_no_memory():
+    tracemalloc.start()
+    order = orders.training_order(3 * 10**9, batch_size=128, epochs=2, seed=0)
+    chunk = order[len(order) - 1]
+    judged = orders.eval_order(3 * 10**9, batch_size=256)
+    last = judged[len(judged) - 1]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # more than int32 holds
+    assert chunk.dtype == last.dtype == np.int64 and last.max() == 3 * 10**9 - 1
+    assert len(np.unique(chunk)) == chunk.size and chunk.max() > 2**31 and peak < 10 * 2**20

@@ -16,6 +16,7 @@ from stored import failed_row, make_epochs, make_result, make_row, npy
 
 from harness.errors import StoreError, UsageError
 from harness.rows import COLUMNS, EPOCH_COLUMNS, NAMES, Result, complete
+from harness.standing import name_of_cell, name_of_run
 from harness.store import Store, frame_of, open_store
 
 EXAMPLES: dict[str, Any] = {
@@ -186,9 +187,10 @@ def test_find_lists_the_newest_runs_if_none_fits(store: Store):
         store.find("zz")
 
 
-def test_rows_of_keys_come_in_order_whatever_their_status(store: Store):
+def test_of_each_key_the_newest_rows_come_in_order_whatever_their_status(store: Store):
     for row in (
-        make_row(run_id="a1", run_key="a"),
+        make_row(run_id="a0", run_key="a"),
+        make_row(run_id="a1", run_key="a", data_fingerprint="other"),
         failed_row(run_id="b1", run_key="b"),
         make_row(run_id="a2", run_key="a"),
         make_row(run_id="c1", run_key="c"),
@@ -204,11 +206,14 @@ def test_more_keys_than_a_query_has_parameters_are_taken(store: Store):
     assert [row["run_key"] for row in store.of_keys([*keys, "wanted"])] == ["wanted"]
 
 
-def test_rows_of_entries(store: Store):
-    for run_id, dataset, model in (("a", "x", "m"), ("b", "y", "m"), ("c", "x", "n")):
-        store.add(Result(row=make_row(model, run_id=run_id, dataset=dataset)))
-    assert [r["run_id"] for r in store.of_entries([("x", "m"), ("x", "n")])] == ["a", "c"]
-    assert store.of_entries([]) == []
+def test_of_each_name_the_newest_row_is_known(store: Store):
+    rows = [make_row(seed=s, run_id=f"{s}{n}", train_s=1.0) for n in "ab" for s in (0, 1)]
+    for row in [*rows, failed_row(run_id="c", seed=1), make_row(run_id="t", kind="trial")]:
+        store.add(Result(row=row))
+    names = [name_of_run(rows[0]), name_of_run(rows[1]), name_of_cell(rows[0]), "none"]
+    found = store.newest(names)
+    assert [found[name]["run_id"] for name in names[:3]] == ["0b", "c", "1b"]
+    assert len(found) == 3 and store.newest([]) == {}
 
 
 def planned(run_id: str, run_key: str) -> dict[str, str]:

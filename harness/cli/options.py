@@ -83,17 +83,22 @@ def report_failures(known: Registry) -> None:
         )
 
 
-def note_nothing(frame: pd.DataFrame, *, filtered: bool) -> None:
-    """On standard error, why there is nothing in a table."""
+def note_nothing(frame: pd.DataFrame, *, filtered: bool, rows: int | None = None) -> None:
+    """On standard error, why there is nothing in a table.
+
+    Args:
+      rows: how many there are with those that are not in the frame.
+    """
     from harness.table.tuned import without_trials
 
     if len(without_trials(frame)):
         return
-    rows = "no row meets every --where" if filtered else "the store has no rows"
-    if len(frame):
-        told = errors.counted(len(frame), "row")
-        rows = f"{told}, all of them trials of tuning, which make no line"
-    print(f"note: {rows}", file=sys.stderr)
+    why = "no row meets every --where" if filtered else "the store has no rows"
+    number = len(frame) if rows is None else rows
+    if number:
+        told = errors.counted(number, "row")
+        why = f"{told}, all of them trials of tuning, which make no line"
+    print(f"note: {why}", file=sys.stderr)
 
 
 def target_option() -> Decorator:

@@ -64,11 +64,16 @@ def table_command(
     if by and target_accuracy is not None:
         raise UsageError("--target-accuracy is a column of cells; leave --by out")
     with open_store(store_url(store), must_exist=True) as opened:
-        from harness.table import where  # late: an absent store need not wait for pandas
+        from harness.table import read_table, where  # late: an absent store need not wait
 
-        frame = where(opened.frame(), conditions)
+        if format_ in ("csv", "json"):  # which give every row
+            frame = where(opened.frame(), conditions)
+            note_nothing(frame, filtered=bool(conditions))
+        else:
+            read = read_table(opened, conditions, by=groups is not None)
+            frame = read.frame
+            note_nothing(frame, filtered=bool(conditions), rows=read.rows)
         lost = opened.lost()
-        note_nothing(frame, filtered=bool(conditions))
         text = table_text(
             frame, format_, store=opened, by=groups, sort=sort, columns=columns,
             target_accuracy=target_accuracy,

@@ -12,6 +12,7 @@ from harness.table.cells import tabulate as tabulate
 from harness.table.cells import with_recipe as with_recipe
 from harness.table.conditions import where as where
 from harness.table.counted import counted as counted
+from harness.table.read import read_table as read_table
 from harness.table.render import records as records
 from harness.table.render import to_text as to_text
 from harness.table.render import with_caption as with_caption

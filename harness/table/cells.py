@@ -171,7 +171,8 @@ def _paired(
     ok: pd.DataFrame, parent_of: Mapping[int, int], evidence: Evidence
 ) -> dict[int, int]:  # fmt: skip
     """The parents that were not asked otherwise than their variants, as far as is known."""
-    asked = {cell: evidence.asked(some["run_id"]) for cell, some in ok.groupby("cell")}
+    ids = ok[["cell", "run_id"]].groupby("cell")["run_id"]
+    asked = {cell: evidence.asked(some) for cell, some in ids}
     return {
         child: parent for child, parent in parent_of.items()
         if alike(asked.get(child, set()), asked.get(parent, set()))
@@ -267,7 +268,8 @@ def _metrics(ok: Any, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _statuses(runs: pd.DataFrame) -> pd.DataFrame:
-    told = {cell: _status(some) for cell, some in runs.groupby("cell")}
+    narrow = runs[["cell", "status", "error_message"]]  # rows are wide, and cut cell by cell
+    told = {cell: _status(some) for cell, some in narrow.groupby("cell")}
     return pd.DataFrame({"status": pd.Series(told, dtype="string")})
 
 

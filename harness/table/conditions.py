@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
 from harness.errors import UsageError, did_you_mean, first_line
+from harness.rows import NAMES
 
 ALIASES = {"accuracy": "test_accuracy", "loss": "test_loss", "params": "param_count"}
 REVERSED = {column: alias for alias, column in ALIASES.items()}
@@ -28,12 +29,36 @@ ALLOWED = (
 )  # fmt: skip
 
 
-def where(frame: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
+def asked_for(conditions: Sequence[str]) -> set[str]:
+    """The columns of rows that conditions need: `metrics` for a name that is none of them.
+
+    A condition that cannot be read needs none; `where` refuses it.
+    """
+    found: set[str] = set()
+    for condition in conditions:
+        try:
+            tree = ast.parse(condition.strip(), mode="eval")
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        named = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
+        columns = [
+            name if name in NAMES else ALIASES.get(name, f"test_{name}") for name in named
+        ]
+        found |= {name if name in NAMES else "metrics" for name in columns}
+    return found
+
+
+def where(
+    frame: pd.DataFrame, conditions: Sequence[str], *, known: Collection[str] | None = None
+) -> pd.DataFrame:
     """The rows for which every condition holds, in their order.
 
     A condition compares columns with values: `<`, `<=`, `==`, `!=`, `>=`, `>`, `in`, `and`,
     `or`, `not` and arithmetic. `accuracy`, `loss` and `params` stand for `test_accuracy`,
     `test_loss` and `param_count`. Of a missing value no comparison holds, nor its `not`.
+
+    Args:
+      known: all columns that there are, where the frame has some of them.
 
     Raises:
       UsageError: a condition is malformed, names an unknown column (the nearest are
@@ -43,7 +68,8 @@ def where(frame: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
     # NaN would be unequal to everything, and so meet `!=` and `not`
     comparable = frame.astype(dict.fromkeys(floats, "Float64"))
     for condition in conditions:
-        frame = frame.loc[_holds(comparable, condition).loc[frame.index]]
+        names = list(frame.columns if known is None else known)
+        frame = frame.loc[_holds(comparable, condition, names).loc[frame.index]]
     return frame
 
 
@@ -66,9 +92,9 @@ def column_named(name: str, known: Iterable[str], *, what: str, hint: str = "") 
     raise UsageError(f"{what}: no column {name!r}; {hint}{known_ones}")
 
 
-def _holds(frame: pd.DataFrame, condition: str) -> pd.Series:
+def _holds(frame: pd.DataFrame, condition: str, known: list[str]) -> pd.Series:
     """A truth value a row; where pandas cannot tell, it does not hold."""
-    expression = _checked(condition, list(frame.columns))
+    expression = _checked(condition, known)
     try:
         result: Any = frame.eval(expression, engine="python")
     except Exception as error:  # pandas raises as it likes on types that do not compare

@@ -7,25 +7,15 @@ Lines, captions and reports begin here, so that they speak of the same rows.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pandas as pd
 
-from harness.rows import COLUMNS
+from harness.standing import CODE, in_order, sources
 from harness.table.labels import DATASET, MODEL, RECIPE
 from harness.table.tuned import as_asked, of_one_choice, without_trials
 
-# rows of one cell that differ in these were not made by the same code and data
-CODE = [
-    "dataset_plugin",
-    "data_fingerprint",
-    "model_plugin",
-    *(column.name for column in COLUMNS if column.name.endswith("_version")),
-]
 EACH: dict[str, Any] = {"dropna": False, "sort": False}  # missing values make groups too
-# what of `key_parts` is an entry with the source that it was registered by
-ENTRIES = ("dataset", "model", "optimizer")
 
 
 def counted(frame: pd.DataFrame) -> pd.DataFrame:
@@ -82,34 +72,14 @@ def _newest(runs: pd.DataFrame) -> pd.DataFrame:
 def made_by(runs: pd.DataFrame) -> pd.DataFrame:
     """What made each row: versions, and hashes of sources where its key has parts.
 
-    A version is that of a whole distribution, which stays while its files are edited; the
-    hashes do not. Seed, host and settings are no code: rows of several machines may be of one
-    line. What only one of two rows tells, tells them not apart.
+    Seed, host and settings are no code: rows of several machines may be of one line. What only
+    one of two rows tells, tells them not apart. The columns are in the order in which
+    `harness.standing` compares them.
     """
     hashes = [
-        _hashes(text, task)
+        sources(text, task if isinstance(task, str) else None)
         for text, task in runs[["key_parts", "task"]].itertuples(index=False, name=None)
     ]
     told = pd.DataFrame(hashes, index=runs.index).astype("string")
-    return pd.concat([runs[CODE], told], axis=1)
-
-
-def _hashes(text: Any, task: Any) -> dict[str, str | None]:
-    """The hashes of sources in a row's `key_parts`; of tasks only that of the row's own."""
-    if not isinstance(text, str):
-        return {}
-    parts: dict[str, Any] = json.loads(text)
-    entries = {f"{kind} source": parts.get(kind) for kind in ENTRIES}
-    metrics = parts.get("metrics") or {}
-    entries |= {f"metric {label} source": metric for label, metric in metrics.items()}
-    found = {name: _source_hash(entry) for name, entry in entries.items()}
-    # an optimizer without a source is optax's, and no plugin's of that name
-    found["optimizer source"] = found["optimizer source"] or "optax"
-    named = task if isinstance(task, str) else ""
-    found["task source"] = (parts.get("tasks") or {}).get(named)
-    found["harness code"] = (parts.get("machine") or {}).get("harness_code")
-    return found
-
-
-def _source_hash(entry: Any) -> str | None:
-    return ((entry or {}).get("source") or {}).get("source_hash")
+    found = pd.concat([runs[[*CODE]], told], axis=1)
+    return found[in_order(found.columns)]

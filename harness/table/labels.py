@@ -11,12 +11,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from harness import standing
 from harness.grammar import parse_value
-from harness.rows import COLUMNS, Row
+from harness.rows import Row
+from harness.standing import RECIPE as RECIPE
 
-DATASET = ["dataset", "dataset_variant", "dataset_params"]
-MODEL = ["model", "variant", "model_params"]
-RECIPE = tuple(c.name for c in COLUMNS if c.group == "recipe" and c.name != "tune")
+DATASET, MODEL = list(standing.DATASET), list(standing.MODEL)
 SHORT = 8  # letters of a fingerprint, where they tell all of a data set apart
 MARKS = set('[],=:"')
 

@@ -76,9 +76,9 @@ def differences(ok: pd.DataFrame, parent_of: dict[int, int]) -> pd.DataFrame:
     Returns:
       Columns `vs_parent`, `vs_parent_sd` and `vs_parent_n` by the child's key.
     """
-    accuracy = {
-        key: runs.set_index("seed")["test_accuracy"] for key, runs in ok.groupby("cell")
-    }
+    narrow = ok[["cell", "seed", "test_accuracy"]]  # rows are wide, and cut cell by cell
+    of_seed = narrow.set_index("seed")
+    accuracy = {key: runs["test_accuracy"] for key, runs in of_seed.groupby("cell")}
     lines = {}
     for child, parent in parent_of.items():
         if child in accuracy and parent in accuracy:

@@ -13,10 +13,9 @@ from typing import Any
 
 import pandas as pd
 
+from harness.standing import MODEL_KEY as MODEL_KEY
 from harness.suites import on_the_first
 from harness.table.labels import DATASET, parameters
-
-MODEL_KEY = "model."  # before a model's parameter in the names of a space
 
 
 def without_trials(frame: pd.DataFrame) -> pd.DataFrame:
