@@ -152,8 +152,8 @@ def report(rows: int, folder: Path, *, history: bool) -> str:
         f"## {rows:,} rows: {shape}", "",
         f"SQLite; a row takes {size:,.0f} bytes with its indexes, `key_parts` of them "
         f"{len(real.row['key_parts'])}. One row of {WITH_ARRAYS} has epochs and arrays; the "
-        f"arrays of this run take {arrays:,} bytes. Entering the rows of an older harness, once, "
-        f"took {entering:.0f} s.", "", "| | median s | from, to |", "|---|--:|--:|",
+        f"arrays of this run take {arrays:,} bytes. Entering the rows of an older harness, "
+        f"once, took {entering:.0f} s.", "", "| | median s | from, to |", "|---|--:|--:|",
     ]  # fmt: skip
     return "\n".join([*told, *lines_of(url, real, rows, folder, history=history)])
 
