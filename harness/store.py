@@ -117,7 +117,7 @@ class Store:
         ]
         with told(self.name), writing(self._engine) as connection:
             try:
-                sequence = connection.execute(sa.insert(ROWS), row).inserted_primary_key[0]
+                inserted = connection.execute(sa.insert(ROWS), row).inserted_primary_key
             except IntegrityError:
                 raise AlreadyStored(
                     f"store {self.name}: run {run_id} is stored already; a run is added once"
@@ -128,7 +128,8 @@ class Store:
                 connection.execute(sa.insert(ARRAYS), arrays)
             done = PLANNED.c.run_key == row["run_key"]
             connection.execute(sa.delete(PLANNED).where(done))
-            enrol.enrol(connection, [(sequence, row)])
+            assert inserted is not None
+            enrol.enrol(connection, [(inserted[0], row)])
 
     def plan(self, runs: Iterable[Mapping[str, str]]) -> None:
         """Writes down what is going to be performed, before anything is.
