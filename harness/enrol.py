@@ -219,7 +219,7 @@ def entered(connection: Connection, among: Collection[int]) -> list[Entered]:
     told = connection.execute(query.order_by(STANDING.c.sequence))
     lines = [line for line in told if line.sequence in wanted]
     made = _codes(connection, {line.code for line in lines})
-    return [Entered(*tuple(line), made[line.code]) for line in lines]
+    return [Entered(**line._mapping, made=made[line.code]) for line in lines]
 
 
 def unrepeated(lines: Iterable[Entered]) -> list[Entered]:

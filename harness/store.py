@@ -117,7 +117,7 @@ class Store:
         ]
         with told(self.name), writing(self._engine) as connection:
             try:
-                key = connection.execute(sa.insert(ROWS), row).inserted_primary_key
+                inserted = connection.execute(sa.insert(ROWS), row).inserted_primary_key
             except IntegrityError:
                 raise AlreadyStored(
                     f"store {self.name}: run {run_id} is stored already; a run is added once"
@@ -128,8 +128,8 @@ class Store:
                 connection.execute(sa.insert(ARRAYS), arrays)
             done = PLANNED.c.run_key == row["run_key"]
             connection.execute(sa.delete(PLANNED).where(done))
-            assert key is not None
-            enrol.enrol(connection, [(key[0], row)])
+            assert inserted is not None
+            enrol.enrol(connection, [(inserted[0], row)])
 
     def plan(self, runs: Iterable[Mapping[str, str]]) -> None:
         """Writes down what is going to be performed, before anything is.
@@ -175,22 +175,15 @@ class Store:
 
     def results(self) -> Iterator[Result]:
         """Every run with its epochs and arrays, one after the other, in order."""
-        yield from map(self._result, self.rows())
-
-    def result(self, run_id: str) -> Result | None:
-        """A run with its epochs and arrays, None where the store has not got it."""
-        found = self._select(ROWS.c.run_id == run_id)
-        return self._result(found[0]) if found else None
-
-    def _result(self, row: Row) -> Result:
-        arrays = self._fetch(
-            sa.select(ARRAYS.c.name, ARRAYS.c.npy).where(ARRAYS.c.run_id == row["run_id"])
-        )
-        return Result(
-            row=row,
-            epochs=tuple(self.epochs(row["run_id"])),
-            arrays={a["name"]: bytes(a["npy"]) for a in arrays},
-        )
+        for row in self.rows():
+            arrays = self._fetch(
+                sa.select(ARRAYS.c.name, ARRAYS.c.npy).where(ARRAYS.c.run_id == row["run_id"])
+            )
+            yield Result(
+                row=row,
+                epochs=tuple(self.epochs(row["run_id"])),
+                arrays={a["name"]: bytes(a["npy"]) for a in arrays},
+            )
 
     def rows(self) -> list[Row]:
         """Every row, in the order in which the runs ended."""

@@ -147,7 +147,10 @@ def test_a_row_whose_parts_are_no_parts_is_stored_all_the_same(store: Store):
 def test_as_many_rows_are_read_as_a_table_shows(store: Store, monkeypatch: pytest.MonkeyPatch):
     for number in range(40):
         for seed in range(2):
-            code = {"jax_version": f"{number // 10}", "run_key": f"{number // 4} {seed}"}
+            code: dict[str, Any] = {
+                "jax_version": f"{number // 10}",
+                "run_key": f"{number // 4} {seed}",
+            }
             store.add(Result(row=make_row(seed=seed, train_s=1.0, **code)))
     read: list[int] = []
     fetch = Store._fetch

@@ -268,7 +268,9 @@ def _metrics(ok: Any, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _statuses(runs: pd.DataFrame) -> pd.DataFrame:
-    narrow = runs[["cell", "status", "error_message"]]  # rows are wide, and cut cell by cell
+    narrow = runs.loc[
+        :, ["cell", "status", "error_message"]
+    ]  # rows are wide, and cut cell by cell
     told = {cell: _status(pd.DataFrame(some)) for cell, some in narrow.groupby("cell")}
     return pd.DataFrame({"status": pd.Series(told, dtype="string")})
 

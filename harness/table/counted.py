@@ -82,4 +82,4 @@ def made_by(runs: pd.DataFrame) -> pd.DataFrame:
     ]
     told = pd.DataFrame(hashes, index=runs.index).astype("string")
     found = pd.concat([runs[[*CODE]], told], axis=1)
-    return pd.DataFrame(found[in_order(found.columns)])
+    return found.loc[:, in_order(found.columns)]
