@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from harness import machine
 from harness.errors import first_line
 from harness.events import Collector, Ended, Event, Measured
+from harness.gathered import Gathered, as_one, programs_of
 from harness.paths import cache_dir
 from harness.plan import Run
 from harness.registry import Registry
@@ -79,7 +80,7 @@ def run_plan(
         execute=execute, executor_name=executor_name, save=save, listener=listener,
         total=len(plan.runs),
     )  # fmt: skip
-    rows = [performance.row_of(run, plan.stored) for run in plan.runs]
+    rows = performance.rows_of(plan.runs, plan.stored)
     performance.close()
     return rows
 
@@ -105,28 +106,38 @@ class Performance:
     done: int = 0
     place: Mapping[str, Any] = field(default_factory=machine.place)
 
-    def row_of(self, run: Run, stored: Mapping[str, Row]) -> Row:
-        """The row that stands for a run, or else that of performing it."""
-        if run.run_key not in stored:
-            return self.perform(run)
-        self.number += 1
-        self.done += 1
-        return stored[run.run_key]
+    def rows_of(self, runs: Sequence[Run], stored: Mapping[str, Row]) -> list[Row]:
+        """The rows that stand for runs, or else those of performing them."""
+        found: dict[str, Row] = {}
+        for program in programs_of(runs):
+            missing = [run for run in program if run.run_key not in stored]
+            standing = len(program) - len(missing)
+            self.number += standing
+            self.done += standing
+            if missing:
+                rows = self.perform(missing)
+                found |= {run.run_id: row for run, row in zip(missing, rows, strict=True)}
+        return [found.get(run.run_id) or stored[run.run_key] for run in runs]
 
-    def perform(self, run: Run) -> Row:
-        """The row of a run, which is performed unless all has been stopped."""
-        self.number += 1
-        collector = self._collector(run)
+    def perform(self, runs: Sequence[Run]) -> list[Row]:
+        """The rows of a run, or of several of one program, unless all has been stopped."""
+        self.number += len(runs)
+        collectors = {run.seed: self._collector(run) for run in runs}
+        gathered, silent = Gathered(collectors), self.stopped is not None
         if self.stopped is None:
             stopped = _perform(
-                run, collector, self.execute, self.listener, self.number, self.total
+                as_one(runs), gathered, self.execute, self.listener, self.number, self.total
             )
             self.stopped = self.stopped or stopped
-            result = collector.result()
-            self.done += result.row["status"] != "interrupted"
-            return self._leave(run, result)
-        collector.ended = self.stopped
-        return self._leave(run, collector.result(), silent=True)
+        else:
+            gathered.ended = self.stopped
+        results = [collectors[run.seed].result() for run in runs]
+        if not silent:
+            self.done += sum(result.row["status"] != "interrupted" for result in results)
+        return [
+            self._leave(run, result, silent=silent)
+            for run, result in zip(runs, results, strict=True)
+        ]
 
     def refuse(self, run: Run, ended: Ended, **columns: Any) -> Row:
         """The row of a run that cannot be performed, with other columns that are known."""
@@ -190,13 +201,13 @@ def _planned(run: Run, place: Mapping[str, Any], executor_name: str) -> dict[str
 
 def _perform(
     run: Run,
-    collector: Collector,
+    collector: Gathered,
     execute: Executor,
     listener: Listener,
     number: int,
     total: int,
 ) -> Ended | None:
-    """Performs one run; returns how the plan was stopped, if it was."""
+    """Performs a run and those of its program; returns how the plan was stopped, if it was."""
 
     shown = sys.stderr
 
@@ -242,7 +253,7 @@ def in_process(registry: Registry, *, settings: Mapping[str, Any]) -> Executor:
 
     def execute(run: Run, log: Path, heard: Callable[[Event], None]) -> Ended | None:
         from harness.execute import Settings
-        from harness.execute import execute as execute_here
+        from harness.together import execute_all
 
         log.parent.mkdir(parents=True, exist_ok=True)
         # what a plugin raises may hold text that no encoding has
@@ -250,7 +261,7 @@ def in_process(registry: Registry, *, settings: Mapping[str, Any]) -> Executor:
             open(log, "w", encoding="utf-8", errors="backslashreplace") as stderr,
             redirect_stderr(stderr),
         ):
-            execute_here(run, registry, heard, settings=Settings(**settings))
+            execute_all(run, registry, heard, settings=Settings(**settings))
         return None
 
     return execute

@@ -24,6 +24,7 @@ from harness.rows import (
     EPOCH_COLUMNS,
     EPOCH_TYPES,
     NAMES,
+    OLDER,
     Result,
     Row,
     Type,
@@ -245,11 +246,15 @@ class Store:
 
     def _select(self, *conditions: sa.ColumnElement[bool]) -> list[Row]:
         query = sa.select(*(ROWS.c[name] for name in NAMES)).where(*conditions)
-        return self._fetch(query.order_by(ROWS.c.sequence))
+        return [_up_to_date(row) for row in self._fetch(query.order_by(ROWS.c.sequence))]
 
     def _fetch(self, query: sa.Select[*tuple[Any, ...]]) -> list[dict[str, Any]]:
         with told(self.name), self._engine.connect() as connection:
             return [dict(values) for values in connection.execute(query).mappings()]
+
+
+def _up_to_date(row: Row) -> Row:
+    return row | {k: v for k, v in OLDER.items() if row[k] is None}
 
 
 def _without_row() -> sa.ColumnElement[bool]:

@@ -77,7 +77,7 @@ class Driver:
             return self._each(runs, self._stored(runs))
         runs = cell.runs(None, rows)
         if isinstance(step, Trials):  # stopped: the rows say so
-            return [self.performance.perform(run) for run in runs]
+            return self.performance.rows_of(runs, {})
         row = step.row
         # of a trial it is no fault; that no value at all is taken is one of the command
         status = "failed" if row["error_type"] == RefusedValue.__name__ else row["status"]
@@ -97,7 +97,7 @@ class Driver:
     def _each(self, runs: Sequence[Run], stored: Mapping[str, Row]) -> list[Row]:
         if not self.performance.stopped:
             self.announce([run for run in runs if run.run_key not in stored])
-        return [self.performance.row_of(run, stored) for run in runs]
+        return self.performance.rows_of(runs, stored)
 
     def _stored(self, runs: Sequence[Run]) -> Mapping[str, Row]:
         try:

@@ -24,18 +24,18 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "plan": (
         "grammar", "choices", "recipe", "space", "suites", "plan", "rows", "events", "halving",
-        "tuning",
+        "tuning", "gathered",
     ),
     "compute": (
         "orders", "tasks", "feed", "buckets", "metrics", "optimizers", "timing", "cost",
         "convolutions", "program", "assemble", "measures", "ledger", "checkpoints",
-        "saved", "engine",
+        "saved", "engine", "vmapped",
     ),
     "keep": ("database", "store", "transfer", "spool", "comparison", "table", "report"),
     "drive": (
         "allocator", "contention", "machine", "observers", "execute", "fingerprints", "worker",
-        "deadlines", "workers", "runner", "resume", "tuned", "perform", "cache", "api",
-        "inspection", "kept",
+        "together", "deadlines", "workers", "runner", "resume", "tuned", "perform", "cache",
+        "api", "inspection", "kept",
         "trained", "prediction", "gate", "checks", "testing", "scaffold", "cli", "__main__",
         "__init__",
     ),
