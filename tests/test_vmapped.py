@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from small import Bag, Heard, token_data
+from small import Bag, Heard, arrays, token_data
 from small_runs import RECIPE, train
 
 import harness
@@ -73,8 +74,10 @@ def test_a_model_of_the_zoo_comes_to_what_it_comes_to_alone(name: str):
     entry = api.choose("model", name, api.index.open_registry([]))
     make = api.load_entry("model", entry).build()
 
-    def factory(spec, *, rngs):
+    def build(spec, *, rngs):
         return make(spec, **entry.params, rngs=rngs)
+
+    factory: Any = build
 
     _, heard, _ = together(recipe, factory=factory)
     for seed, one in enumerate(heard):
@@ -83,7 +86,7 @@ def test_a_model_of_the_zoo_comes_to_what_it_comes_to_alone(name: str):
 
 def test_batches_are_cut_to_the_buckets_of_each_seed():
     data = token_data()
-    short = {"x": np.array(data.train["x"]), "y": data.train["y"]}
+    short = {"x": arrays(data.train)["x"].copy(), "y": arrays(data.train)["y"]}
     short["x"][::2, :8] = 0
     spec = replace(data.spec, buckets=(4, 12))
     bucketed = harness.Dataset(short, data.test, spec)
