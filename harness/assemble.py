@@ -15,7 +15,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 
 from harness import cost, feed, orders, program, timing
@@ -79,16 +78,29 @@ def build_model(
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Evaluates one split with a program compiled for its shape."""
+    """Evaluates one split with a program compiled for its shape.
+
+    Attributes:
+      seeds: whether the program is of a state of several seeds: then `sums` is to be called.
+    """
 
     compiled: program.Compiled
     examples: feed.Examples
     order: orders.EvalOrder
     data: Any
     split: program.SplitModel
+    seeds: bool = False
 
     def __call__(self, state: program.TrainState) -> Evaluation:
+        return self.divided(self.sums(state))
+
+    def sums(self, state: program.TrainState) -> list[EvalSums]:
+        """What each chunk adds up: host arrays with a leading axis of steps.
+
+        Of a state of several seeds they have an axis of these before it.
+        """
         sums: list[EvalSums] = []
+        axes = (slice(None),) * self.seeds
         left = len(self.examples)
         for chunk in feed.chunks(self.examples, self.order):
             count = min(left, chunk.steps * self.order.batch_size)
@@ -98,7 +110,13 @@ class Evaluator:
                 np.int32(chunk.steps), np.int32(count),
             )  # fmt: skip
             # host arrays without the steps that the chunk did not take
-            sums.append(jax.tree.map(lambda a, n=chunk.steps: np.asarray(a)[:n], out))
+            sums.append(
+                jax.tree.map(lambda a, n=chunk.steps: np.asarray(a)[axes + (slice(n),)], out)
+            )
+        return sums
+
+    def divided(self, sums: list[EvalSums]) -> Evaluation:
+        """The evaluation that the sums of one state come to."""
         found = summarize(sums, size=len(self.examples), task=self.split.task)
         answers = {name: self.order.restored(told) for name, told in found.answers.items()}
         return found._replace(answers=answers)
@@ -152,7 +170,7 @@ class Prepared:
 Placed = dict[int, Any]
 
 
-def _place_all(splits: Splits, *, test: bool) -> Placed:
+def place_all(splits: Splits, *, test: bool) -> Placed:
     """Each split's arrays on the device, by the identity of the host's arrays.
 
     Training and validation examples are rows of the same arrays, which are placed once.
@@ -186,7 +204,7 @@ def prepare(
     assert test or recipe.validation > 0, "nothing to evaluate"
     start = time.perf_counter()
     splits = make_splits(dataset, recipe, task=parts.task)
-    placed = _place_all(splits, test=test)
+    placed = place_all(splits, test=test)
     emit(Measured({"data_s": load_s + time.perf_counter() - start}))
     if isinstance(model, Prepares):
         emit(Phase("prepare"))
@@ -205,25 +223,63 @@ def prepare(
     # own buffers, each once: the first step donates them, and a plugin may share its own
     state = jax.tree.map(jnp.copy, state)
     emit(Measured({"param_count": program.count_parameters(params)}))
-    x = jax.ShapeDtypeStruct((recipe.batch_size, *dataset.spec.shape), _x_dtype(dataset.spec))
+    x = jax.ShapeDtypeStruct((recipe.batch_size, *dataset.spec.shape), x_dtype(dataset.spec))
     outputs = program.check_outputs(split, state, x, dataset.spec)
     program.check_task(parts.task, outputs, dataset.spec)
-    counter = timing.compile_counter()
-    hits, misses = counter.hits, counter.misses
 
     def step(state: program.TrainState, batch: program.Batch) -> Any:
         return program.train_step(split, optimizer, state, batch, accumulate=recipe.accumulate)
 
-    trainer = _compile_trainer(step, state, splits.train, order, placed)
+    update = functools.partial(program.update, optimizer)
+    work = Work(split, state, step, update, order)
+    return compile_all(work, splits, placed, recipe, dataset.spec, emit=emit, test=test)
+
+
+Mapped = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be compiled.
+
+    Attributes:
+      step, update: a whole step, and how a gradient moves a state.
+      seeds: the shape of a step's loss: how many seeds it trains, or nothing for one.
+      over: makes an evaluation of one state into one of what `state` holds.
+    """
+
+    split: program.SplitModel
+    state: program.TrainState
+    step: program.Step
+    update: Callable[..., Any]
+    order: orders.TrainingOrder
+    seeds: tuple[int, ...] = ()
+    over: Mapped = lambda chunk: chunk
+
+
+def compile_all(
+    work: Work,
+    splits: Splits,
+    placed: Placed,
+    recipe: Recipe,
+    spec: DataSpec,
+    *,
+    emit: Emit,
+    test: bool = True,
+) -> Prepared:
+    """Compiles the programs of training and evaluation, and says what they cost."""
+    counter = timing.compile_counter()
+    hits, misses = counter.hits, counter.misses
+    trainer = _compile_trainer(work, splits.train, placed)
     # the split that is judged at last, then the one of every epoch; they may be the same one
     judged = [
-        _compile_evaluator(split, state, examples, recipe, placed, dataset.spec)
+        _compile_evaluator(work, examples, recipe, placed, spec)
         for examples in (splits.test if test else None, splits.validation)
         if examples is not None
     ]
     final, evaluate = judged[0], judged[-1]
     programs = [trainer, *judged]
-    step_cost = _step_cost(trainer, optimizer, state, recipe)
+    step_cost = _step_cost(trainer, work, recipe)
     emit(
         Measured(
             {
@@ -233,24 +289,18 @@ def prepare(
             }
         )
     )
-    return Prepared(trainer, evaluate, final, state, step_cost["hlo_hash"], tested=test)
+    return Prepared(trainer, evaluate, final, work.state, step_cost["hlo_hash"], tested=test)
 
 
-def _step_cost(
-    trainer: Trainer,
-    optimizer: optax.GradientTransformation,
-    state: program.TrainState,
-    recipe: Recipe,
-) -> dict[str, Any]:
+def _step_cost(trainer: Trainer, work: Work, recipe: Recipe) -> dict[str, Any]:
     chunk = cost.program_cost(trainer.compiled)
     if recipe.accumulate == 1:
         return chunk
-    update = functools.partial(program.update, optimizer)
-    alone = program.compile_ahead(update, state, state.params, donate=(0,))
+    alone = program.compile_ahead(work.update, work.state, work.state.params, donate=(0,))
     return cost.in_parts(chunk, cost.program_cost(alone), parts=recipe.accumulate)
 
 
-def _x_dtype(spec: DataSpec) -> Any:
+def x_dtype(spec: DataSpec) -> Any:
     return jnp.int32 if spec.kind == "tokens" else jnp.float32
 
 
@@ -260,35 +310,24 @@ def _cache_state(hits: int, misses: int) -> str:
     return "miss" if misses else "hit"
 
 
-def _compile_trainer(
-    step: program.Step,
-    state: program.TrainState,
-    examples: feed.Examples,
-    order: orders.TrainingOrder,
-    placed: Placed,
-) -> Trainer:
+def _compile_trainer(work: Work, examples: feed.Examples, placed: Placed) -> Trainer:
     data = placed[id(examples.arrays)] if examples.resident else None
-    payload = next(feed.chunks(examples, order)).payload
-    chunk = program.train_chunk(step, order.chunk)
-    compiled = program.compile_ahead(chunk, state, data, payload, np.int32(1), donate=(0,))
-    return Trainer(compiled, examples, order, data)
+    payload = next(feed.chunks(examples, work.order)).payload
+    chunk = program.train_chunk(work.step, work.order.chunk, seeds=work.seeds)
+    compiled = program.compile_ahead(chunk, work.state, data, payload, np.int32(1), donate=(0,))
+    return Trainer(compiled, examples, work.order, data)
 
 
 def _compile_evaluator(
-    split: program.SplitModel,
-    state: program.TrainState,
-    examples: feed.Examples,
-    recipe: Recipe,
-    placed: Placed,
-    spec: DataSpec,
+    work: Work, examples: feed.Examples, recipe: Recipe, placed: Placed, spec: DataSpec
 ) -> Evaluator:
     bucket = buckets_of(examples, spec)
     order = orders.eval_order(len(examples), batch_size=recipe.eval_batch_size, bucket=bucket)
     data = placed[id(examples.arrays)] if examples.resident else None
     payload = next(feed.chunks(examples, order)).payload
-    chunk = program.eval_chunk(split, order.chunk, order.batch_size)
+    chunk = work.over(program.eval_chunk(work.split, order.chunk, order.batch_size))
     one = np.int32(1)
     compiled = program.compile_ahead(
-        chunk, state.params, state.rest, data, payload, one, one, donate=()
+        chunk, work.state.params, work.state.rest, data, payload, one, one, donate=()
     )
-    return Evaluator(compiled, examples, order, data, split)
+    return Evaluator(compiled, examples, order, data, work.split, bool(work.seeds))

@@ -96,7 +96,8 @@ def fit(
     prepared = prepare(
         model, dataset, recipe, seed=seed, emit=emit, load_s=load_s, parts=parts, test=test
     )
-    training = _begin(prepared, dataset.spec.fingerprint, recipe, checkpoints, emit)
+    training = Training(prepared, recipe, emit, prepared.state, checkpoints)
+    training.begin(dataset.spec.fingerprint)
     training.watched = watched or Nobody()
     training.watched.seconds += training.ledger.observer_s
     try:
@@ -114,60 +115,33 @@ def fit(
 
 
 def _measure_more(
-    training: _Training, state: program.TrainState, spec: DataSpec, parts: Parts
+    training: Training, state: program.TrainState, spec: DataSpec, parts: Parts
 ) -> None:
     """What the metrics of plugins say of the state that counts."""
     if not parts.metrics:
         return
     training.emit(Phase("metrics"))
-    start, prepared = time.perf_counter(), training.prepared
-    splits = {"test": prepared.final} if prepared.tested else {}
-    if training.validated:
-        splits["val"] = prepared.evaluate
-    found, errors = measure(
-        parts.metrics, splits, state, spec, note=lambda text: training.emit(Note(text))
-    )
+    start = time.perf_counter()
+    found, errors = measured(training, state, spec, parts, training.emit)
     seconds = time.perf_counter() - start
     training.emit(Measured({"metrics": json.dumps(found), "metric_s": seconds}))
     if errors:
         raise errors[0]
 
 
-def _begin(
-    prepared: Prepared,
-    fingerprint: str,
-    recipe: Recipe,
-    checkpoints: Checkpoints | None,
-    emit: Emit,
-) -> _Training:
-    """A training at its start, or where its last checkpoint was written."""
-    training = _Training(prepared, recipe, emit, prepared.state, checkpoints)
-    # the same program on the same data goes on to the bit; another one starts anew
-    training.told = {
-        "hlo_hash": prepared.hlo_hash, "data_fingerprint": fingerprint,
-        "learning_rate": repr(recipe.learning_rate),  # a value of the state, not of the program
-    }  # fmt: skip
-    if checkpoints is None:
-        return training
-    found = checkpoints.read({"state": prepared.state, "best": prepared.state})
-    if found is None:
-        return training
-    if any(found.told[name] != value for name, value in training.told.items()):
-        emit(Note("the checkpoint is of another program or other data; training starts anew"))
-        checkpoints.clear()
-        return training
-    training.ledger = ledger_from_json(found.told["ledger"])
-    training.ledger.resumed += 1
-    training.state = found.trees["state"]
-    training.best = found.trees.get("best")
-    emit(Note(f"goes on from a checkpoint, {training.ledger.steps} steps in"))
-    for epoch in training.ledger.history:
-        training.tell(epoch)
-    return training
+def measured(
+    training: Training, state: program.TrainState, spec: DataSpec, parts: Parts, emit: Emit
+) -> tuple[dict[str, float | None], list[BaseException]]:
+    """The values of metrics by name, and what they raised; `emit` hears notes of them."""
+    prepared = training.prepared
+    splits = {"test": prepared.final} if prepared.tested else {}
+    if training.validated:
+        splits["val"] = prepared.evaluate
+    return measure(parts.metrics, splits, state, spec, note=lambda text: emit(Note(text)))
 
 
 @dataclass
-class _Training:
+class Training:
     """A training that goes on.
 
     Attributes:
@@ -185,6 +159,38 @@ class _Training:
     told: dict[str, str] = field(default_factory=dict)
     shown_at: float = 0.0
     watched: Watched = field(default_factory=Nobody)
+
+    def begin(self, fingerprint: str) -> None:
+        """Goes to where the last checkpoint was written, if there is one to take up."""
+        # the same program on the same data goes on to the bit; another one starts anew
+        self.told = {
+            "hlo_hash": self.prepared.hlo_hash, "data_fingerprint": fingerprint,
+            # a value of the state, not of the program
+            "learning_rate": repr(self.recipe.learning_rate),
+        }  # fmt: skip
+        if self.checkpoints is None:
+            return
+        found = self.checkpoints.read({"state": self.state, "best": self.state})
+        if found is None:
+            return
+        if any(found.told[name] != value for name, value in self.told.items()):
+            self.emit(
+                Note("the checkpoint is of another program or other data; training starts anew")
+            )
+            self.checkpoints.clear()
+            return
+        self.ledger = ledger_from_json(found.told["ledger"])
+        self.ledger.resumed += 1
+        self.state = found.trees["state"]
+        self.best = found.trees.get("best")
+        self.emit(Note(f"goes on from a checkpoint, {self.ledger.steps} steps in"))
+        for epoch in self.ledger.history:
+            self.tell(epoch)
+
+    @property
+    def prefix(self) -> str:
+        """Of the columns of the split that is judged every epoch."""
+        return "val" if self.validated else "test"
 
     @property
     def validated(self) -> bool:
@@ -236,9 +242,13 @@ class _Training:
             if not ledger.blocks:
                 ledger.recompiles.skip()
             ledger.add(block, losses)
-            _check_finite(losses, first)
+            self.check(losses, first)
         ledger.chunks += 1
         self._show_progress(epoch)
+
+    def check(self, losses: np.ndarray, first: int) -> None:
+        """Refuses losses float32 [steps] that are not finite; `first` is the first's step."""
+        check_finite(losses, first)
 
     def _write_checkpoint(self, checkpoints: Checkpoints) -> None:
         start = time.perf_counter()
@@ -249,17 +259,14 @@ class _Training:
         self.ledger.recompiles.skip()  # what writing compiles is no step
         self.ledger.checkpoint_s += time.perf_counter() - start
 
-    def _judge(self, epoch: int) -> Evaluation:
+    def _judge(self, epoch: int) -> Any:
         """Evaluates an epoch, says so and decides whether it counts."""
         order, ledger = self.prepared.trainer.order, self.ledger
         judged, eval_s = self._timed_evaluation(self.prepared.evaluate, self.state)
         losses, train_s = ledger.since((epoch - 1) * order.steps_per_epoch)
-        prefix = "val" if self.validated else "test"
-        history = {
-            "epoch": epoch, "train_loss": float(losses.mean(dtype=np.float64)),
-            f"{prefix}_loss": judged.loss, f"{prefix}_accuracy": judged.accuracy,
-            "train_s": train_s, "eval_s": eval_s,
-        }  # fmt: skip
+        history = epoch_of(
+            epoch, losses, judged, train_s=train_s, eval_s=eval_s, prefix=self.prefix
+        )
         ledger.history.append(history)
         self.watched.evaluation_end(epoch=epoch, values=history)
         ledger.observer_s = self.watched.seconds
@@ -270,17 +277,14 @@ class _Training:
 
     def tell(self, history: dict[str, Any]) -> bool:
         """Says what an epoch came to; whether it is the one that counts now."""
-        self.emit(EpochEnd(history))
-        prefix = "val" if self.validated else "test"
-        accuracy, loss = history[f"{prefix}_accuracy"], history[f"{prefix}_loss"]
-        score = -loss if accuracy is None else accuracy
-        if self.recipe.select == "best" and score <= self.ledger.best_score:
+        only_better = self.recipe.select == "best"
+        score = tell_epoch(history, self.ledger.best_score if only_better else None, self.emit)
+        if score is None:
             return False
         self.ledger.best_score = score
-        self.emit(Measured(_quality(history)))
         return True
 
-    def _finish(self, judged: Evaluation | None) -> program.TrainState:
+    def _finish(self, judged: Any) -> program.TrainState:
         state = self.state if self.best is None else self.best
         if not self.prepared.tested:
             self.emit(Measured({"params_hash": program.params_hash(state.params)}))
@@ -288,11 +292,7 @@ class _Training:
         if judged is None or self.validated:
             judged, _ = self._timed_evaluation(self.prepared.final, state)
             self.emit(Measured({"test_loss": judged.loss, "test_accuracy": judged.accuracy}))
-        self.emit(Measured({"params_hash": program.params_hash(state.params)}))
-        # beside the answers, so that a store alone tells which of them are right
-        labels = {"label": self.prepared.final.examples.labels()}
-        for name, answer in {**judged.answers, **labels}.items():
-            self.emit(named_array(f"test_{name}", _compact(name, answer)))
+        tell_answers(judged, state, self.prepared.final, self.emit)
         return state
 
     def _timed_evaluation(
@@ -313,8 +313,10 @@ class _Training:
         self.shown_at = now
         order, block = self.prepared.trainer.order, self.ledger.blocks[-1]
         done = self.ledger.steps - (epoch - 1) * order.steps_per_epoch
-        rate = order.batch_size * block.steps / block.seconds
-        loss = float(self.ledger.losses[-1][-1])
+        rate = order.examples_per_step * block.steps / block.seconds
+        loss = float(
+            np.nanmean(self.ledger.losses[-1][-1])
+        )  # over the seeds, if there are some
         self.emit(Progress(epoch, order.epochs, done, order.steps_per_epoch, loss, rate))
 
 
@@ -326,6 +328,44 @@ def _located(first: int, steps: int) -> Iterator[None]:
     except Exception as error:
         error.add_note(f"(in training steps {first} to {first + steps - 1})")
         raise
+
+
+def epoch_of(
+    epoch: int, losses: np.ndarray, judged: Evaluation, *, train_s: float, eval_s: float,
+    prefix: str,
+) -> dict[str, Any]:  # fmt: skip
+    """An epoch's history, of the losses float32 [n] of its steps and of what came of it."""
+    return {
+        "epoch": epoch, "train_loss": float(losses.mean(dtype=np.float64)),
+        f"{prefix}_loss": judged.loss, f"{prefix}_accuracy": judged.accuracy,
+        "train_s": train_s, "eval_s": eval_s,
+    }  # fmt: skip
+
+
+def tell_epoch(history: dict[str, Any], best: float | None, emit: Emit) -> float | None:
+    """Says what an epoch came to; its score, if it is the one that counts now.
+
+    Args:
+      best: the score that it has to exceed; None for any.
+    """
+    emit(EpochEnd(history))
+    prefix = "val" if "val_loss" in history else "test"
+    accuracy, loss = history[f"{prefix}_accuracy"], history[f"{prefix}_loss"]
+    score = -loss if accuracy is None else accuracy
+    if best is not None and score <= best:
+        return None
+    emit(Measured(_quality(history)))
+    return score
+
+
+def tell_answers(
+    judged: Evaluation, state: program.TrainState, judge: Evaluator, emit: Emit
+) -> None:
+    """Says which parameters a training came to, and what they say of each test example."""
+    emit(Measured({"params_hash": program.params_hash(state.params)}))
+    # beside the answers, so that a store alone tells which of them are right
+    for name, answer in {**judged.answers, "label": judge.examples.labels()}.items():
+        emit(named_array(f"test_{name}", _compact(name, answer)))
 
 
 def _quality(history: dict[str, Any]) -> dict[str, Any]:
@@ -343,7 +383,12 @@ def _first_step_apart(chunk: feed.Chunk, *, is_first: bool) -> list[feed.Chunk]:
     return [feed.Chunk(chunk.payload, 1), feed.Chunk(rest, chunk.steps - 1)]
 
 
-def _check_finite(losses: np.ndarray, first: int) -> None:
+def check_finite(losses: np.ndarray, first: int) -> None:
+    """Refuses losses float32 [steps] that are not finite.
+
+    Raises:
+      Diverged: says which; `first` is the number of the first step.
+    """
     bad = np.flatnonzero(~np.isfinite(losses))
     if len(bad):
         raise Diverged(f"training loss {losses[bad[0]]} at step {first + int(bad[0])}")

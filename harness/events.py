@@ -88,11 +88,17 @@ class Ended:
     error_message: str = ""
 
 
-Event = Phase | Measured | Progress | EpochEnd | Array | Transfer | Note | Again | Ended
-KINDS: dict[str, type[Any]] = {
-    t.__name__: t
-    for t in (Phase, Measured, Progress, EpochEnd, Array, Transfer, Note, Again, Ended)
-}
+@dataclass(frozen=True)
+class Of:
+    """What is said of one seed where a program trains several; the rest is of all of them."""
+
+    seed: int
+    said: Event
+
+
+Event = Phase | Measured | Progress | EpochEnd | Array | Transfer | Note | Again | Ended | Of
+SIMPLE = (Phase, Measured, Progress, EpochEnd, Array, Transfer, Note, Again, Ended)
+KINDS: dict[str, type[Any]] = {t.__name__: t for t in SIMPLE}
 
 # the types of fields that hold one plain value
 PLAIN: dict[str, Any] = {
@@ -102,15 +108,29 @@ PLAIN: dict[str, Any] = {
 
 def to_line(event: Event) -> str:
     """An event as one line of JSON, with the name of its type."""
+    return json.dumps(_to_json(event))
+
+
+def _to_json(event: Event) -> dict[str, Any]:
     values = dict(vars(event))
-    if isinstance(event, Array):
+    if isinstance(event, Of):
+        values["said"] = _to_json(event.said)
+    elif isinstance(event, Array):
         values["npy"] = base64.b64encode(event.npy).decode()
-    return json.dumps({"event": type(event).__name__, **values})
+    return {"event": type(event).__name__, **values}
 
 
 def from_line(line: str) -> Event:
     """The inverse of `to_line`."""
     values = json.loads(line)
+    if isinstance(values, dict) and values.get("event") == Of.__name__:
+        of = Of(values["seed"], _simple(values["said"]))
+        _check(of)
+        return of
+    return _simple(values)
+
+
+def _simple(values: Any) -> Event:
     if not isinstance(values, dict) or not isinstance(values.get("values", {}), dict):
         raise ValueError("no event")
     kind = KINDS[values.pop("event")]
@@ -166,7 +186,7 @@ class Collector:
         elif isinstance(event, Array):
             self.arrays[event.name] = event.npy
         elif isinstance(event, Again):
-            self.measured, self.epochs, self.arrays = {}, [], {}
+            self.measured, self.epochs, self.arrays, self.ended = {}, [], {}, None
         elif isinstance(event, Ended):
             self.ended = event
 

@@ -89,24 +89,29 @@ def execute(
     observers = None
     with watched(default_folder()) as shared:
         try:
-            observers = _observers(run, registry, emit)
+            observers = make_observers(run, registry, emit)
             observers.run_start(run=known.planned)
             _execute(run, registry, tell, settings, observers)
         except (Exception, SystemExit) as error:
             # the log keeps the whole story, the row one line of it
             traceback.print_exc()
-            end = ended(error)
-            if end.status == "diverged":
-                end = replace(end, error_message=f"{end.error_message}{_advice(run)}")
+            end = advised(run, ended(error))
         met = shared()
         tell(Measured({"timing_comparable": None if met is None else not met}))
-    tell(Measured({"peak_rss_bytes": machine.peak_rss_bytes()}))
+    tell(Measured(machine.memory()))
     if observers is not None:
         known.ended = end
         observers.run_end(row=known.result().row)
         emit(Measured({"observer_s": observers.seconds}))
     # the last word: whoever listens need not wait for the process to go
     emit(end)
+
+
+def advised(run: Run, end: Ended) -> Ended:
+    """How a run ended, and if it diverged what to do about that."""
+    if end.status != "diverged":
+        return end
+    return replace(end, error_message=f"{end.error_message}{_advice(run)}")
 
 
 def _advice(run: Run) -> str:
@@ -118,7 +123,7 @@ def _advice(run: Run) -> str:
     return "; try a smaller --learning-rate"
 
 
-def _observers(run: Run, registry: Registry, emit: Emit) -> Observers:
+def make_observers(run: Run, registry: Registry, emit: Emit) -> Observers:
     """Whoever hears of the run."""
     found: dict[str, object] = {}
     for choice in run.observers:
@@ -169,6 +174,26 @@ def _task(run: Run, registry: Registry, name: str) -> Task:
 def _execute(
     run: Run, registry: Registry, emit: Emit, settings: Settings, observers: Observers
 ) -> None:
+    model_entry, dataset, parts, load_s = load_all(run, registry, emit)
+    spec = dataset.spec
+    emit(Phase("construct"))
+    model = make_model(model_entry, spec, run)
+    is_run = run.kind == "run"  # of a trial nothing is kept, and it leaves the test set alone
+    keep = (
+        functools.partial(save_state, spec=spec, emit=emit)
+        if settings.save and is_run
+        else None
+    )
+    with keep_checkpoints(run, settings, emit) as checkpoints:
+        fit(
+            model, dataset, run.recipe, seed=run.seed, emit=emit, load_s=load_s,
+            checkpoints=checkpoints, parts=parts, watched=observers, trained=keep,
+            test=is_run,
+        )  # fmt: skip
+
+
+def load_all(run: Run, registry: Registry, emit: Emit) -> tuple[Entry, Dataset, Parts, float]:
+    """A run's model, its data set, what else plugins bring, and the seconds the data took."""
     emit(Measured({**machine.devices(), "allocator": allocator(os.environ)}))
     emit(Phase("load"))
     dataset_entry = _load_entry(registry, "dataset", run.dataset)
@@ -180,20 +205,10 @@ def _execute(
     spec = dataset.spec
     emit(Measured({"data_s": load_s, "data_fingerprint": spec.fingerprint, "task": spec.task}))
     emit(Measured({"other_plugins": run.other_plugins(task=spec.task)}))
-    parts = _parts(run, registry, spec.task)
-    emit(Phase("construct"))
-    model = _model(model_entry, spec, run)
-    is_run = run.kind == "run"  # of a trial nothing is kept, and it leaves the test set alone
-    keep = functools.partial(_save, spec=spec, emit=emit) if settings.save and is_run else None
-    with _checkpoints(run, settings, emit) as checkpoints:
-        fit(
-            model, dataset, run.recipe, seed=run.seed, emit=emit, load_s=load_s,
-            checkpoints=checkpoints, parts=parts, watched=observers, trained=keep,
-            test=is_run,
-        )  # fmt: skip
+    return model_entry, dataset, _parts(run, registry, spec.task), load_s
 
 
-def _model(entry: Entry, spec: DataSpec, run: Run) -> nnx.Module:
+def make_model(entry: Entry, spec: DataSpec, run: Run) -> nnx.Module:
     """The run's model; a value that was tried and that it refuses costs that trial alone."""
     make = entry.build()
     try:
@@ -208,7 +223,7 @@ def _model(entry: Entry, spec: DataSpec, run: Run) -> nnx.Module:
         raise
 
 
-def _save(state: TrainState, *, spec: DataSpec, emit: Emit) -> None:
+def save_state(state: TrainState, *, spec: DataSpec, emit: Emit) -> None:
     """Hands the trained state on; one that cannot be kept costs a line and no run."""
     try:
         arrays, size = saved.pack((state.params, state.rest), spec)
@@ -221,12 +236,12 @@ def _save(state: TrainState, *, spec: DataSpec, emit: Emit) -> None:
 
 
 @contextmanager
-def _checkpoints(run: Run, settings: Settings, emit: Emit) -> Iterator[Checkpoints | None]:
+def keep_checkpoints(run: Run, settings: Settings, emit: Emit) -> Iterator[Checkpoints | None]:
     """The run's checkpoints; thrown away when it ends, kept when it is made to end."""
     if settings.checkpoint_s == 0 and not settings.resume:
         yield None
         return
-    folder = checkpoint_folder(run.run_key)
+    folder = checkpoint_folder(run.program_key)
     lock = FileLock(folder.with_suffix(".lock"))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -115,6 +115,25 @@ def peak_rss_bytes() -> int | None:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def device_peak_bytes() -> int | None:
+    """The most memory of its device that this process has used so far; imports JAX.
+
+    None where the platform does not tell, as for processors.
+    """
+    import jax
+
+    try:
+        told = jax.local_devices()[0].memory_stats() or {}
+    except Exception:  # a device that is lost, or a platform that has no such question
+        return None
+    return told.get("peak_bytes_in_use")
+
+
+def memory() -> dict[str, int | None]:
+    """The columns on the memory that this process has used so far."""
+    return {"peak_rss_bytes": peak_rss_bytes(), "device_peak_bytes": device_peak_bytes()}
+
+
 def summary(row: Mapping[str, Any]) -> str:
     """One line about where rows were measured.
 

@@ -91,6 +91,10 @@ class TrainingOrder:
     def chunks_per_epoch(self) -> int:
         return math.ceil(self.steps_per_epoch / self.chunk)
 
+    @property
+    def examples_per_step(self) -> int:
+        return self.batch_size
+
     def __len__(self) -> int:
         return self.epochs * self.chunks_per_epoch
 

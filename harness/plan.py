@@ -35,6 +35,8 @@ class Run:
       observers: who hears of it; they are no part of its key.
       kind: a trial is compared on validation alone and never reads the test set.
       tune: what `harness.tuning` says of it; None is untuned.
+      together: the seeds that its program trains, its own among them; none for a run alone.
+      others: the runs of the other seeds, where it is handed to who performs them all.
     """
 
     run_id: str
@@ -51,6 +53,8 @@ class Run:
     observers: tuple[Choice, ...] = ()
     kind: Literal["run", "trial"] = "run"
     tune: dict[str, Any] | None = None
+    together: tuple[int, ...] = ()
+    others: tuple[Run, ...] = field(default=(), repr=False)
 
     @property
     def choices(self) -> tuple[Choice, ...]:
@@ -78,7 +82,23 @@ class Run:
         if self.kind == "trial":
             epochs = counted(self.recipe.epochs, "epoch")
             return f"{name}, trial {tune['trial']}, {epochs}{chosen}"
-        return f"{name}, seed {self.seed}{chosen}"
+        if self.others:
+            seeds = " ".join(map(str, self.together))
+            return f"{name}, seeds {seeds} in one program{chosen}"
+        beside = f" of {len(self.together)} in one program" if self.together else ""
+        return f"{name}, seed {self.seed}{beside}{chosen}"
+
+    @property
+    def program_key(self) -> str:
+        """The key of the first run that its program trains: its own, if it is alone."""
+        return self.with_seed(self.together[0]).run_key if self.together else self.run_key
+
+    def with_seed(self, seed: int) -> Run:
+        """The same cell's run of another seed."""
+        parts = {**self.key_parts, "seed": seed}
+        return replace(
+            self, run_id=_new_id(), run_key=_hash(parts), key_parts=parts, seed=seed, others=()
+        )
 
     def other_plugins(self, *, task: str = "") -> str:
         """The plugins beside model and data set, by what was chosen of them, as JSON.
@@ -123,6 +143,7 @@ class Run:
             "model_plugin": self.model.source.label,
             "other_plugins": self.other_plugins(),
             **recipe | dict.fromkeys(set(recipe) & set(undecided)),
+            "vmap_seeds": len(self.together) or 1,
             "tune": None if self.tune is None else json.dumps(self.tune),
             # a trial is not tuned itself
             "tune_trials": self.tune["budget"] if self.tune and self.kind == "run" else 0,
@@ -132,6 +153,14 @@ class Run:
 # what of `tune` says how the trials ended
 CAME_TO = ("epochs", "ok", "at_end", "val_accuracy", "val_loss")
 _TUPLES = ("tasks", "metrics", "observers")
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex[:12]
+
+
+def _hash(parts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def run_to_json(run: Run) -> dict[str, Any]:
@@ -146,6 +175,8 @@ def run_from_json(values: Mapping[str, Any]) -> Run:
         rest[key] = None if rest[key] is None else choice_from_json(rest[key])
     for key in _TUPLES:
         rest[key] = tuple(choice_from_json(value) for value in rest[key])
+    rest["together"] = tuple(rest["together"])
+    rest["others"] = tuple(run_from_json(other) for other in rest["others"])
     return Run(**{**rest, "recipe": Recipe(**rest["recipe"])})
 
 
@@ -173,14 +204,16 @@ class Cell:
         *,
         kind: Literal["run", "trial"] = "run",
         tune: dict[str, Any] | None = None,
+        together: tuple[int, ...] = (),
     ) -> Run:
-        """The cell's run of one seed."""
+        """The cell's run of one seed; `together` are the seeds that its program trains."""
         parts = self._key_parts(seed, kind, tune)
-        key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        if together:  # which is another program, and other rounding
+            parts["together"] = list(together)
         own = {k: v for k, v in vars(self).items() if k != "machine"}
         return Run(
-            run_id=uuid.uuid4().hex[:12], run_key=key, key_parts=parts, seed=seed, kind=kind,
-            tune=tune, **own,
+            run_id=_new_id(), run_key=_hash(parts), key_parts=parts, seed=seed, kind=kind,
+            tune=tune, together=together, **own,
         )  # fmt: skip
 
     def _key_parts(self, seed: int, kind: str, tune: dict[str, Any] | None) -> dict[str, Any]:
@@ -214,7 +247,7 @@ def expand(suite: Suite, registry: Registry, *, key_parts: Mapping[str, str]) ->
       UsageError: nothing is selected, or a name or value is off.
     """
     found = cells(suite, registry, key_parts=key_parts)
-    return [cell.run(seed) for cell in found for seed in suite.seeds]
+    return [cell.run(k, together=suite.together) for cell in found for k in suite.seeds]
 
 
 def cells(suite: Suite, registry: Registry, *, key_parts: Mapping[str, str]) -> list[Cell]:

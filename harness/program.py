@@ -296,10 +296,13 @@ def take(data: Any, payload: Any, step: jax.Array | int) -> Batch:
 Step = Callable[[TrainState, Batch], tuple[TrainState, jax.Array]]
 
 
-def train_chunk(step: Step, length: int) -> Callable[..., Any]:
+def train_chunk(step: Step, length: int, *, seeds: tuple[int, ...] = ()) -> Callable[..., Any]:
     """A function of (state, data, payload, steps) that takes that many steps, <= length.
 
-    It returns the state and the losses float32 [length], zero where no step was taken.
+    It returns the state and the losses float32 [length, *seeds], zero where no step was taken.
+
+    Args:
+      seeds: the shape of a step's loss: how many seeds a step trains, or nothing for one.
     """
 
     def chunk(state: TrainState, data: Any, payload: Any, steps: jax.Array) -> Any:
@@ -313,7 +316,7 @@ def train_chunk(step: Step, length: int) -> Callable[..., Any]:
             # step's operations better in a computation of its own: docs/performance.md
             return lax.cond(i < steps, one, lambda i, carry: carry, i, carry)
 
-        losses = jnp.zeros(length, jnp.float32)  # [K]
+        losses = jnp.zeros((length, *seeds), jnp.float32)  # [K, *s]
         return lax.fori_loop(0, steps, body, (state, losses))
 
     return chunk

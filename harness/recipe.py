@@ -73,7 +73,7 @@ class Recipe:
         """The columns of the group "recipe"."""
         values = asdict(self)
         selection = values.pop("select")
-        return values | {"selection": selection, "tune_trials": 0}
+        return values | {"selection": selection, "vmap_seeds": 1, "tune_trials": 0}
 
 
 BOUNDS: dict[str, tuple[float | None, float | None]] = {

@@ -44,6 +44,7 @@ COLUMNS: tuple[Column, ...] = (
         "recipe",
         "optimizer learning_rate:float schedule batch_size:int eval_batch_size:int "
         "epochs:int validation:float selection limit:int precision accumulate:int "
+        "vmap_seeds:int "
         "tune_trials:int tune:json",
     ),
     *_group("outcome", "status phase error_type error_message log_path"),
@@ -55,7 +56,7 @@ COLUMNS: tuple[Column, ...] = (
     *_group(
         "size",
         "param_count:int flops_per_step:float bytes_per_step:float temp_bytes:int "
-        "peak_rss_bytes:int hlo_hash params_hash saved_bytes:int",
+        "peak_rss_bytes:int device_peak_bytes:int hlo_hash params_hash saved_bytes:int",
     ),
     *_group(
         "time",
@@ -74,8 +75,15 @@ COLUMNS: tuple[Column, ...] = (
         "numpy_version",
     ),
 )
+# what a row that is older than a column has in it
+OLDER: Mapping[str, Any] = {"vmap_seeds": 1}
 NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
 TYPES: Mapping[str, Type] = {column.name: column.type for column in COLUMNS}
+
+
+def up_to_date(row: Row) -> Row:
+    """A row with what it would have in the columns that are newer than it is."""
+    return row | {name: value for name, value in OLDER.items() if row[name] is None}
 
 
 def storable(text: str) -> str:

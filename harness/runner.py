@@ -21,6 +21,7 @@ from typing import Any, Protocol, TypeVar
 from harness import machine
 from harness.errors import first_line
 from harness.events import Collector, Ended, Event, Measured
+from harness.gathered import Gathered, as_one, programs_of
 from harness.lanes import in_lanes, once
 from harness.paths import cache_dir
 from harness.plan import Run
@@ -151,46 +152,55 @@ class Performance:
     place: Mapping[str, Any] = field(default_factory=machine.place)
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
 
-    def rows_of(self, runs: Sequence[Run], stored: Mapping[str, Row]) -> list[Row]:
-        """The rows that stand for runs, or else those of performing them, in order."""
-        return self.each(lambda run: self.row_of(run, stored), runs)
-
     def each(self, function: Callable[[In], Out], items: Iterable[In]) -> list[Out]:
         """What a function gives for each item, for several at once where runs may be."""
         return in_lanes(function, items, lanes=self.performer.at_once, stop=self.stop)
 
-    def row_of(self, run: Run, stored: Mapping[str, Row]) -> Row:
-        """The row that stands for a run, or else that of performing it."""
-        if run.run_key not in stored:
-            return self.perform(run)
-        self._count(done=1)
-        return stored[run.run_key]
+    def rows_of(self, runs: Sequence[Run], stored: Mapping[str, Row]) -> list[Row]:
+        """The rows that stand for runs, or else those of performing them, in order."""
+        found: dict[str, Row] = {}
+        for rows in self.each(lambda one: self._program(one, stored), programs_of(runs)):
+            found |= rows
+        return [found[run.run_id] for run in runs]
 
-    def _count(self, *, done: int = 0) -> int:
-        """Counts a run, and returns its number."""
+    def _program(self, runs: Sequence[Run], stored: Mapping[str, Row]) -> dict[str, Row]:
+        """The rows of what one program trains, by run_id."""
+        missing = [run for run in runs if run.run_key not in stored]
+        self._count(len(runs) - len(missing), done=len(runs) - len(missing))
+        rows = self.perform(missing) if missing else []
+        found = {run.run_id: stored[run.run_key] for run in runs if run not in missing}
+        return found | {run.run_id: row for run, row in zip(missing, rows, strict=True)}
+
+    def _count(self, number: int, *, done: int = 0) -> int:
+        """Counts runs, and returns the number of the last one."""
         with self._lock:
-            self.number += 1
+            self.number += number
             self.done += done
             return self.number
 
-    def perform(self, run: Run) -> Row:
-        """The row of a run, which is performed unless all has been stopped."""
-        number, collector = self._count(), self._collector(run)
+    def perform(self, runs: Sequence[Run]) -> list[Row]:
+        """The rows of a run, or of several of one program, unless all has been stopped."""
+        number = self._count(len(runs))
+        collectors = {run.seed: self._collector(run) for run in runs}
+        gathered, silent = Gathered(collectors), self.stopped is not None
         if self.stopped is None:
             stopped = _perform(
-                run, collector, self.performer, self.listener, number, self.total
+                as_one(runs), gathered, self.performer, self.listener, number, self.total
             )
             self.stopped = self.stopped or stopped
-            result = collector.result()
-            with self._lock:
-                self.done += result.row["status"] != "interrupted"
-            return self._leave(run, result)
-        collector.ended = self.stopped
-        return self._leave(run, collector.result(), silent=True)
+        else:
+            gathered.ended = self.stopped
+        results = [collectors[run.seed].result() for run in runs]
+        if not silent:
+            self._count(0, done=sum(r.row["status"] != "interrupted" for r in results))
+        return [
+            self._leave(run, result, silent=silent)
+            for run, result in zip(runs, results, strict=True)
+        ]
 
     def refuse(self, run: Run, ended: Ended, **columns: Any) -> Row:
         """The row of a run that cannot be performed, with other columns that are known."""
-        number, collector = self._count(done=1), self._collector(run)
+        number, collector = self._count(1, done=1), self._collector(run)
         collector.add(Measured(columns))
         collector.ended = ended
         _told(self.listener.started, run, number, self.total)
@@ -252,13 +262,13 @@ def planned_row(run: Run, place: Mapping[str, Any], executor_name: str) -> dict[
 
 def _perform(
     run: Run,
-    collector: Collector,
+    collector: Gathered,
     performer: Performer,
     listener: Listener,
     number: int,
     total: int,
 ) -> Ended | None:
-    """Performs one run; returns how the plan was stopped, if it was."""
+    """Performs a run and those of its program; returns how the plan was stopped, if it was."""
 
     shown = sys.stderr
     begun = once(partial(_told, listener.started, run, number, total))
@@ -308,7 +318,7 @@ def in_process(registry: Registry, *, settings: Mapping[str, Any]) -> Executor:
 
     def execute(run: Run, log: Path, heard: Callable[[Event], None]) -> Ended | None:
         from harness.execute import Settings
-        from harness.execute import execute as execute_here
+        from harness.together import execute_all
 
         log.parent.mkdir(parents=True, exist_ok=True)
         # what a plugin raises may hold text that no encoding has
@@ -316,7 +326,7 @@ def in_process(registry: Registry, *, settings: Mapping[str, Any]) -> Executor:
             open(log, "w", encoding="utf-8", errors="backslashreplace") as stderr,
             redirect_stderr(stderr),
         ):
-            execute_here(run, registry, heard, settings=Settings(**settings))
+            execute_all(run, registry, heard, settings=Settings(**settings))
         return None
 
     return execute

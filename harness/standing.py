@@ -28,7 +28,7 @@ ENTRIES = ("dataset", "model", "optimizer")
 # what `harness.resume` takes for the same cell
 KIN = ("dataset", "dataset_params", "model", "variant", "model_params", "optimizer",
        "learning_rate", "schedule", "batch_size", "eval_batch_size", "epochs", "validation",
-       "selection", "limit", "precision", "accumulate")  # fmt: skip
+       "selection", "limit", "precision", "accumulate", "vmap_seeds")  # fmt: skip
 TRIAL = ""  # the cell of a trial, which makes no line
 
 

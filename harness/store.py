@@ -42,6 +42,7 @@ from harness.rows import (
     Type,
     complete,
     plain,
+    up_to_date,
 )
 
 if TYPE_CHECKING:
@@ -173,17 +174,24 @@ class Store:
         columns = [c for c in GATES.columns if c.name != "sequence"]
         return self._fetch(sa.select(*columns).order_by(GATES.c.sequence))
 
+    def result(self, run_id: str) -> Result | None:
+        """A run with its epochs and arrays, None where the store has not got it."""
+        found = self._select(ROWS.c.run_id == run_id)
+        return self._result(found[0]) if found else None
+
+    def _result(self, row: Row) -> Result:
+        arrays = self._fetch(
+            sa.select(ARRAYS.c.name, ARRAYS.c.npy).where(ARRAYS.c.run_id == row["run_id"])
+        )
+        return Result(
+            row=row,
+            epochs=tuple(self.epochs(row["run_id"])),
+            arrays={a["name"]: bytes(a["npy"]) for a in arrays},
+        )
+
     def results(self) -> Iterator[Result]:
         """Every run with its epochs and arrays, one after the other, in order."""
-        for row in self.rows():
-            arrays = self._fetch(
-                sa.select(ARRAYS.c.name, ARRAYS.c.npy).where(ARRAYS.c.run_id == row["run_id"])
-            )
-            yield Result(
-                row=row,
-                epochs=tuple(self.epochs(row["run_id"])),
-                arrays={a["name"]: bytes(a["npy"]) for a in arrays},
-            )
+        yield from map(self._result, self.rows())
 
     def rows(self) -> list[Row]:
         """Every row, in the order in which the runs ended."""
@@ -333,7 +341,7 @@ class Store:
     def _without_parts(self, numbers: Any) -> list[Row]:
         columns = [sa.null().label(n) if n == "key_parts" else ROWS.c[n] for n in NAMES]
         query = sa.select(*columns).where(ROWS.c.sequence.in_(numbers))
-        return self._fetch(query.order_by(ROWS.c.sequence))
+        return [up_to_date(row) for row in self._fetch(query.order_by(ROWS.c.sequence))]
 
     def _standings(self, among: Collection[int]) -> list[enrol.Entered]:
         with told(self.name), self._engine.connect() as connection:
@@ -359,7 +367,7 @@ class Store:
 
     def _select(self, *conditions: sa.ColumnElement[bool]) -> list[Row]:
         query = sa.select(*(ROWS.c[name] for name in NAMES)).where(*conditions)
-        return self._fetch(query.order_by(ROWS.c.sequence))
+        return [up_to_date(row) for row in self._fetch(query.order_by(ROWS.c.sequence))]
 
     def _fetch(self, query: sa.Select[*tuple[Any, ...]]) -> list[dict[str, Any]]:
         with told(self.name), self._engine.connect() as connection:

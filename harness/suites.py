@@ -29,6 +29,7 @@ class Suite:
     Attributes:
       metrics, observers: selections of what is measured beside loss and accuracy, and of
         who hears of the runs.
+      vmap_seeds: whether the seeds of a cell are trained in one program.
       recipe: hyper-parameters by name, one value each.
       grid: hyper-parameters by name, several values each.
       tune: what is tuned for each cell, by key: the text of its range.
@@ -43,12 +44,18 @@ class Suite:
     metrics: tuple[str, ...] = ()
     observers: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0,)
+    vmap_seeds: bool = False
     plugins: tuple[str, ...] = ()
     recipe: Mapping[str, Scalar] = field(default_factory=dict)
     grid: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
     tune: Mapping[str, str] = field(default_factory=dict)
     budget: int | None = None
     tune_limit: int | None = None
+
+    @property
+    def together(self) -> tuple[int, ...]:
+        """The seeds that one program trains; a single one is trained as ever."""
+        return self.seeds if self.vmap_seeds and len(self.seeds) > 1 else ()
 
 
 MAX_SEEDS = 10_000
@@ -73,7 +80,7 @@ def make_seeds(*, seeds: Any = None, seed: Any = None) -> tuple[int, ...]:
 
 SUITE_KEYS = (
     "name", "datasets", "models", "metrics", "observers", "plugins", "seeds", "seed", "grid",
-    "tune", "budget", "tune_limit",
+    "tune", "budget", "tune_limit", "vmap_seeds",
 )  # fmt: skip
 
 
@@ -108,6 +115,9 @@ def suite_from_mapping(content: Mapping[str, Any], *, name: str, folder: Path) -
         check_value(key, value)
     if not isinstance(content.get("name", name), str):
         raise UsageError(f"name is {content['name']!r}; expected a string")
+    vmap_seeds = content.get("vmap_seeds", False)
+    if not isinstance(vmap_seeds, bool):
+        raise UsageError(f"vmap_seeds is {vmap_seeds!r}; expected true or false")
     grid = _suite_grid(content.get("grid", {}), recipe)
     tune = parse_tune(_texts("tune", content))
     return Suite(
@@ -118,6 +128,7 @@ def suite_from_mapping(content: Mapping[str, Any], *, name: str, folder: Path) -
         observers=_texts("observers", content),
         plugins=tuple(str(folder / expanduser(p)) for p in _texts("plugins", content)),
         seeds=make_seeds(seeds=content.get("seeds"), seed=content.get("seed")),
+        vmap_seeds=vmap_seeds,
         recipe=recipe,
         grid=grid,
         tune=tune,

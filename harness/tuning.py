@@ -54,6 +54,7 @@ class TunedCell:
       axes: of each key that the cell has; empty where nothing is tuned.
       configurations: one a trial of the first rung.
       limit: of the examples that trials see; None where they see what runs do.
+      together: the seeds whose runs one program trains; trials have each its own.
     """
 
     base: Cell
@@ -62,6 +63,7 @@ class TunedCell:
     configurations: tuple[Configuration, ...]
     rungs: tuple[Rung, ...]
     limit: int | None = None
+    together: tuple[int, ...] = ()
 
     @property
     def _asked(self) -> dict[str, Any]:
@@ -112,7 +114,7 @@ class TunedCell:
           rows: of the trials, by the numbers of rung and trial.
         """
         if not self.rungs:
-            return [self.base.run(seed) for seed in self.seeds]
+            return [self.base.run(k, together=self.together) for k in self.seeds]
         chosen = None if number is None else self.configurations[number]
         tune = {
             **self._asked,
@@ -121,7 +123,7 @@ class TunedCell:
             "at_end": [] if number is None else self.at_end(number),
         }  # fmt: skip
         cell = self.base if chosen is None else chosen.cell
-        return [cell.run(seed, tune=tune) for seed in self.seeds]
+        return [cell.run(k, tune=tune, together=self.together) for k in self.seeds]
 
     def at_end(self, number: int) -> list[str]:
         """The keys whose value in a trial is the smallest or the largest that was tried.
@@ -266,7 +268,7 @@ def _tuned(
         tried.append(Configuration(values, _with_values(cell, values, registry), seed))
     return TunedCell(
         base=cell, seeds=suite.seeds, axes=axes, limit=suite.tune_limit,
-        configurations=tuple(tried),
+        configurations=tuple(tried), together=suite.together,
         rungs=schedule(len(tried), cell.recipe.epochs) if tried else (),
     )  # fmt: skip
 

@@ -33,14 +33,16 @@ def main() -> None:
     run = run_from_json(asked["run"])
     use_compilation_cache()
     # imported late: JAX reads its configuration when it is first imported
-    from harness.execute import Settings, execute
+    from harness.execute import Settings
+    from harness.together import execute_all
 
     def emit(event: Event) -> None:
         pipe.write(to_line(event) + "\n")
 
     # a plugin may end the process while it is imported
     emit(Phase("load"))
-    execute(run, registry.load(run.sources), emit, settings=Settings(**asked["settings"]))
+    known, settings = registry.load(run.sources), Settings(**asked["settings"])
+    execute_all(run, known, emit, settings=settings)
     pipe.flush()
 
 

@@ -8,7 +8,7 @@ from harness import plan
 from harness.choices import Choice
 from harness.cli.progress import Bars, Lines, make_listener
 from harness.entries import Source
-from harness.events import EpochEnd, Event, Note, Progress, Transfer
+from harness.events import EpochEnd, Event, Note, Of, Progress, Transfer
 from harness.recipe import Recipe
 from harness.rows import complete
 
@@ -96,3 +96,15 @@ def test_what_has_no_accuracy_is_told_by_its_loss():
     assert out.getvalue().splitlines() == [
         "  epoch 1/2  validation loss 0.2500  2.0 s", "  ok  run 3f2a  test loss 0.5000",
     ]  # fmt: skip
+
+
+def test_what_seeds_of_one_program_come_to_is_told_with_the_seed():
+    stream = io.StringIO()
+    for listener in (Lines(stream), Bars(stream)):
+        listener.started(RUN, 3, 3)
+        listener.event(RUN, Of(1, EVENTS[-1]))
+        listener.ended(RUN, {**OK, "seed": 1, "vmap_seeds": 3})
+    lines = stream.getvalue().splitlines()
+    assert "  seed 1  epoch 1/2  test loss 0.2500  test accuracy 0.5000  2.0 s" in lines
+    assert "  seed 1  ok  run 3f2a  test accuracy 0.7500" in lines
+    assert "seed 3  seed 1  ok" in lines[-1]

@@ -54,7 +54,9 @@ EVENTS: dict[type[Any], st.SearchStrategy[Event]] = {
 
 
 def test_every_type_of_event_travels() -> None:
-    assert set(EVENTS) == set(get_args(Event)) == set(events.KINDS.values())
+    # what is said of one seed wraps another event: tests/test_together.py
+    known = set(events.KINDS.values())
+    assert set(EVENTS) == set(get_args(Event)) - {events.Of} == known
 
 
 @pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)

@@ -20,7 +20,7 @@ from harness.contention import watched
 from harness.entries import Failure, Source
 from harness.errors import Diverged, Unavailable
 from harness.events import Ended, Note
-from harness.execute import Settings, _checkpoints, ended, execute
+from harness.execute import Settings, ended, execute, keep_checkpoints
 from harness.paths import checkpoint_folder
 from harness.progress import note
 from harness.recipe import Recipe
@@ -118,7 +118,7 @@ def test_a_checkpoint_is_thrown_away_at_an_end_that_would_only_come_again(
     run, _ = make()
     with (
         suppress(Exception, KeyboardInterrupt),
-        _checkpoints(run, Settings(1e-9), lambda event: None) as own,
+        keep_checkpoints(run, Settings(1e-9), lambda event: None) as own,
     ):
         assert own is not None
         own.write(1, Checkpoint({"state": {"a": jax.numpy.ones(3)}}, {}))
@@ -133,9 +133,9 @@ def test_a_checkpoint_is_taken_up_also_by_a_run_that_writes_none(
 ):
     monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
     run, _ = make()
-    with _checkpoints(run, Settings(0.0, resume=True), lambda event: None) as own:
+    with keep_checkpoints(run, Settings(0.0, resume=True), lambda event: None) as own:
         assert own is not None and own.resume and not own.due()
-    with _checkpoints(run, Settings(0.0), lambda event: None) as own:
+    with keep_checkpoints(run, Settings(0.0), lambda event: None) as own:
         assert own is None
 
 

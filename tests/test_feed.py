@@ -61,7 +61,7 @@ def test_validation_is_stratified_disjoint_and_the_same_every_time():
     again = feed.hold_out(examples(200), 0.25)[1]
     assert set(train.index).isdisjoint(held.index)
     assert sorted([*train.index, *held.index]) == list(range(200))
-    assert (held.index == again.index).all()
+    assert np.array_equal(held.index, again.index)
     assert abs(held.labels().mean() - examples(200).labels().mean()) < 0.02
 
 

@@ -24,12 +24,12 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "plan": (
         "grammar", "choices", "recipe", "space", "suites", "plan", "rows", "events", "halving",
-        "tuning",
+        "tuning", "gathered",
     ),
     "compute": (
         "orders", "tasks", "feed", "buckets", "metrics", "optimizers", "timing", "cost",
         "convolutions", "program", "assemble", "measures", "ledger", "checkpoints",
-        "saved", "engine",
+        "saved", "engine", "vmapped",
     ),
     "keep": (
         "database", "standing", "enrol", "store", "transfer", "spool", "comparison", "table",
@@ -38,7 +38,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "drive": (
         "allocator", "contention", "machine", "observers", "execute", "fingerprints", "worker",
         "deadlines", "workers", "exclusive", "lanes", "runner", "resume", "taken_up", "tuned",
-        "cluster", "perform", "cache", "api",
+        "cluster", "perform", "cache", "api", "together",
         "inspection", "kept",
         "trained", "prediction", "gate", "checks", "testing", "scaffold", "cli", "__main__",
         "__init__",

@@ -67,3 +67,17 @@ def test_peak_memory_grows_with_what_is_used():
 def test_the_device_is_named():
     assert machine.devices()["device_count"] == 1
     assert machine.devices()["device_kind"]
+
+
+def test_a_processor_tells_no_memory_of_its_own_and_an_accelerator_its_peak(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    import jax
+
+    class Card:
+        def memory_stats(self):
+            return {"peak_bytes_in_use": 7}
+
+    assert machine.memory()["device_peak_bytes"] is None
+    monkeypatch.setattr(jax, "local_devices", lambda: [Card()])
+    assert machine.memory()["device_peak_bytes"] == 7

@@ -27,9 +27,9 @@ CONTRACT = {
 }
 ADDED = {
     "identity": ["run_key", "key_parts", "kind", "data_fingerprint", "variant_params"],
-    "recipe": ["eval_batch_size", "tune"],
+    "recipe": ["eval_batch_size", "vmap_seeds", "tune"],
     "quality": ["task", "metrics"],
-    "size": ["params_hash", "saved_bytes"],
+    "size": ["device_peak_bytes", "params_hash", "saved_bytes"],
     "time": ["recompiled", "metric_s", "checkpoint_s", "resumed"],
     "place": ["allocator", "other_plugins"],
 }

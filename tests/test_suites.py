@@ -285,3 +285,13 @@ def test_a_suite_says_what_is_tuned_and_with_how_many_trials() -> None:
 def test_a_suite_that_tunes_wrongly_is_refused(content: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=re.escape(said)):
         tuned(**content)
+
+
+def test_seeds_are_trained_together_where_there_are_several_and_it_is_asked_for():
+    def suite(**keys):
+        return suites.suite_from_mapping(keys, name="s", folder=Path())
+
+    assert suite(seeds=3, vmap_seeds=True).together == (0, 1, 2)
+    assert suite(seeds=3).together == suite(seed=5, vmap_seeds=True).together == ()
+    with pytest.raises(UsageError, match="vmap_seeds is 3; expected true or false"):
+        suite(vmap_seeds=3)

@@ -119,7 +119,7 @@ def _record(run: Run, state: State, options: Options, action: str) -> dict[str, 
 
 def _goes_on(run: Run, options: Options) -> bool:
     """Whether a killed run has left a checkpoint that would be taken up."""
-    written = checkpoint_folder(run.run_key).glob("*")
+    written = checkpoint_folder(run.program_key).glob("*")
     return options.reuses and any(path.name.isdigit() for path in written)
 
 

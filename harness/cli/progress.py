@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-from harness.events import Again, EpochEnd, Event, Measured, Note, Progress, Transfer
+from harness.events import Again, EpochEnd, Event, Measured, Note, Of, Progress, Transfer
 from harness.plan import Run
 from harness.rows import Row
 from harness.runner import Listener
@@ -47,7 +47,13 @@ def epoch_line(values: dict[str, Any], epochs: int) -> str:
 
 
 def end_line(row: Row) -> str:
-    """How a run ended, in one line."""
+    """How a run ended, in one line, with its seed where its program trained others."""
+    if (row["vmap_seeds"] or 1) > 1:
+        return f"seed {row['seed']}  {_end(row)}"
+    return _end(row)
+
+
+def _end(row: Row) -> str:
     if row["status"] == "ok":
         trial = row["kind"] == "trial"
         kind, split, word = ("trial", "val", "validation") if trial else ("run", "test", "test")
@@ -71,10 +77,16 @@ class Lines:
         self._print(f"[{number}/{total}] {run.label}")
 
     def event(self, run: Run, event: Event) -> None:
+        if isinstance(event, Of):
+            self._event(run, event.said, f"  seed {event.seed}")
+        else:
+            self._event(run, event, "")
+
+    def _event(self, run: Run, event: Event, whose: str) -> None:
         if isinstance(event, EpochEnd):
-            self._print(f"  {epoch_line(dict(event.values), run.recipe.epochs)}")
+            self._print(f"{whose}  {epoch_line(dict(event.values), run.recipe.epochs)}")
         elif isinstance(event, Note):
-            self._print(f"  {event.text}")
+            self._print(f"{whose}  {event.text}")
 
     def ended(self, run: Run, row: Row) -> None:
         self._print(f"  {end_line(row)}")
@@ -114,6 +126,8 @@ class Bars:
             self.bar = None
 
     def event(self, run: Run, event: Event) -> None:
+        if isinstance(event, Of):  # of what one seed came to the end of its run tells
+            event = event.said
         if isinstance(event, Progress):
             self._advance(event)
         elif isinstance(event, EpochEnd):

@@ -85,6 +85,11 @@ RECIPE = tuple(vars(Recipe()))
 @click.option("--seeds", type=int, metavar="N", help="Seeds 0 to N-1.")
 @click.option("--seed", type=int, metavar="K", help="One seed.  [default: 0]")
 @click.option(
+    "--vmap-seeds",
+    is_flag=True,
+    help="Train the seeds of a cell in one program, which accelerators are quicker at.",
+)
+@click.option(
     "--validation",
     type=float,
     metavar="F",
@@ -338,6 +343,7 @@ def make_suite(path: str | None, options: Mapping[str, Any]) -> Suite:
         observers=options["observers"] or base.observers,
         plugins=(*base.plugins, *options["plugins"]),
         seeds=seeds,
+        vmap_seeds=options["vmap_seeds"] or base.vmap_seeds,
         # in its hyper-parameter a flag, --grid or --tune takes the place of all the suite has
         recipe=_without({**base.recipe, **recipe}, grid, tune),
         grid=_without({**base.grid, **grid}, recipe, tune),

@@ -43,16 +43,19 @@ class Order:
 
     def run_here(self) -> Run:
         """On a worker: the run with the paths that its files have there."""
-        run = self.run
-        own = None if run.optimizer is None else localized(run.optimizer, self.paths)
-        some = {
-            name: tuple(localized(choice, self.paths) for choice in getattr(run, name))
-            for name in ("tasks", "metrics", "observers")
-        }
-        return replace(
-            run, dataset=localized(run.dataset, self.paths),
-            model=localized(run.model, self.paths), optimizer=own, **some,
-        )  # fmt: skip
+        return _here(self.run, self.paths)
+
+
+def _here(run: Run, paths: Mapping[str, str]) -> Run:
+    own = None if run.optimizer is None else localized(run.optimizer, paths)
+    some = {
+        name: tuple(localized(choice, paths) for choice in getattr(run, name))
+        for name in ("tasks", "metrics", "observers")
+    }
+    return replace(
+        run, dataset=localized(run.dataset, paths), model=localized(run.model, paths),
+        optimizer=own, others=tuple(_here(other, paths) for other in run.others), **some,
+    )  # fmt: skip
 
 
 def order_from_json(text: str) -> Order:

@@ -241,11 +241,13 @@ def connected(
     if own["HARNESS_DATA_DIR"] not in paths:
         del own["HARNESS_DATA_DIR"]  # workers have their own
 
+    theirs = store if store is not None and not store.startswith("sqlite") else None
+
     def order(run: Run) -> Order:
         return Order(
             run=run, settings=settings, limits=limits, place=machine.commit(), paths=paths,
             environment=own, exclusive=exclusive,
-            store=store if store is not None and not store.startswith("sqlite") else None,
+            store=None if run.others else theirs,  # rows of one program are the command's
         )  # fmt: skip
 
     session = Session(order=order, resources=asked.resources, roots=roots, note=note)
