@@ -21,6 +21,7 @@ from flax import nnx
 from harness import cost, feed, orders, program, timing
 from harness.buckets import buckets_of
 from harness.events import Event, Measured, Phase
+from harness.mesh import Mesh, mesh_of
 from harness.metrics import EvalSums, Evaluation, summarize
 from harness.optimizers import Factory, make_optimizer
 from harness.recipe import Recipe
@@ -86,6 +87,7 @@ class Evaluator:
     order: orders.EvalOrder
     data: Any
     split: program.SplitModel
+    mesh: Mesh
 
     def __call__(self, state: program.TrainState) -> Evaluation:
         sums: list[EvalSums] = []
@@ -94,7 +96,7 @@ class Evaluator:
             count = min(left, chunk.steps * self.order.batch_size)
             left -= count
             out = self.compiled.call(
-                state.params, state.rest, self.data, chunk.payload,
+                state.params, state.rest, self.data, self.mesh.payload(chunk.payload),
                 np.int32(chunk.steps), np.int32(count),
             )  # fmt: skip
             # host arrays without the steps that the chunk did not take
@@ -112,6 +114,7 @@ class Trainer:
     examples: feed.Examples
     order: orders.TrainingOrder
     data: Any
+    mesh: Mesh
 
     def chunks(self, *, start: int = 0) -> Iterator[feed.Chunk]:
         """All chunks of the training from number `start` on."""
@@ -123,7 +126,7 @@ class Trainer:
         """The next state, the losses float32 [steps] and the time they took."""
         start = time.perf_counter()
         state, losses = self.compiled.call(
-            state, self.data, chunk.payload, np.int32(chunk.steps)
+            state, self.data, self.mesh.payload(chunk.payload), np.int32(chunk.steps)
         )
         jax.block_until_ready((state, losses))
         block = timing.Block(chunk.steps, time.perf_counter() - start)
@@ -152,8 +155,8 @@ class Prepared:
 Placed = dict[int, Any]
 
 
-def _place_all(splits: Splits, *, test: bool) -> Placed:
-    """Each split's arrays on the device, by the identity of the host's arrays.
+def _place_all(splits: Splits, mesh: Mesh, *, test: bool) -> Placed:
+    """Each split's arrays on every device, by the identity of the host's arrays.
 
     Training and validation examples are rows of the same arrays, which are placed once.
     """
@@ -162,7 +165,7 @@ def _place_all(splits: Splits, *, test: bool) -> Placed:
         if examples is not None and examples.resident and id(examples.arrays) not in placed:
             assert examples.arrays is not None
             arrays = {name: np.asarray(examples.arrays[name]) for name in ("x", "y")}
-            placed[id(examples.arrays)] = jax.device_put(arrays)
+            placed[id(examples.arrays)] = jax.device_put(arrays, mesh.everywhere)
     return jax.block_until_ready(placed)
 
 
@@ -184,9 +187,10 @@ def prepare(
       test: whether the test set is evaluated; without it there has to be validation.
     """
     assert test or recipe.validation > 0, "nothing to evaluate"
+    mesh = mesh_of(recipe.devices)
     start = time.perf_counter()
     splits = make_splits(dataset, recipe, task=parts.task)
-    placed = _place_all(splits, test=test)
+    placed = _place_all(splits, mesh, test=test)
     emit(Measured({"data_s": load_s + time.perf_counter() - start}))
     if isinstance(model, Prepares):
         emit(Phase("prepare"))
@@ -203,7 +207,7 @@ def prepare(
     )
     state = program.TrainState(params, rest, optimizer.init(params))
     # own buffers, each once: the first step donates them, and a plugin may share its own
-    state = jax.tree.map(jnp.copy, state)
+    state = mesh.replicated(jax.tree.map(jnp.copy, state))
     emit(Measured({"param_count": program.count_parameters(params)}))
     x = jax.ShapeDtypeStruct((recipe.batch_size, *dataset.spec.shape), _x_dtype(dataset.spec))
     outputs = program.check_outputs(split, state, x, dataset.spec)
@@ -212,12 +216,14 @@ def prepare(
     hits, misses = counter.hits, counter.misses
 
     def step(state: program.TrainState, batch: program.Batch) -> Any:
-        return program.train_step(split, optimizer, state, batch, accumulate=recipe.accumulate)
+        return program.train_step(
+            split, optimizer, state, batch, accumulate=recipe.accumulate, mesh=mesh
+        )
 
-    trainer = _compile_trainer(step, state, splits.train, order, placed)
+    trainer = _compile_trainer(step, state, splits.train, order, placed, mesh)
     # the split that is judged at last, then the one of every epoch; they may be the same one
     judged = [
-        _compile_evaluator(split, state, examples, recipe, placed, dataset.spec)
+        _compile_evaluator(split, state, examples, recipe, placed, dataset.spec, mesh)
         for examples in (splits.test if test else None, splits.validation)
         if examples is not None
     ]
@@ -242,12 +248,14 @@ def _step_cost(
     state: program.TrainState,
     recipe: Recipe,
 ) -> dict[str, Any]:
-    chunk = cost.program_cost(trainer.compiled)
+    devices = trainer.mesh.count
+    chunk = cost.program_cost(trainer.compiled, devices=devices)
     if recipe.accumulate == 1:
         return chunk
     update = functools.partial(program.update, optimizer)
-    alone = program.compile_ahead(update, state, state.params, donate=(0,))
-    return cost.in_parts(chunk, cost.program_cost(alone), parts=recipe.accumulate)
+    alone = program.compile_ahead(update, state, state.params, donate=(0,), mesh=trainer.mesh)
+    of_update = cost.program_cost(alone, devices=devices)
+    return cost.in_parts(chunk, of_update, parts=recipe.accumulate)
 
 
 def _x_dtype(spec: DataSpec) -> Any:
@@ -266,12 +274,15 @@ def _compile_trainer(
     examples: feed.Examples,
     order: orders.TrainingOrder,
     placed: Placed,
+    mesh: Mesh,
 ) -> Trainer:
     data = placed[id(examples.arrays)] if examples.resident else None
-    payload = next(feed.chunks(examples, order)).payload
+    payload = mesh.payload(next(feed.chunks(examples, order)).payload)
     chunk = program.train_chunk(step, order.chunk)
-    compiled = program.compile_ahead(chunk, state, data, payload, np.int32(1), donate=(0,))
-    return Trainer(compiled, examples, order, data)
+    compiled = program.compile_ahead(
+        chunk, state, data, payload, np.int32(1), donate=(0,), mesh=mesh
+    )
+    return Trainer(compiled, examples, order, data, mesh)
 
 
 def _compile_evaluator(
@@ -281,14 +292,17 @@ def _compile_evaluator(
     recipe: Recipe,
     placed: Placed,
     spec: DataSpec,
+    mesh: Mesh,
 ) -> Evaluator:
     bucket = buckets_of(examples, spec)
-    order = orders.eval_order(len(examples), batch_size=recipe.eval_batch_size, bucket=bucket)
+    order = orders.eval_order(
+        len(examples), batch_size=recipe.eval_batch_size, bucket=bucket, devices=mesh.count
+    )
     data = placed[id(examples.arrays)] if examples.resident else None
-    payload = next(feed.chunks(examples, order)).payload
-    chunk = program.eval_chunk(split, order.chunk, order.batch_size)
+    payload = mesh.payload(next(feed.chunks(examples, order)).payload)
+    chunk = program.eval_chunk(split, order.chunk, order.batch_size, mesh=mesh)
     one = np.int32(1)
     compiled = program.compile_ahead(
-        chunk, state.params, state.rest, data, payload, one, one, donate=()
+        chunk, state.params, state.rest, data, payload, one, one, donate=(), mesh=mesh
     )
-    return Evaluator(compiled, examples, order, data, split)
+    return Evaluator(compiled, examples, order, data, split, mesh)

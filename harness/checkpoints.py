@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from harness.errors import first_line
+from harness.mesh import sharding_of
 
 
 @dataclass(frozen=True)
@@ -174,8 +175,11 @@ def _like(template: Any, leaves: Mapping[str, Any]) -> Any:
                 f"leaf {number} is {leaf.dtype} {list(leaf.shape)}; expected "
                 f"{plain.dtype} {list(plain.shape)}"
             )
-        if _is_key(shape):
-            leaf = jax.random.wrap_key_data(leaf, impl=jax.random.key_impl(shape))
         # own buffers: the first step donates them
-        back.append(jax.device_put(np.asarray(leaf)) if not _is_key(shape) else leaf)
+        if not _is_key(shape):
+            leaf = jax.device_put(np.asarray(leaf), sharding_of(shape))
+        else:
+            leaf = jax.random.wrap_key_data(leaf, impl=jax.random.key_impl(shape))
+            leaf = leaf if sharding_of(shape) is None else jax.device_put(leaf, shape.sharding)
+        back.append(leaf)
     return jax.tree.unflatten(structure, back)

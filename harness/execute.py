@@ -45,6 +45,7 @@ from harness.errors import (
     pip_line,
 )
 from harness.events import Array, Collector, Ended, Event, Measured, Note, Phase, Transfer
+from harness.mesh import mesh_of
 from harness.observers import Observers
 from harness.paths import checkpoint_folder
 from harness.plan import Run
@@ -169,7 +170,9 @@ def _task(run: Run, registry: Registry, name: str) -> Task:
 def _execute(
     run: Run, registry: Registry, emit: Emit, settings: Settings, observers: Observers
 ) -> None:
-    emit(Measured({**machine.devices(), "allocator": allocator(os.environ)}))
+    devices = machine.devices(run.recipe.devices)
+    emit(Measured({**devices, "allocator": allocator(os.environ)}))
+    mesh_of(run.recipe.devices)  # where there are too few, before any data is read
     emit(Phase("load"))
     dataset_entry = _load_entry(registry, "dataset", run.dataset)
     model_entry = _load_entry(registry, "model", run.model)

@@ -55,7 +55,7 @@ COLUMNS: tuple[Column, ...] = (
     *_group(
         "size",
         "param_count:int flops_per_step:float bytes_per_step:float temp_bytes:int "
-        "peak_rss_bytes:int hlo_hash params_hash saved_bytes:int",
+        "comm_bytes_per_step:float peak_rss_bytes:int hlo_hash params_hash saved_bytes:int",
     ),
     *_group(
         "time",

@@ -27,9 +27,9 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "tuning",
     ),
     "compute": (
-        "orders", "tasks", "feed", "buckets", "metrics", "optimizers", "timing", "cost",
-        "convolutions", "program", "assemble", "measures", "ledger", "checkpoints",
-        "saved", "engine",
+        "orders", "tasks", "mesh", "feed", "buckets", "metrics", "optimizers", "timing",
+        "collectives", "cost", "convolutions", "program", "assemble", "measures", "ledger",
+        "checkpoints", "saved", "engine",
     ),
     "keep": ("database", "store", "transfer", "spool", "comparison", "table", "report"),
     "drive": (

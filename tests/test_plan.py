@@ -153,6 +153,7 @@ CHANGES: list[dict[str, Any]] = [
     {"recipe": {"limit": 10}},
     {"recipe": {"precision": "bfloat16"}},
     {"recipe": {"accumulate": 2}},
+    {"recipe": {"devices": 2}},
 ]
 
 

@@ -29,7 +29,7 @@ ADDED = {
     "identity": ["run_key", "key_parts", "kind", "data_fingerprint", "variant_params"],
     "recipe": ["eval_batch_size", "tune"],
     "quality": ["task", "metrics"],
-    "size": ["params_hash", "saved_bytes"],
+    "size": ["comm_bytes_per_step", "params_hash", "saved_bytes"],
     "time": ["recompiled", "metric_s", "checkpoint_s", "resumed"],
     "place": ["allocator", "other_plugins"],
 }
