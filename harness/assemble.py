@@ -89,10 +89,15 @@ class Evaluator:
     split: program.SplitModel
     mesh: Mesh
 
+    def chunks(self) -> Iterator[feed.Chunk]:
+        """All chunks of the split, as far as this process feeds them."""
+        share = self.mesh.share(self.order.batch_size)
+        return feed.chunks(self.examples, self.order, share=share)
+
     def __call__(self, state: program.TrainState) -> Evaluation:
         sums: list[EvalSums] = []
         left = len(self.examples)
-        for chunk in feed.chunks(self.examples, self.order):
+        for chunk in self.chunks():
             count = min(left, chunk.steps * self.order.batch_size)
             left -= count
             out = self.compiled.call(
@@ -118,7 +123,8 @@ class Trainer:
 
     def chunks(self, *, start: int = 0) -> Iterator[feed.Chunk]:
         """All chunks of the training from number `start` on."""
-        return feed.chunks(self.examples, self.order, start=start)
+        share = self.mesh.share(self.order.batch_size)
+        return feed.chunks(self.examples, self.order, start=start, share=share)
 
     def __call__(
         self, state: program.TrainState, chunk: feed.Chunk
@@ -165,7 +171,7 @@ def _place_all(splits: Splits, mesh: Mesh, *, test: bool) -> Placed:
         if examples is not None and examples.resident and id(examples.arrays) not in placed:
             assert examples.arrays is not None
             arrays = {name: np.asarray(examples.arrays[name]) for name in ("x", "y")}
-            placed[id(examples.arrays)] = jax.device_put(arrays, mesh.everywhere)
+            placed[id(examples.arrays)] = mesh.placed(arrays)
     return jax.block_until_ready(placed)
 
 
@@ -187,7 +193,7 @@ def prepare(
       test: whether the test set is evaluated; without it there has to be validation.
     """
     assert test or recipe.validation > 0, "nothing to evaluate"
-    mesh = mesh_of(recipe.devices)
+    mesh = mesh_of(recipe.devices, processes=recipe.processes)
     start = time.perf_counter()
     splits = make_splits(dataset, recipe, task=parts.task)
     placed = _place_all(splits, mesh, test=test)
@@ -277,7 +283,8 @@ def _compile_trainer(
     mesh: Mesh,
 ) -> Trainer:
     data = placed[id(examples.arrays)] if examples.resident else None
-    payload = mesh.payload(next(feed.chunks(examples, order)).payload)
+    share = mesh.share(order.batch_size)
+    payload = mesh.payload(next(feed.chunks(examples, order, share=share)).payload)
     chunk = program.train_chunk(step, order.chunk)
     compiled = program.compile_ahead(
         chunk, state, data, payload, np.int32(1), donate=(0,), mesh=mesh
@@ -299,7 +306,8 @@ def _compile_evaluator(
         len(examples), batch_size=recipe.eval_batch_size, bucket=bucket, devices=mesh.count
     )
     data = placed[id(examples.arrays)] if examples.resident else None
-    payload = mesh.payload(next(feed.chunks(examples, order)).payload)
+    share = mesh.share(order.batch_size)
+    payload = mesh.payload(next(feed.chunks(examples, order, share=share)).payload)
     chunk = program.eval_chunk(split, order.chunk, order.batch_size, mesh=mesh)
     one = np.int32(1)
     compiled = program.compile_ahead(

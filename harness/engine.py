@@ -102,7 +102,7 @@ def fit(
     try:
         state = training.perform()
         if trained is not None:
-            trained(state)
+            trained(prepared.trainer.mesh.local(state))
         _measure_more(training, state, dataset.spec, parts)
         return state
     finally:
@@ -150,6 +150,7 @@ def _begin(
     if checkpoints is None:
         return training
     found = checkpoints.read({"state": prepared.state, "best": prepared.state})
+    prepared.trainer.mesh.agree(repr(found.told) if found else "none")
     if found is None:
         return training
     if any(found.told[name] != value for name, value in training.told.items()):

@@ -221,10 +221,15 @@ def choose_cells(
 
 def _executor(runs: Iterable[Run], known: Registry, options: Options) -> tuple[Executor, str]:
     """What performs runs as the options say, and its name; `runs` name all plugins needed."""
+    runs = list(runs)
     settings = {
         "checkpoint_s": options.checkpoint_s, "resume": options.reuses, "save": options.save,
     }  # fmt: skip
     if options.in_process:
+        if any(run.recipe.processes > 1 for run in runs):
+            raise UsageError(
+                "--processes with --in-process: one process is not several; drop one of them"
+            )
         return runner.in_process(load_chosen(runs, known), settings=settings), "in-process"
     limits = Limits(options.timeout, options.phase_timeouts)
     return in_worker(limits=limits, settings=settings), "process"

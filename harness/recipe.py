@@ -50,6 +50,7 @@ class Recipe:
       accumulate: a step's batch goes through the model in so many parts, whose mean
         gradient makes one update.
       devices: over which each batch is split; every one of them has the whole state.
+      processes: which share the devices evenly, on one machine.
     """
 
     epochs: int = 10
@@ -64,6 +65,7 @@ class Recipe:
     precision: Literal["float32", "bfloat16"] = "float32"
     accumulate: int = 1
     devices: int = 1
+    processes: int = 1
 
     @property
     def changes(self) -> str:
@@ -72,10 +74,11 @@ class Recipe:
         return " ".join(f"{k}={v}" for k, v in vars(self).items() if v != defaults[k])
 
     def to_row(self) -> dict[str, Any]:
-        """The columns of the group "recipe", and `device_count`."""
+        """The columns of the group "recipe", `device_count` and `process_count`."""
         values = asdict(self)
-        selection, devices = values.pop("select"), values.pop("devices")
-        return values | {"selection": selection, "tune_trials": 0, "device_count": devices}
+        renamed = {"selection": "select", "device_count": "devices",
+                   "process_count": "processes"}  # fmt: skip
+        return {**{n: values.pop(f) for n, f in renamed.items()}, **values, "tune_trials": 0}
 
 
 BOUNDS: dict[str, tuple[float | None, float | None]] = {
@@ -87,6 +90,7 @@ BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "limit": (1, None),
     "accumulate": (1, None),
     "devices": (1, None),
+    "processes": (1, None),
 }
 
 
@@ -98,7 +102,7 @@ def parameters() -> dict[str, Parameter]:
         "precision": PRECISIONS,
     }
     types = {"epochs": "int", "batch_size": "int", "eval_batch_size": "int", "limit": "int",
-             "accumulate": "int", "devices": "int",
+             "accumulate": "int", "devices": "int", "processes": "int",
              "learning_rate": "float", "validation": "float"}  # fmt: skip
     return {
         f.name: Parameter(
@@ -139,11 +143,17 @@ def make_recipe(values: Mapping[str, Scalar]) -> Recipe:
 
 
 def _check_devices(recipe: Recipe) -> None:
-    """Refuses batches that cannot be split evenly over the devices.
+    """Refuses batches that cannot be split evenly over the devices, nor these over processes.
 
     Raises:
       UsageError: says which sizes near the given one can.
     """
+    if recipe.devices % recipe.processes:
+        above = recipe.processes * math.ceil(recipe.devices / recipe.processes)
+        raise UsageError(
+            f"processes={recipe.processes} cannot share devices={recipe.devices} evenly; "
+            f"give devices={above}, or a number of processes that divides {recipe.devices}"
+        )
     for name, parts in (("batch_size", recipe.accumulate), ("eval_batch_size", 1)):
         size, unit = getattr(recipe, name), recipe.devices * parts
         if recipe.devices > 1 and size % unit:

@@ -23,7 +23,8 @@ from harness.store import Store
 START_S = 3.0
 CELL = ("dataset", "dataset_params", "model", "variant", "model_params", "optimizer",
         "learning_rate", "schedule", "batch_size", "eval_batch_size", "epochs", "validation",
-        "selection", "limit", "precision", "accumulate", "device_count")  # fmt: skip
+        "selection", "limit", "precision", "accumulate", "device_count",
+        "process_count")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -67,9 +67,9 @@ COLUMNS: tuple[Column, ...] = (
     ),
     *_group(
         "place",
-        "started_at host cpu_model device_kind device_count:int mesh executor allocator commit "
-        "dirty:bool harness_version dataset_plugin model_plugin other_plugins:json "
-        "python_version "
+        "started_at host cpu_model device_kind device_count:int mesh process_count:int "
+        "executor allocator commit dirty:bool harness_version dataset_plugin model_plugin "
+        "other_plugins:json python_version "
         "jax_version jaxlib_version flax_version optax_version grain_version "
         "numpy_version",
     ),

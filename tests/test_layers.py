@@ -34,7 +34,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "keep": ("database", "store", "transfer", "spool", "comparison", "table", "report"),
     "drive": (
         "allocator", "contention", "machine", "observers", "execute", "fingerprints", "worker",
-        "deadlines", "workers", "runner", "resume", "tuned", "perform", "cache", "api",
+        "deadlines", "crew", "workers", "runner", "resume", "tuned", "perform", "cache", "api",
         "inspection", "kept",
         "trained", "prediction", "gate", "checks", "testing", "scaffold", "cli", "__main__",
         "__init__",

@@ -53,3 +53,10 @@ def test_a_batch_larger_than_the_data_is_refused_with_the_largest_that_fits():
 
 def test_chunk_lengths_divide_the_epoch_where_they_can():
     assert [orders.chunk_length(s) for s in (1, 11, 32, 195, 98, 97)] == [1, 11, 32, 15, 14, 32]
+
+
+def test_devices_divide_the_batches_of_an_evaluation_of_whatever_size():
+    order = orders.eval_order(21, batch_size=64, devices=8)
+    assert (order.batch_size, order.batches) == (24, 1)
+    assert order[0][0, 21:].tolist() == [0, 0, 0]
+    assert orders.eval_order(21, batch_size=8, devices=8).batch_size == 8

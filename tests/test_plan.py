@@ -154,6 +154,7 @@ CHANGES: list[dict[str, Any]] = [
     {"recipe": {"precision": "bfloat16"}},
     {"recipe": {"accumulate": 2}},
     {"recipe": {"devices": 2}},
+    {"recipe": {"devices": 2, "processes": 2}},
 ]
 
 

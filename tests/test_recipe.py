@@ -117,6 +117,16 @@ def test_a_batch_that_devices_cannot_share_gets_sizes_that_they_can(values, told
     assert str(caught.value) == told
 
 
+def test_processes_share_devices_evenly() -> None:
+    assert make_recipe({"devices": 4, "processes": 2}).to_row()["process_count"] == 2
+    with pytest.raises(UsageError) as caught:
+        make_recipe({"processes": 2})
+    assert str(caught.value) == (
+        "processes=2 cannot share devices=1 evenly; give devices=2, or a number of processes "
+        "that divides 1"
+    )
+
+
 def test_devices_are_a_part_of_the_recipe_and_a_column_of_the_place() -> None:
     assert make_recipe({"devices": 8}).to_row()["device_count"] == 8
     assert Recipe().to_row()["device_count"] == 1
@@ -148,7 +158,7 @@ def test_a_row_has_the_columns_of_its_group() -> None:
     row = Recipe(select="best", validation=0.1, limit=10).to_row()
     # what tuning has to say is no hyper-parameter, and devices are a place
     named = {c.name for c in COLUMNS if c.group == "recipe"}
-    assert {*row, "tune"} == named | {"device_count"}
+    assert {*row, "tune"} == named | {"device_count", "process_count"}
     assert (row["selection"], row["limit"], row["precision"]) == ("best", 10, "float32")
     assert (row["accumulate"], row["tune_trials"]) == (1, 0)
 

@@ -31,7 +31,7 @@ ADDED = {
     "quality": ["task", "metrics"],
     "size": ["comm_bytes_per_step", "params_hash", "saved_bytes"],
     "time": ["recompiled", "metric_s", "checkpoint_s", "resumed"],
-    "place": ["allocator", "other_plugins"],
+    "place": ["process_count", "allocator", "other_plugins"],
 }
 
 

@@ -45,6 +45,7 @@ def unrepeated(frame: pd.DataFrame) -> pd.DataFrame:
         key=frame["run_key"].fillna(frame["run_id"]),
         # an older harness had one device, and did not say so of a run that ended early
         device_count=frame["device_count"].fillna(1),
+        process_count=frame["process_count"].fillna(1),
     )
     return _best(named, ["key", "data_fingerprint"])
 

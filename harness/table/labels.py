@@ -16,9 +16,10 @@ from harness.rows import COLUMNS, Row
 
 DATASET = ["dataset", "dataset_variant", "dataset_params"]
 MODEL = ["model", "variant", "model_params"]
-# a column of the place that the user chooses, too
+# two columns of the place that the user chooses, too
 RECIPE = (
     *(c.name for c in COLUMNS if c.group == "recipe" and c.name != "tune"), "device_count",
+    "process_count",
 )  # fmt: skip
 SHORT = 8  # letters of a fingerprint, where they tell all of a data set apart
 MARKS = set('[],=:"')
