@@ -20,6 +20,7 @@ from flax import nnx
 from harness import cost, feed, orders, program, timing
 from harness.buckets import buckets_of
 from harness.events import Event, Measured, Phase
+from harness.mesh import ONE, Mesh, mesh_of
 from harness.metrics import EvalSums, Evaluation, summarize
 from harness.optimizers import Factory, make_optimizer
 from harness.recipe import Recipe
@@ -89,7 +90,13 @@ class Evaluator:
     order: orders.EvalOrder
     data: Any
     split: program.SplitModel
+    mesh: Mesh
     seeds: bool = False
+
+    def chunks(self) -> Iterator[feed.Chunk]:
+        """All chunks of the split, as far as this process feeds them."""
+        share = self.mesh.share(self.order.batch_size)
+        return feed.chunks(self.examples, self.order, share=share)
 
     def __call__(self, state: program.TrainState) -> Evaluation:
         return self.divided(self.sums(state))
@@ -102,11 +109,11 @@ class Evaluator:
         sums: list[EvalSums] = []
         axes = (slice(None),) * self.seeds
         left = len(self.examples)
-        for chunk in feed.chunks(self.examples, self.order):
+        for chunk in self.chunks():
             count = min(left, chunk.steps * self.order.batch_size)
             left -= count
             out = self.compiled.call(
-                state.params, state.rest, self.data, chunk.payload,
+                state.params, state.rest, self.data, self.mesh.payload(chunk.payload),
                 np.int32(chunk.steps), np.int32(count),
             )  # fmt: skip
             # host arrays without the steps that the chunk did not take
@@ -130,10 +137,12 @@ class Trainer:
     examples: feed.Examples
     order: orders.TrainingOrder
     data: Any
+    mesh: Mesh
 
     def chunks(self, *, start: int = 0) -> Iterator[feed.Chunk]:
         """All chunks of the training from number `start` on."""
-        return feed.chunks(self.examples, self.order, start=start)
+        share = self.mesh.share(self.order.batch_size)
+        return feed.chunks(self.examples, self.order, start=start, share=share)
 
     def __call__(
         self, state: program.TrainState, chunk: feed.Chunk
@@ -141,7 +150,7 @@ class Trainer:
         """The next state, the losses float32 [steps] and the time they took."""
         start = time.perf_counter()
         state, losses = self.compiled.call(
-            state, self.data, chunk.payload, np.int32(chunk.steps)
+            state, self.data, self.mesh.payload(chunk.payload), np.int32(chunk.steps)
         )
         jax.block_until_ready((state, losses))
         block = timing.Block(chunk.steps, time.perf_counter() - start)
@@ -170,8 +179,8 @@ class Prepared:
 Placed = dict[int, Any]
 
 
-def place_all(splits: Splits, *, test: bool) -> Placed:
-    """Each split's arrays on the device, by the identity of the host's arrays.
+def place_all(splits: Splits, mesh: Mesh, *, test: bool) -> Placed:
+    """Each split's arrays on every device, by the identity of the host's arrays.
 
     Training and validation examples are rows of the same arrays, which are placed once.
     """
@@ -180,7 +189,7 @@ def place_all(splits: Splits, *, test: bool) -> Placed:
         if examples is not None and examples.resident and id(examples.arrays) not in placed:
             assert examples.arrays is not None
             arrays = {name: np.asarray(examples.arrays[name]) for name in ("x", "y")}
-            placed[id(examples.arrays)] = jax.device_put(arrays)
+            placed[id(examples.arrays)] = mesh.placed(arrays)
     return jax.block_until_ready(placed)
 
 
@@ -202,9 +211,10 @@ def prepare(
       test: whether the test set is evaluated; without it there has to be validation.
     """
     assert test or recipe.validation > 0, "nothing to evaluate"
+    mesh = mesh_of(recipe.devices, processes=recipe.processes)
     start = time.perf_counter()
     splits = make_splits(dataset, recipe, task=parts.task)
-    placed = place_all(splits, test=test)
+    placed = place_all(splits, mesh, test=test)
     emit(Measured({"data_s": load_s + time.perf_counter() - start}))
     if isinstance(model, Prepares):
         emit(Phase("prepare"))
@@ -221,17 +231,19 @@ def prepare(
     )
     state = program.TrainState(params, rest, optimizer.init(params))
     # own buffers, each once: the first step donates them, and a plugin may share its own
-    state = jax.tree.map(jnp.copy, state)
+    state = mesh.replicated(jax.tree.map(jnp.copy, state))
     emit(Measured({"param_count": program.count_parameters(params)}))
     x = jax.ShapeDtypeStruct((recipe.batch_size, *dataset.spec.shape), x_dtype(dataset.spec))
     outputs = program.check_outputs(split, state, x, dataset.spec)
     program.check_task(parts.task, outputs, dataset.spec)
 
     def step(state: program.TrainState, batch: program.Batch) -> Any:
-        return program.train_step(split, optimizer, state, batch, accumulate=recipe.accumulate)
+        return program.train_step(
+            split, optimizer, state, batch, accumulate=recipe.accumulate, mesh=mesh
+        )
 
     update = functools.partial(program.update, optimizer)
-    work = Work(split, state, step, update, order)
+    work = Work(split, state, step, update, order, mesh)
     return compile_all(work, splits, placed, recipe, dataset.spec, emit=emit, test=test)
 
 
@@ -253,6 +265,7 @@ class Work:
     step: program.Step
     update: Callable[..., Any]
     order: orders.TrainingOrder
+    mesh: Mesh = ONE
     seeds: tuple[int, ...] = ()
     over: Mapped = lambda chunk: chunk
 
@@ -293,11 +306,15 @@ def compile_all(
 
 
 def _step_cost(trainer: Trainer, work: Work, recipe: Recipe) -> dict[str, Any]:
-    chunk = cost.program_cost(trainer.compiled)
+    devices = work.mesh.count
+    chunk = cost.program_cost(trainer.compiled, devices=devices)
     if recipe.accumulate == 1:
         return chunk
-    alone = program.compile_ahead(work.update, work.state, work.state.params, donate=(0,))
-    return cost.in_parts(chunk, cost.program_cost(alone), parts=recipe.accumulate)
+    alone = program.compile_ahead(
+        work.update, work.state, work.state.params, donate=(0,), mesh=work.mesh
+    )
+    of_update = cost.program_cost(alone, devices=devices)
+    return cost.in_parts(chunk, of_update, parts=recipe.accumulate)
 
 
 def x_dtype(spec: DataSpec) -> Any:
@@ -312,22 +329,31 @@ def _cache_state(hits: int, misses: int) -> str:
 
 def _compile_trainer(work: Work, examples: feed.Examples, placed: Placed) -> Trainer:
     data = placed[id(examples.arrays)] if examples.resident else None
-    payload = next(feed.chunks(examples, work.order)).payload
+    share = work.mesh.share(work.order.batch_size)
+    chunks = feed.chunks(examples, work.order, share=share)
+    payload = work.mesh.payload(next(chunks).payload)
     chunk = program.train_chunk(work.step, work.order.chunk, seeds=work.seeds)
-    compiled = program.compile_ahead(chunk, work.state, data, payload, np.int32(1), donate=(0,))
-    return Trainer(compiled, examples, work.order, data)
+    compiled = program.compile_ahead(
+        chunk, work.state, data, payload, np.int32(1), donate=(0,), mesh=work.mesh
+    )
+    return Trainer(compiled, examples, work.order, data, work.mesh)
 
 
 def _compile_evaluator(
     work: Work, examples: feed.Examples, recipe: Recipe, placed: Placed, spec: DataSpec
 ) -> Evaluator:
     bucket = buckets_of(examples, spec)
-    order = orders.eval_order(len(examples), batch_size=recipe.eval_batch_size, bucket=bucket)
+    order = orders.eval_order(
+        len(examples), batch_size=recipe.eval_batch_size, bucket=bucket, devices=work.mesh.count
+    )
     data = placed[id(examples.arrays)] if examples.resident else None
-    payload = next(feed.chunks(examples, order)).payload
-    chunk = work.over(program.eval_chunk(work.split, order.chunk, order.batch_size))
+    mesh = work.mesh
+    share = mesh.share(order.batch_size)
+    payload = mesh.payload(next(feed.chunks(examples, order, share=share)).payload)
+    chunk = work.over(program.eval_chunk(work.split, order.chunk, order.batch_size, mesh=mesh))
     one = np.int32(1)
     compiled = program.compile_ahead(
-        chunk, work.state.params, work.state.rest, data, payload, one, one, donate=()
-    )
-    return Evaluator(compiled, examples, order, data, work.split, bool(work.seeds))
+        chunk, work.state.params, work.state.rest, data, payload, one, one, donate=(),
+        mesh=mesh,
+    )  # fmt: skip
+    return Evaluator(compiled, examples, order, data, work.split, mesh, bool(work.seeds))

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from harness.errors import first_line
+from harness.mesh import put, sharding_of
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Checkpoints:
       folder: where they are; one run at a time may use it.
       every_s: seconds between two of them; a run that is shorter never writes one.
       resume: whether one that is there already is taken up.
+      writes: whether the folder is this process's to write; else it only reads.
       note: told in one line when a checkpoint could not be written or read. That costs
         no run: training goes on without.
     """
@@ -49,13 +51,15 @@ class Checkpoints:
     folder: Path
     every_s: float
     resume: bool = False
+    writes: bool = True
     note: Callable[[str], None] = print
     written_at: float = field(default_factory=time.perf_counter)
     _manager: Any = field(default=None, init=False, repr=False)
     _broken: bool = field(default=False, init=False, repr=False)
 
     def due(self) -> bool:
-        return not self._broken and time.perf_counter() - self.written_at >= self.every_s
+        waited = time.perf_counter() - self.written_at
+        return self.writes and not self._broken and waited >= self.every_s
 
     def write(self, step: int, checkpoint: Checkpoint) -> None:
         """Writes a checkpoint and drops the one before; `step` only grows."""
@@ -113,7 +117,8 @@ class Checkpoints:
         import shutil
 
         self.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.writes:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
         if self._manager is not None:
@@ -124,9 +129,11 @@ class Checkpoints:
         if self._manager is None:
             import orbax.checkpoint as ocp
 
+            if self.writes:
+                self.folder.mkdir(parents=True, exist_ok=True)  # Orbax does not, of several
             options = ocp.CheckpointManagerOptions(
-                max_to_keep=1, create=True, cleanup_tmp_directories=True,
-                enable_async_checkpointing=False,
+                max_to_keep=1, create=False, cleanup_tmp_directories=self.writes,
+                enable_async_checkpointing=False, multiprocessing_options=_alone(ocp),
             )  # fmt: skip
             self._manager = ocp.CheckpointManager(self.folder.absolute(), options=options)
         return self._manager
@@ -136,6 +143,16 @@ class Checkpoints:
             f"a checkpoint could not be {what} in {self.folder} "
             f"({type(error).__name__}: {first_line(error)}); the run goes on without"
         )
+
+
+def _alone(ocp: Any) -> Any:
+    """Of several processes each has a manager of its own, which waits for no other."""
+    number = jax.process_index()
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=number, active_processes={number}, barrier_sync_key_prefix=str(number)
+    )
 
 
 def _plain_leaves(tree: Any) -> dict[str, Any]:
@@ -148,6 +165,9 @@ def _plain_leaves(tree: Any) -> dict[str, Any]:
 
 
 def _plain(leaf: Any) -> Any:
+    if not leaf.is_fully_addressable:  # of several processes: whole on each device
+        leaf = leaf.addressable_data(0)
+        return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
     return jax.random.key_data(leaf) if _is_key(leaf) else leaf
 
 
@@ -176,6 +196,10 @@ def _like(template: Any, leaves: Mapping[str, Any]) -> Any:
             )
         if _is_key(shape):
             leaf = jax.random.wrap_key_data(leaf, impl=jax.random.key_impl(shape))
-        # own buffers: the first step donates them
-        back.append(jax.device_put(np.asarray(leaf)) if not _is_key(shape) else leaf)
+        sharding = sharding_of(shape)
+        if sharding is not None:
+            leaf = put(leaf, sharding)
+        elif not _is_key(shape):
+            leaf = jax.device_put(np.asarray(leaf))  # own buffers: the first step donates them
+        back.append(leaf)
     return jax.tree.unflatten(structure, back)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from harness.collectives import step_volume
 from harness.program import Compiled
 
 METADATA = re.compile(r",? metadata=\{[^{}]*\}")
@@ -33,20 +34,27 @@ LEFT_OUT = "{...}"  # what XLA prints for the values of a constant of more than 
 TABLES = ("FileNames", "FunctionNames", "FileLocations", "StackFrames")
 
 
-def program_cost(program: Compiled) -> dict[str, Any]:
-    """flops_per_step, bytes_per_step, temp_bytes and hlo_hash of a chunk's program.
+def program_cost(program: Compiled, *, devices: int = 1) -> dict[str, Any]:
+    """The columns of the group "size" that a chunk's program tells.
 
-    XLA counts the body of a loop once, so a chunk's cost is one step's. What the platform
-    does not tell is None.
+    XLA counts the body of a loop once, so a chunk's cost is one step's; and the program is
+    that of each device, so FLOPs and bytes are taken as often as there are devices. What the
+    platform does not tell is None.
     """
     analysis = program.call.cost_analysis() or {}
     memory = program.call.memory_analysis()
+    volume = step_volume(program.call.as_text() or "", devices=devices)
     return {
-        "flops_per_step": analysis.get("flops"),
-        "bytes_per_step": analysis.get("bytes accessed"),
+        "flops_per_step": _times(analysis.get("flops"), devices),
+        "bytes_per_step": _times(analysis.get("bytes accessed"), devices),
         "temp_bytes": memory.temp_size_in_bytes if memory else None,
+        "comm_bytes_per_step": volume.sent if devices > 1 else 0.0,
         "hlo_hash": _hash(program),
     }
+
+
+def _times(amount: float | None, devices: int) -> float | None:
+    return None if amount is None else amount * devices
 
 
 def in_parts(chunk: dict[str, Any], update: dict[str, Any], *, parts: int) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def fit(
     try:
         state = training.perform()
         if trained is not None:
-            trained(state)
+            trained(prepared.trainer.mesh.local(state))
         _measure_more(training, state, dataset.spec, parts)
         return state
     finally:
@@ -171,6 +171,7 @@ class Training:
         if self.checkpoints is None:
             return
         found = self.checkpoints.read({"state": self.state, "best": self.state})
+        self.prepared.trainer.mesh.agree(repr(found.told) if found else "none")
         if found is None:
             return
         if any(found.told[name] != value for name, value in self.told.items()):

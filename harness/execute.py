@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ from harness.errors import (
     pip_line,
 )
 from harness.events import Array, Collector, Ended, Event, Measured, Note, Phase, Transfer
+from harness.mesh import mesh_of
 from harness.observers import Observers
 from harness.paths import checkpoint_folder
 from harness.plan import Run
@@ -67,11 +68,14 @@ class Settings:
       checkpoint_s: seconds between two checkpoints, 0 to write none.
       resume: whether a checkpoint that is there is taken up.
       save: whether the trained state is kept.
+      speaks: whether this process is the one that is heard, and writes: of several that make
+        up a run, the first.
     """
 
     checkpoint_s: float = 0.0
     resume: bool = False
     save: bool = False
+    speaks: bool = True
 
 
 def execute(
@@ -87,7 +91,9 @@ def execute(
         emit(event)
 
     observers = None
-    with watched(default_folder()) as shared:
+    # the run's other processes are no other run
+    others = watched(default_folder()) if settings.speaks else nullcontext(lambda: None)
+    with others as shared:
         try:
             observers = make_observers(run, registry, emit)
             observers.run_start(run=known.planned)
@@ -194,7 +200,10 @@ def _execute(
 
 def load_all(run: Run, registry: Registry, emit: Emit) -> tuple[Entry, Dataset, Parts, float]:
     """A run's model, its data set, what else plugins bring, and the seconds the data took."""
-    emit(Measured({**machine.devices(), "allocator": allocator(os.environ)}))
+    devices = machine.devices(run.recipe.devices)
+    emit(Measured({**devices, "allocator": allocator(os.environ)}))
+    # where there are too few, before any data is read
+    mesh_of(run.recipe.devices, processes=run.recipe.processes)
     emit(Phase("load"))
     dataset_entry = _load_entry(registry, "dataset", run.dataset)
     model_entry = _load_entry(registry, "model", run.model)
@@ -242,6 +251,9 @@ def keep_checkpoints(run: Run, settings: Settings, emit: Emit) -> Iterator[Check
         yield None
         return
     folder = checkpoint_folder(run.program_key)
+    if not settings.speaks:  # its first process has the lock, and alone writes
+        yield Checkpoints(folder, every_s=math.inf, resume=settings.resume, writes=False)
+        return
     lock = FileLock(folder.with_suffix(".lock"))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -265,8 +277,10 @@ def keep_checkpoints(run: Run, settings: Settings, emit: Emit) -> Iterator[Check
         yield checkpoints
         checkpoints.clear()
     except Exception as error:
-        # a failure would only come again, but for what the machine could not give this time
-        if ended(error).status != "oom" and not isinstance(error, OSError):
+        # a failure would only come again, but for what the machine could not give this time,
+        # or for what is told of another process that has died
+        once = isinstance(error, OSError) or run.recipe.processes > 1
+        if ended(error).status != "oom" and not once:
             checkpoints.clear()
         raise
     finally:

@@ -233,16 +233,21 @@ class Chunk:
 
 
 def chunks(
-    examples: Examples, order: TrainingOrder | EvalOrder, *, start: int = 0
+    examples: Examples,
+    order: TrainingOrder | EvalOrder,
+    *,
+    start: int = 0,
+    share: slice = slice(None),
 ) -> Iterator[Chunk]:
     """Iterates over an order through Grain, gathering where data is not resident.
 
     Args:
       start: how many chunks are left out at the beginning.
+      share: which examples of each batch this process feeds; the others it never reads.
     """
 
     def load(positions: np.ndarray) -> Chunk:
-        steps = len(positions)
+        steps, positions = len(positions), positions[:, share]  # [k, b]
         if examples.resident:
             return Chunk(_pad(examples.rows_at(positions).astype(np.int32), order.chunk), steps)
         batch = examples.gather(positions)

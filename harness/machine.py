@@ -19,6 +19,7 @@ SETTINGS = (
     "JAX_PLATFORMS", "XLA_FLAGS", "JAX_ENABLE_X64", "JAX_DEFAULT_MATMUL_PRECISION",
     "JAX_DEFAULT_PRNG_IMPL", "JAX_RANDOM_SEED_OFFSET", "JAX_THREEFRY_PARTITIONABLE",
     "JAX_DEFAULT_DTYPE_BITS", "JAX_NUMPY_DTYPE_PROMOTION", "JAX_DISABLE_JIT",
+    "JAX_NUM_CPU_DEVICES",
 )  # fmt: skip
 ANYWHERE = "any of a cluster"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "grain", "numpy")
@@ -94,14 +95,14 @@ def _git(*words: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def devices() -> dict[str, Any]:
-    """The columns on the device; imports JAX."""
+def devices(count: int = 1) -> dict[str, Any]:
+    """The columns on the devices of a run that asks for so many; imports JAX."""
     import jax
 
     return {
         "device_kind": jax.devices()[0].device_kind,
-        "device_count": 1,
-        "mesh": "",
+        "device_count": count,
+        "mesh": f"data={count}" if count > 1 else "",
     }
 
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from harness import feed, program
+from harness import program
 from harness.assemble import Evaluator
 from harness.errors import Unsupported
 from harness.metrics import flat
@@ -26,10 +26,12 @@ Metric = Callable[[Predictions], float]
 
 def predict(evaluator: Evaluator, state: program.TrainState, spec: DataSpec) -> Predictions:
     """What the model says of every example of an evaluator's split."""
-    chunk = jax.jit(_outputs_chunk(evaluator.split))
+    mesh = evaluator.mesh
+    chunk = jax.jit(_outputs_chunk(evaluator.split), out_shardings=mesh.everywhere)
     told: list[tuple[np.ndarray, np.ndarray]] = []
-    for part in feed.chunks(evaluator.examples, evaluator.order):
-        out = chunk(state.params, state.rest, evaluator.data, part.payload)
+    for part in evaluator.chunks():
+        payload = mesh.payload(part.payload)
+        out = chunk(state.params, state.rest, evaluator.data, payload)
         told.append(tuple(flat(np.asarray(a)[: part.steps]) for a in out))  # type: ignore
     size = len(evaluator.examples)
     # what fills up the last batch stands at the end

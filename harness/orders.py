@@ -218,13 +218,16 @@ def training_order(
     )
 
 
-def eval_order(size: int, *, batch_size: int, bucket: np.ndarray | None = None) -> EvalOrder:
+def eval_order(
+    size: int, *, batch_size: int, bucket: np.ndarray | None = None, devices: int = 1
+) -> EvalOrder:
     """The order of one evaluation; a batch is no larger than the split.
 
     Args:
       bucket: int32 [size], the number of each example's length bucket, or None.
+      devices: over which each batch is split: they divide it, and so what is filled up.
     """
-    batch_size = min(batch_size, size)
+    batch_size = min(batch_size, math.ceil(size / devices) * devices)
     batches = math.ceil(size / batch_size)
     rows = None if bucket is None else np.argsort(bucket, kind="stable")
     return EvalOrder(

@@ -302,6 +302,10 @@ def _place(
             yield Place(performer, there)
         return
     if options.in_process:
+        if any(run.recipe.processes > 1 for run in runs):
+            raise UsageError(
+                "--processes with --in-process: one process is not several; drop one of them"
+            )
         execute, name = (
             runner.in_process(load_chosen(runs, known), settings=options.settings()),
             "in-process",

@@ -271,6 +271,11 @@ def cells(suite: Suite, registry: Registry, *, key_parts: Mapping[str, str]) -> 
     points = grid_points(suite.grid)
     # each once: a run measured twice is no second seed
     recipes = dict.fromkeys(make_recipe({**suite.recipe, **point}) for point in points)
+    if suite.together and any(recipe.devices > 1 for recipe in recipes):
+        raise UsageError(
+            "--vmap-seeds with --devices above 1: seeds of one program are on one device; use "
+            "one of them"
+        )
     optimized = [pair for recipe in recipes for pair in optimizers(recipe, registry)]
     return [
         Cell(

@@ -26,6 +26,7 @@ from harness import metrics
 from harness.buckets import at_length
 from harness.convolutions import channels_last
 from harness.errors import ContractError
+from harness.mesh import ONE, Mesh
 from harness.specs import DataSpec, Task
 from harness.tasks import CLASSIFICATION
 
@@ -224,14 +225,16 @@ def train_step(
     batch: Batch,
     *,
     accumulate: int = 1,
+    mesh: Mesh = ONE,
 ) -> tuple[TrainState, jax.Array]:
     """One pure step: loss, gradient, update. Returns the next state and the loss [].
 
     Args:
       accumulate: parts in which the batch goes through the model, one after the other;
         it divides the batch. Their mean gradient makes the update.
+      mesh: the devices over which the batch, and each part of it, is split.
     """
-    loss, rest, grads = _gradient(split, state, batch, accumulate)
+    loss, rest, grads = _gradient(split, state, mesh.split(batch), accumulate, mesh)
     return update(optimizer, state._replace(rest=rest), grads), loss
 
 
@@ -245,7 +248,7 @@ def update(
 
 
 def _gradient(
-    split: SplitModel, state: TrainState, batch: Batch, accumulate: int
+    split: SplitModel, state: TrainState, batch: Batch, accumulate: int, mesh: Mesh
 ) -> tuple[jax.Array, Any, Any]:
     """The mean loss [], the other variables afterwards, and the mean gradient."""
 
@@ -275,7 +278,7 @@ def _gradient(
         lambda a: a.reshape(accumulate, -1, *a.shape[1:]), batch
     )  # [b, ...] -> [parts, b / parts, ...]
     zeros = jnp.float32(0), state.rest, jax.tree.map(jnp.zeros_like, state.params)
-    (total, rest, sums), _ = lax.scan(add, zeros, parts)
+    (total, rest, sums), _ = lax.scan(add, zeros, mesh.parts(parts))
     return total / accumulate, rest, jax.tree.map(lambda g: g / accumulate, sums)
 
 
@@ -322,7 +325,9 @@ def train_chunk(step: Step, length: int, *, seeds: tuple[int, ...] = ()) -> Call
     return chunk
 
 
-def eval_chunk(split: SplitModel, length: int, batch_size: int) -> Callable[..., Any]:
+def eval_chunk(
+    split: SplitModel, length: int, batch_size: int, *, mesh: Mesh = ONE
+) -> Callable[..., Any]:
     """A function of (params, rest, data, payload, steps, count) that evaluates batches.
 
     `count` int32 [] is how many examples of the chunk are real. It returns `EvalSums`
@@ -333,7 +338,7 @@ def eval_chunk(split: SplitModel, length: int, batch_size: int) -> Callable[...,
         params: Any, rest: Any, data: Any, payload: Any, steps: jax.Array, count: jax.Array
     ) -> metrics.EvalSums:
         def body(i: jax.Array, sums: metrics.EvalSums) -> metrics.EvalSums:
-            x, y = take(data, payload, i)
+            x, y = mesh.split(take(data, payload, i))
             outputs, probabilities = split.judge(params, rest, x)  # [b, c]
             places = i * batch_size + jnp.arange(batch_size, dtype=jnp.int32)  # [b]
             batch = metrics.eval_sums(
@@ -368,9 +373,15 @@ class Compiled:
 
 
 def compile_ahead(
-    function: Callable[..., Any], *args: Any, donate: tuple[int, ...]
+    function: Callable[..., Any], *args: Any, donate: tuple[int, ...], mesh: Mesh = ONE
 ) -> Compiled:
-    """Compiles for the shapes of `args`, which are not consumed."""
+    """Compiles for the shapes and places of `args`, which are not consumed.
+
+    What comes out is on every device of the mesh.
+    """
     start = time.perf_counter()
-    lowered = jax.jit(channels_last(function), donate_argnums=donate).lower(*args)
+    jitted = jax.jit(
+        channels_last(function), donate_argnums=donate, out_shardings=mesh.everywhere
+    )
+    lowered = jitted.lower(*args)
     return Compiled(lowered.compile(), lowered, time.perf_counter() - start)

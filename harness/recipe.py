@@ -49,6 +49,8 @@ class Recipe:
         float32 whatever it is.
       accumulate: a step's batch goes through the model in so many parts, whose mean
         gradient makes one update.
+      devices: over which each batch is split; every one of them has the whole state.
+      processes: which share the devices evenly, on one machine.
     """
 
     epochs: int = 10
@@ -62,6 +64,8 @@ class Recipe:
     limit: int | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     accumulate: int = 1
+    devices: int = 1
+    processes: int = 1
 
     @property
     def changes(self) -> str:
@@ -70,10 +74,12 @@ class Recipe:
         return " ".join(f"{k}={v}" for k, v in vars(self).items() if v != defaults[k])
 
     def to_row(self) -> dict[str, Any]:
-        """The columns of the group "recipe"."""
+        """The columns of the group "recipe", `device_count` and `process_count`."""
         values = asdict(self)
-        selection = values.pop("select")
-        return values | {"selection": selection, "vmap_seeds": 1, "tune_trials": 0}
+        renamed = {"selection": "select", "device_count": "devices",
+                   "process_count": "processes"}  # fmt: skip
+        own = {name: values.pop(field) for name, field in renamed.items()}
+        return {**own, **values, "vmap_seeds": 1, "tune_trials": 0}
 
 
 BOUNDS: dict[str, tuple[float | None, float | None]] = {
@@ -84,6 +90,8 @@ BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "validation": (0, 0.9),
     "limit": (1, None),
     "accumulate": (1, None),
+    "devices": (1, None),
+    "processes": (1, None),
 }
 
 
@@ -95,7 +103,7 @@ def parameters() -> dict[str, Parameter]:
         "precision": PRECISIONS,
     }
     types = {"epochs": "int", "batch_size": "int", "eval_batch_size": "int", "limit": "int",
-             "accumulate": "int",
+             "accumulate": "int", "devices": "int", "processes": "int",
              "learning_rate": "float", "validation": "float"}  # fmt: skip
     return {
         f.name: Parameter(
@@ -125,6 +133,7 @@ def make_recipe(values: Mapping[str, Scalar]) -> Recipe:
             f"accumulate={recipe.accumulate} does not divide batch_size={recipe.batch_size}; "
             "a batch goes through in equal parts: choose a divisor, or another batch size"
         )
+    _check_devices(recipe)
     if recipe.select == "best" and recipe.validation == 0:
         raise UsageError(
             "select=best with validation=0 would choose the epoch on the test set; "
@@ -132,6 +141,30 @@ def make_recipe(values: Mapping[str, Scalar]) -> Recipe:
         )
     check_held_out(recipe.validation, limit=recipe.limit)
     return recipe
+
+
+def _check_devices(recipe: Recipe) -> None:
+    """Refuses batches that cannot be split evenly over the devices, nor these over processes.
+
+    Raises:
+      UsageError: says which sizes near the given one can.
+    """
+    if recipe.devices % recipe.processes:
+        above = recipe.processes * math.ceil(recipe.devices / recipe.processes)
+        raise UsageError(
+            f"processes={recipe.processes} cannot share devices={recipe.devices} evenly; "
+            f"give devices={above}, or a number of processes that divides {recipe.devices}"
+        )
+    for name, parts in (("batch_size", recipe.accumulate), ("eval_batch_size", 1)):
+        size, unit = getattr(recipe, name), recipe.devices * parts
+        if recipe.devices > 1 and size % unit:
+            below = size - size % unit
+            sizes = " or ".join(str(fits) for fits in (below, below + unit) if fits)
+            each = f" in {parts} parts" if parts > 1 else ""
+            raise UsageError(
+                f"devices={recipe.devices} cannot share {name}={size}{each} evenly; "
+                f"give {name}={sizes}, or a number of devices that divides {size // parts}"
+            )
 
 
 def check_held_out(fraction: float, *, limit: int | None, name: str = "limit") -> None:

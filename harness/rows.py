@@ -56,7 +56,8 @@ COLUMNS: tuple[Column, ...] = (
     *_group(
         "size",
         "param_count:int flops_per_step:float bytes_per_step:float temp_bytes:int "
-        "peak_rss_bytes:int device_peak_bytes:int hlo_hash params_hash saved_bytes:int",
+        "comm_bytes_per_step:float peak_rss_bytes:int device_peak_bytes:int hlo_hash "
+        "params_hash saved_bytes:int",
     ),
     *_group(
         "time",
@@ -68,15 +69,15 @@ COLUMNS: tuple[Column, ...] = (
     ),
     *_group(
         "place",
-        "started_at host cpu_model device_kind device_count:int mesh executor allocator commit "
-        "dirty:bool harness_version dataset_plugin model_plugin other_plugins:json "
-        "python_version "
+        "started_at host cpu_model device_kind device_count:int mesh process_count:int "
+        "executor allocator commit dirty:bool harness_version dataset_plugin model_plugin "
+        "other_plugins:json python_version "
         "jax_version jaxlib_version flax_version optax_version grain_version "
         "numpy_version",
     ),
 )
 # what a row that is older than a column has in it
-OLDER: Mapping[str, Any] = {"vmap_seeds": 1}
+OLDER: Mapping[str, Any] = {"vmap_seeds": 1, "device_count": 1, "process_count": 1}
 NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
 TYPES: Mapping[str, Type] = {column.name: column.type for column in COLUMNS}
 

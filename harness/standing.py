@@ -18,7 +18,11 @@ from harness.rows import COLUMNS, TYPES, Row, plain
 
 DATASET = ("dataset", "dataset_variant", "dataset_params")
 MODEL = ("model", "variant", "model_params")
-RECIPE = tuple(c.name for c in COLUMNS if c.group == "recipe" and c.name != "tune")
+# two columns of the place that the user chooses, too
+RECIPE = (
+    *(c.name for c in COLUMNS if c.group == "recipe" and c.name != "tune"), "device_count",
+    "process_count",
+)  # fmt: skip
 MODEL_KEY = "model."  # before a model's parameter in the names of a space
 # rows of one cell that differ in these were not made by the same code and data
 CODE = ("dataset_plugin", "data_fingerprint", "model_plugin",
@@ -28,7 +32,8 @@ ENTRIES = ("dataset", "model", "optimizer")
 # what `harness.resume` takes for the same cell
 KIN = ("dataset", "dataset_params", "model", "variant", "model_params", "optimizer",
        "learning_rate", "schedule", "batch_size", "eval_batch_size", "epochs", "validation",
-       "selection", "limit", "precision", "accumulate", "vmap_seeds")  # fmt: skip
+       "selection", "limit", "precision", "accumulate", "vmap_seeds", "device_count",
+       "process_count")  # fmt: skip
 TRIAL = ""  # the cell of a trial, which makes no line
 
 

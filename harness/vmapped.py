@@ -47,6 +47,7 @@ from harness.engine import (
 from harness.errors import ContractError, Diverged
 from harness.events import Measured, Phase
 from harness.ledger import Ledger
+from harness.mesh import ONE
 from harness.metrics import Evaluation
 from harness.optimizers import make_optimizer
 from harness.recipe import Recipe
@@ -162,7 +163,7 @@ def prepare_seeds(
     """Places the data, stacks what each seed begins with, compiles the programs of all."""
     start = time.perf_counter()
     splits = make_splits(dataset, recipe, task=parts.task)
-    placed = place_all(splits, test=True)
+    placed = place_all(splits, ONE, test=True)
     emit(Measured({"data_s": load_s + time.perf_counter() - start}))
     if any(isinstance(one.model, Prepares) for one in seeds):
         emit(Phase("prepare"))
@@ -185,7 +186,7 @@ def prepare_seeds(
 
     work = Work(
         split, _stacked(states), jax.vmap(step),
-        jax.vmap(functools.partial(program.update, optimizer)), order, (len(seeds),),
+        jax.vmap(functools.partial(program.update, optimizer)), order, ONE, (len(seeds),),
         # parameters and other variables; the examples are the same for all
         lambda chunk: jax.vmap(chunk, in_axes=(0, 0, None, None, None, None)),
     )  # fmt: skip

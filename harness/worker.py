@@ -32,6 +32,8 @@ def main() -> None:
     asked = json.loads(take_over(sys.argv[1:]))
     run = run_from_json(asked["run"])
     use_compilation_cache()
+    if "crew" in asked:
+        _join(**asked["crew"])
     # imported late: JAX reads its configuration when it is first imported
     from harness.execute import Settings
     from harness.together import execute_all
@@ -44,6 +46,13 @@ def main() -> None:
     known, settings = registry.load(run.sources), Settings(**asked["settings"])
     execute_all(run, known, emit, settings=settings)
     pipe.flush()
+
+
+def _join(*, number: int, count: int, address: str) -> None:
+    """Makes this process one of several that compute together; before any use of JAX."""
+    import jax
+
+    jax.distributed.initialize(address, num_processes=count, process_id=number)
 
 
 def _stop(number: int, frame: object) -> None:

@@ -22,6 +22,7 @@ from typing import Any
 from harness import logs
 from harness.allocator import worker_environment
 from harness.children import GRACE, Child, hand_over, kill, send, started, stop
+from harness.crew import perform_together
 from harness.deadlines import UNLIMITED, Deadlines, Limits, wanted
 from harness.events import Ended, Event, Phase, from_line
 from harness.plan import Run, run_to_json
@@ -46,6 +47,10 @@ def in_worker(
     """
 
     def execute(run: Run, log: Path, heard: Callable[[Event], None]) -> Ended | None:
+        if run.recipe.processes > 1:
+            return perform_together(
+                run, log, heard, limits, settings, environment or os.environ, is_wanted
+            )
         with (
             logs.kept(log) as output,
             started(

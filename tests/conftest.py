@@ -45,7 +45,8 @@ LONG = (
     "test_checks_catalogue",
     "test_model_transformer", "test_cli_new", "test_site", "test_gate_workers", "test_spool",
     "test_testing", "test_api", "test_optimized", "test_dataset_text_file", "test_texts",
-    "test_dataset_hf", "test_dataset_synthetic", "test_model_recurrent",
+    "test_dataset_hf", "test_devices", "test_crew", "test_dataset_synthetic",
+    "test_model_recurrent",
 )  # fmt: skip
 
 

@@ -49,6 +49,7 @@ EVENTS: dict[type[Any], st.SearchStrategy[Event]] = {
     Array: st.builds(Array, st.text(), st.binary()),
     Transfer: st.builds(Transfer, st.text(), COUNTS, st.none() | COUNTS),
     Note: st.builds(Note, st.text()),
+    events.Again: st.builds(events.Again, st.text()),
     Ended: st.builds(Ended, st.text(), st.text(), st.text()),
 }
 

@@ -31,6 +31,21 @@ def test_chunks_have_one_shape_whether_gathered_or_not():
         assert (arrays(data.train)["y"][here.payload] == there.payload["y"]).all()
 
 
+@pytest.mark.parametrize("size", [10, 40])
+def test_a_process_is_fed_its_share_of_each_batch_and_reads_no_other(size: int):
+    data, order = token_data(), orders.eval_order(37, batch_size=size, devices=2)
+    split = feed.as_examples(Source(data.test), data.spec, name="test", limit=None)
+    half = order.batch_size // 2
+    shares = (slice(0, half), slice(half, None))
+    for whole, *parts in zip(
+        *(feed.chunks(split, order, share=share) for share in (slice(None), *shares)),
+        strict=True,
+    ):
+        together = np.concatenate([part.payload["x"] for part in parts], axis=1)
+        np.testing.assert_array_equal(together, whole.payload["x"])
+        assert parts[0].payload["x"].shape[1] == half
+
+
 class Device:
     def __init__(self, stats: dict[str, int] | None) -> None:
         self.stats = stats

@@ -27,9 +27,9 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "tuning", "gathered",
     ),
     "compute": (
-        "orders", "tasks", "feed", "buckets", "metrics", "optimizers", "timing", "cost",
-        "convolutions", "program", "assemble", "measures", "ledger", "checkpoints",
-        "saved", "engine", "vmapped",
+        "orders", "tasks", "mesh", "feed", "buckets", "metrics", "optimizers", "timing",
+        "collectives", "cost", "convolutions", "program", "assemble", "measures", "ledger",
+        "checkpoints", "saved", "engine", "vmapped",
     ),
     "keep": (
         "database", "standing", "enrol", "store", "transfer", "spool", "comparison", "table",
@@ -37,9 +37,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "drive": (
         "allocator", "contention", "machine", "observers", "execute", "fingerprints", "worker",
-        "deadlines", "workers", "exclusive", "lanes", "runner", "resume", "taken_up", "tuned",
-        "cluster", "perform", "cache", "api", "together",
-        "inspection", "kept",
+        "together", "deadlines", "crew", "workers", "exclusive", "lanes", "runner", "resume",
+        "taken_up", "tuned", "cluster", "perform", "cache", "api", "inspection", "kept",
         "trained", "prediction", "gate", "checks", "testing", "scaffold", "cli", "__main__",
         "__init__",
     ),

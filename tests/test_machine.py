@@ -65,7 +65,8 @@ def test_peak_memory_grows_with_what_is_used():
 
 
 def test_the_device_is_named():
-    assert machine.devices()["device_count"] == 1
+    assert (machine.devices()["device_count"], machine.devices()["mesh"]) == (1, "")
+    assert (machine.devices(4)["device_count"], machine.devices(4)["mesh"]) == (4, "data=4")
     assert machine.devices()["device_kind"]
 
 

@@ -83,3 +83,10 @@ def test_an_order_of_a_billion_examples_takes_no_memory():
     # more than int32 holds
     assert chunk.dtype == last.dtype == np.int64 and last.max() == 3 * 10**9 - 1
     assert len(np.unique(chunk)) == chunk.size and chunk.max() > 2**31 and peak < 10 * 2**20
+
+
+def test_devices_divide_the_batches_of_an_evaluation_of_whatever_size():
+    order = orders.eval_order(21, batch_size=64, devices=8)
+    assert (order.batch_size, order.batches) == (24, 1)
+    assert order[0][0, 21:].tolist() == [0, 0, 0]
+    assert orders.eval_order(21, batch_size=8, devices=8).batch_size == 8

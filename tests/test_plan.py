@@ -153,6 +153,8 @@ CHANGES: list[dict[str, Any]] = [
     {"recipe": {"limit": 10}},
     {"recipe": {"precision": "bfloat16"}},
     {"recipe": {"accumulate": 2}},
+    {"recipe": {"devices": 2}},
+    {"recipe": {"devices": 2, "processes": 2}},
 ]
 
 

@@ -94,6 +94,46 @@ def test_a_batch_goes_through_in_equal_parts() -> None:
         make_recipe({"accumulate": 0})
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"batch_size": 20, "devices": 8},
+         "devices=8 cannot share batch_size=20 evenly; give batch_size=16 or 24, or a number "
+         "of devices that divides 20"),
+        ({"batch_size": 4, "devices": 8},
+         "devices=8 cannot share batch_size=4 evenly; give batch_size=8, or a number of "
+         "devices that divides 4"),
+        ({"devices": 2, "eval_batch_size": 25},
+         "devices=2 cannot share eval_batch_size=25 evenly; give eval_batch_size=24 or 26, or "
+         "a number of devices that divides 25"),
+        ({"batch_size": 24, "devices": 8, "accumulate": 2},
+         "devices=8 cannot share batch_size=24 in 2 parts evenly; give batch_size=16 or 32, or "
+         "a number of devices that divides 12"),
+    ],
+)  # fmt: skip
+def test_a_batch_that_devices_cannot_share_gets_sizes_that_they_can(values, told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        make_recipe(values)
+    assert str(caught.value) == told
+
+
+def test_processes_share_devices_evenly() -> None:
+    assert make_recipe({"devices": 4, "processes": 2}).to_row()["process_count"] == 2
+    with pytest.raises(UsageError) as caught:
+        make_recipe({"processes": 2})
+    assert str(caught.value) == (
+        "processes=2 cannot share devices=1 evenly; give devices=2, or a number of processes "
+        "that divides 1"
+    )
+
+
+def test_devices_are_a_part_of_the_recipe_and_a_column_of_the_place() -> None:
+    assert make_recipe({"devices": 8}).to_row()["device_count"] == 8
+    assert Recipe().to_row()["device_count"] == 1
+    with pytest.raises(UsageError, match="devices"):
+        make_recipe({"devices": 0})
+
+
 def test_an_unknown_precision_gets_the_known_ones() -> None:
     with pytest.raises(UsageError, match="expected float32 or bfloat16"):
         make_recipe({"precision": "float16"})
@@ -116,8 +156,9 @@ def test_every_default_passes_its_own_check() -> None:
 
 def test_a_row_has_the_columns_of_its_group() -> None:
     row = Recipe(select="best", validation=0.1, limit=10).to_row()
-    # what tuning has to say is no hyper-parameter
-    assert {*row, "tune"} == {c.name for c in COLUMNS if c.group == "recipe"}
+    # what tuning has to say is no hyper-parameter, and devices are a place
+    named = {c.name for c in COLUMNS if c.group == "recipe"}
+    assert {*row, "tune"} == named | {"device_count", "process_count"}
     assert (row["selection"], row["limit"], row["precision"]) == ("best", 10, "float32")
     assert (row["accumulate"], row["tune_trials"]) == (1, 0)
 

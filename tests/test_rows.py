@@ -29,9 +29,9 @@ ADDED = {
     "identity": ["run_key", "key_parts", "kind", "data_fingerprint", "variant_params"],
     "recipe": ["eval_batch_size", "vmap_seeds", "tune"],
     "quality": ["task", "metrics"],
-    "size": ["device_peak_bytes", "params_hash", "saved_bytes"],
+    "size": ["comm_bytes_per_step", "device_peak_bytes", "params_hash", "saved_bytes"],
     "time": ["recompiled", "metric_s", "checkpoint_s", "resumed"],
-    "place": ["allocator", "other_plugins"],
+    "place": ["process_count", "allocator", "other_plugins"],
 }
 
 

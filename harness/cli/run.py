@@ -117,6 +117,18 @@ RECIPE = tuple(vars(Recipe()))
     help="A batch goes through in N parts and makes one update.  [default: 1]",
 )
 @click.option(
+    "--devices",
+    type=int,
+    metavar="N",
+    help="Each batch is split over N devices (data parallelism).  [default: 1]",
+)
+@click.option(
+    "--processes",
+    type=int,
+    metavar="P",
+    help="A run is P processes, which share its devices evenly.  [default: 1]",
+)
+@click.option(
     "--grid",
     multiple=True,
     metavar="KEY=V1,V2",

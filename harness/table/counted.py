@@ -31,7 +31,12 @@ def counted(frame: pd.DataFrame) -> pd.DataFrame:
 def unrepeated(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows that `tabulate` groups by columns: of runs, and of each the one that counts."""
     frame = without_trials(frame)
-    named = frame.assign(key=frame["run_key"].fillna(frame["run_id"]))
+    named = frame.assign(
+        key=frame["run_key"].fillna(frame["run_id"]),
+        # an older harness had one device, and did not say so of a run that ended early
+        device_count=frame["device_count"].fillna(1),
+        process_count=frame["process_count"].fillna(1),
+    )
     return _best(named, ["key", "data_fingerprint"])
 
 
