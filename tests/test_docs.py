@@ -39,6 +39,7 @@ RUN = {
     "docs/howto/ablation.md": {"run", "table", "report", "store"},
     "docs/howto/ci.md": {"new", "gate"},
     "docs/howto/csv.md": {"check", "new", "run"},
+    "docs/howto/devices.md": {"run"},
     "docs/howto/embedding.md": {"run"},
     "docs/howto/report.md": {"run", "report"},
     "docs/howto/text.md": {"run", "predict", "inspect", "check"},
