@@ -40,6 +40,7 @@ RUN = {
     "docs/howto/ci.md": {"new", "gate"},
     "docs/howto/cluster.md": set(),
     "docs/howto/csv.md": {"check", "new", "run"},
+    "docs/howto/devices.md": {"run"},
     "docs/howto/embedding.md": {"run"},
     "docs/howto/report.md": {"run", "report"},
     "docs/howto/text.md": {"run", "predict", "inspect", "check"},
