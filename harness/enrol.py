@@ -23,7 +23,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
 from harness.database import CODES, LOCK, NEWEST, PLANNED, ROWS, STANDING, writing
-from harness.rows import NAMES, Row, up_to_date
+from harness.rows import NAMES, Row
 from harness.standing import (
     TRIAL,
     Line,
@@ -45,7 +45,6 @@ def enrol(connection: Connection, rows: Sequence[tuple[int, Row]]) -> None:
     """Enters stored rows, each with its number, and decides anew what counts beside them."""
     if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK + 1)))
-    rows = [(sequence, up_to_date(row)) for sequence, row in rows]
     found = {sequence: standing_of(row) for sequence, row in rows}
     _write_down(connection, found)
     _remember(connection, rows)

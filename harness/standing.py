@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.rows import COLUMNS, TYPES, Row, plain
+from harness.rows import COLUMNS, TYPES, Row, plain, up_to_date
 
 DATASET = ("dataset", "dataset_variant", "dataset_params")
 MODEL = ("model", "variant", "model_params")
@@ -183,13 +183,15 @@ def _kin(row: Mapping[str, Any]) -> list[Any]:
     # rows stored before there were trials have no kind, and nothing tuned
     tune = _object(row["tune"])
     asked = [tune.get(name) for name in ("space", "budget", "limit")]
-    return [row["kind"] or "run", asked, *(plain(row[name], TYPES[name]) for name in KIN)]
+    now = up_to_date(dict(row))
+    return [row["kind"] or "run", asked, *(plain(now[name], TYPES[name]) for name in KIN)]
 
 
 def _asked(row: Row, tune: dict[str, Any] | None) -> list[Any]:
     """What was asked for, without the values that tuning chose."""
     space = _part(tune, "space")
-    values = {name: row[name] for name in (*DATASET, *MODEL, *RECIPE)}
+    now = up_to_date(row)
+    values = {name: now[name] for name in (*DATASET, *MODEL, *RECIPE)}
     if tune and "runs_limit" in tune:  # trials saw less than was asked for
         values["limit"] = tune["runs_limit"]
     values |= {name: None for name in space if name in values}

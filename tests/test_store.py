@@ -15,7 +15,7 @@ import pytest
 from stored import failed_row, make_epochs, make_result, make_row, npy
 
 from harness.errors import StoreError, UsageError
-from harness.rows import COLUMNS, EPOCH_COLUMNS, NAMES, Result, complete
+from harness.rows import COLUMNS, EPOCH_COLUMNS, NAMES, OLDER, Result, complete
 from harness.standing import name_of_cell, name_of_run
 from harness.store import Store, frame_of, open_store
 
@@ -46,7 +46,7 @@ def test_every_column_comes_back_equal_and_of_its_type(store: Store):
 def test_missing_values_come_back_as_none(store: Store):
     row = complete({"run_id": "a"})
     store.add(Result(row=row))
-    assert store.rows() == [{**row, "vmap_seeds": 1}]  # what older rows stand for
+    assert store.rows() == [{**row, **OLDER}]  # what older rows stand for
 
 
 def test_rows_are_in_the_order_of_insertion_not_of_their_names(store: Store):
