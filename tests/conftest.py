@@ -39,6 +39,7 @@ os.environ.update(compilation_cache())
 
 # files that take longest, longest first: one that began last would keep a single process busy
 LONG = (
+    "test_cluster", "test_vmapped",
     "test_gate_deterministic", "test_isolation", "test_cli_gate", "test_docs", "test_crash",
     "test_workers", "test_engine", "test_engine_clocks", "test_checks_perform",
     "test_gate_pairs", "test_checks_builtins", "test_examples", "test_cli",
@@ -46,7 +47,7 @@ LONG = (
     "test_model_transformer", "test_cli_new", "test_site", "test_gate_workers", "test_spool",
     "test_testing", "test_api", "test_optimized", "test_dataset_text_file", "test_texts",
     "test_dataset_hf", "test_devices", "test_crew", "test_dataset_synthetic",
-    "test_model_recurrent",
+    "test_model_recurrent", "test_places", "test_cluster_benchmark",
 )  # fmt: skip
 
 
