@@ -111,8 +111,10 @@ def connection(
             yield from _connected(asked.scheduler, hear, note)
             return
         # a worker only waits for the process of a run, which has limits of its own
-        options: dict[str, Any] = {"memory_limit": 0, "dashboard_address": None}
-        cluster: Any = LocalCluster(n_workers=asked.workers, threads_per_worker=1, **options)
+        cluster: Any = LocalCluster(
+            n_workers=asked.workers, threads_per_worker=1, memory_limit=0,
+            dashboard_address="127.0.0.1:0",
+        )  # fmt: skip
         with cluster:
             yield from _connected(cluster.scheduler_address, hear, note)
 
