@@ -79,7 +79,7 @@ class Recipe:
         renamed = {"selection": "select", "device_count": "devices",
                    "process_count": "processes"}  # fmt: skip
         own = {name: values.pop(field) for name, field in renamed.items()}
-        return {**own, **values, "vmap_seeds": 1, "tune_trials": 0}
+        return {**values, **own, "vmap_seeds": 1, "tune_trials": 0}
 
 
 BOUNDS: dict[str, tuple[float | None, float | None]] = {
