@@ -26,6 +26,8 @@ SCHEDULES = (
     "constant", "cosine_decay", "cosine_onecycle", "exponential_decay", "linear",
     "linear_onecycle", "warmup_constant", "warmup_cosine_decay",
 )  # fmt: skip
+# what of a recipe is stored under another name
+COLUMN_OF = {"select": "selection", "devices": "device_count", "processes": "process_count"}
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -76,9 +78,7 @@ class Recipe:
     def to_row(self) -> dict[str, Any]:
         """The columns of the group "recipe", `device_count` and `process_count`."""
         values = asdict(self)
-        renamed = {"selection": "select", "device_count": "devices",
-                   "process_count": "processes"}  # fmt: skip
-        own = {name: values.pop(field) for name, field in renamed.items()}
+        own = {column: values.pop(name) for name, column in COLUMN_OF.items()}
         return {**values, **own, "vmap_seeds": 1, "tune_trials": 0}
 
 

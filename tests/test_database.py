@@ -18,7 +18,7 @@ from stored import make_result, make_row
 
 from harness import database
 from harness.errors import StoreError
-from harness.rows import NAMES, complete
+from harness.rows import NAMES, OLDER, complete
 from harness.store import open_store
 
 
@@ -228,4 +228,4 @@ def test_told_keeps_only_the_first_line():
 def test_a_row_of_nothing_but_an_identity_is_stored(tmp_path: Path):
     with open_store(f"sqlite:///{tmp_path}/rows.db") as store:
         store.add(make_result(complete({"run_id": "bare"})))
-        assert store.rows() == [complete({"run_id": "bare"})]
+        assert store.rows() == [complete({"run_id": "bare", **OLDER})]

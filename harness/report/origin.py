@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import tuning
-from harness.recipe import Recipe
+from harness.recipe import COLUMN_OF, Recipe
 from harness.report.lines import Line, printable
 from harness.report.spaces import Whole, whole_spaces
 from harness.rows import Row
@@ -228,10 +228,10 @@ def _recipe(row: Row) -> list[str]:
     space = _space(row)
     usual = vars(Recipe()) | dict(tuning.DEFAULTS if space else {})
     for name, default in usual.items():
-        value = row["selection" if name == "select" else name]
+        value = row[COLUMN_OF.get(name, name)]
         if value is not None and value != default and name not in space:
             words += [f"--{name.replace('_', '-')}", str(value)]
-    return words
+    return [*words, *(["--vmap-seeds"] if (row["vmap_seeds"] or 1) > 1 else [])]
 
 
 def _metrics(row: Row) -> list[str]:
