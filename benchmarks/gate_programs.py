@@ -12,7 +12,9 @@ from typing import Any
 from benchmarks.gate_sides import INDENT, KINDS, STEP, Kind, environment, make_repository
 
 SMALL = ("--deterministic", "--batch-size", "32", "--limit", "512")
-GRADIENT = "    loss, rest, grads = _gradient(split, state, batch, accumulate)\n"
+GRADIENT = (
+    "    loss, rest, grads = _gradient(split, state, mesh.split(batch), accumulate, mesh)\n"
+)
 
 
 def in_the_step(words: str, after: str) -> Kind:

@@ -13,7 +13,7 @@ import importlib.util
 import os
 import pkgutil
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from harness.entries import Source
@@ -112,8 +112,9 @@ def _distributions(named: Sequence[str] | None) -> list[Source]:
     found: list[Source] = []
     for point in importlib.metadata.entry_points(group=GROUP):
         # an interrupted installation may lack its metadata, and so name and version
-        name = (point.dist and point.dist.name) or point.name
-        version = (point.dist and point.dist.version) or "unknown"
+        dist = point.dist
+        name = _known(lambda dist=dist: dist and dist.name) or point.name
+        version = _known(lambda dist=dist: dist and dist.version) or "unknown"
         if allowed is None or _canonical(name) in allowed:
             target = point.value.partition(":")[0].strip()
             # the whole package: what a plugin registers may stand in its siblings
@@ -126,6 +127,14 @@ def _distributions(named: Sequence[str] | None) -> list[Source]:
             )  # fmt: skip
     found.sort(key=lambda source: (source.name, source.target))
     return found
+
+
+def _known(ask: Callable[[], str | None]) -> str | None:
+    """What a distribution says of itself; some ways of finding it raise where it cannot."""
+    try:
+        return ask()
+    except FileNotFoundError:
+        return None
 
 
 def _python_files(package: str) -> list[Path]:

@@ -45,11 +45,19 @@ class Cluster:
         return f"tcp://127.0.0.1:{self.port}"
 
     def _start(self, name: str, *words: str, environment: Mapping[str, str] = {}) -> None:
+        given = {**os.environ, **self.apart, **environment}
         with open(self.folder / f"{name}.log", "ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", *words], stdout=log, stderr=log,
-                env={**os.environ, **environment}, cwd=self.folder, start_new_session=True,
+                env=given, cwd=self.folder, start_new_session=True,
             )  # fmt: skip
+
+    @property
+    def apart(self) -> dict[str, str]:
+        """A folder for what marks shared machines: other tests go on beside."""
+        folder = self.folder / "tmp"
+        folder.mkdir(exist_ok=True)
+        return {"TMPDIR": str(folder)}
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")

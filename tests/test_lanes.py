@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -47,7 +48,15 @@ def test_what_a_call_raises_comes_when_all_have_ended():
     assert sorted(ended) == [1, 2]
 
 
-def test_ctrl_c_makes_the_calls_end_and_loses_no_result():
+@pytest.fixture
+def usual_ctrl_c() -> Iterator[None]:
+    """A command that was called in this process may have left a handler of its own."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_makes_the_calls_end_and_loses_no_result(usual_ctrl_c: None):
     stopped, begun = threading.Event(), threading.Barrier(3)
 
     def call(item: int) -> int:
