@@ -165,8 +165,9 @@ def _perform_runs(
 ) -> list[Row]:
     stored: dict[str, Row] = {}
     if store is not None:
-        runs, stored = choose_runs(runs, store, options, listener.note, now_of=place.now_of)
+        # before: a run that ends meanwhile is either stored or taken up
         taken_up = _taken_up(store, options)
+        runs, stored = choose_runs(runs, store, options, listener.note, now_of=place.now_of)
         runs = taken_up(runs)
         left = [run for run in runs if run.run_key not in stored]
         _write_plan(store, listener.note, taken_up.new(left))

@@ -262,7 +262,8 @@ def test_the_recipe_for_slurm_asks_for_what_it_says():
     [program] = [part for part in page.split("```") if "# slurm_workers.py" in part]
     told: dict = {}
     exec(program.removeprefix("python\n"), told)
-    cluster: Any = SLURMCluster(**told["JOB"])
+    page_of_its_own = {"dashboard_address": "127.0.0.1:0"}
+    cluster: Any = SLURMCluster(**told["JOB"], scheduler_options=page_of_its_own)
     with cluster:
         script = cluster.job_script()
     for line in (
