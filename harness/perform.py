@@ -108,9 +108,9 @@ def perform(
     else:
         needed = expand(suite, known, key_parts=options.key_parts())
         work = partial(_perform_runs, needed)
+    if options.cluster is not None:  # its threads tell it things as well
+        listener = runner.OneAtATime(listener)
     with _place(needed, known, options, store, listener) as place:
-        if place.performer.at_once > 1:
-            listener = runner.OneAtATime(listener)
         if store is None:
             return work(None, place, options, lambda result: None, listener)
         return _perform_stored(work, store, place, options, listener)

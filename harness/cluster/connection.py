@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from harness.cluster.asked import Cluster
+from harness.cluster.order import TOPIC
 from harness.errors import UsageError, first_line, pip_line
 
-TOPIC = "harness"
 CONNECT_S = 10.0
 # seconds that runs wait for a scheduler that has gone
 PATIENCE_S = 600.0

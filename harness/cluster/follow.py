@@ -8,7 +8,6 @@ does not count.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,18 +25,19 @@ class Follower:
       log: this machine's copy of the run's log.
       attempt: the one that goes on, "" before the first.
       next: the number of the event that is to be passed on next.
+      begun: all attempts so far.
     """
 
     heard: Callable[[Event], None]
     log: Path
     attempt: str = ""
     next: int = 0
-    begun_at: dict[str, float] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)
 
     def told(self, message: Mapping[str, Any]) -> None:
         """A message of the run's task."""
         if message["attempt"] != self.attempt:
-            if message["attempt"] in self.begun_at:  # a late word of one that was lost
+            if message["attempt"] in self.begun:  # a late word of one that was lost
                 return
             self._begin(message["attempt"])
         if "log" in message:
@@ -53,7 +53,7 @@ class Follower:
             self.heard(Again("its worker was lost; it goes on elsewhere"))
             self.heard(Measured({"log_path": str(self.log)}))
         self.attempt, self.next = attempt, 0
-        self.begun_at[attempt] = time.monotonic()
+        self.begun.add(attempt)
         self._write("", "wb")
 
     def finished(self, outcome: Mapping[str, Any]) -> Ended | None:

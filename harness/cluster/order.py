@@ -13,6 +13,9 @@ from harness.entries import Source
 from harness.paths import cache_dir
 from harness.plan import Run, run_from_json, run_to_json
 
+# under which workers send what runs say
+TOPIC = "harness"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Order:

@@ -91,8 +91,8 @@ class Session:
                 if outcome is not None:
                     return follower.finished(outcome)
                 lost += 1
-                if len(follower.begun_at) > DEATHS:
-                    return _worn_out(len(follower.begun_at))
+                if len(follower.begun) > DEATHS:
+                    return _worn_out(len(follower.begun))
         finally:
             del self.inboxes[run.run_id]
             self.futures.pop(run.run_id, None)
@@ -241,11 +241,12 @@ def connected(
     if own["HARNESS_DATA_DIR"] not in paths:
         del own["HARNESS_DATA_DIR"]  # workers have their own
 
+    commit = machine.commit()  # once: it asks git
     theirs = store if store is not None and not store.startswith("sqlite") else None
 
     def order(run: Run) -> Order:
         return Order(
-            run=run, settings=settings, limits=limits, place=machine.commit(), paths=paths,
+            run=run, settings=settings, limits=limits, place=commit, paths=paths,
             environment=own, exclusive=exclusive,
             store=None if run.others else theirs,  # rows of one program are the command's
         )  # fmt: skip

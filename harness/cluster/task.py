@@ -23,7 +23,7 @@ from distributed import get_worker
 
 from harness import fingerprints, machine, runner
 from harness.choices import choice_from_json
-from harness.cluster.order import Order, localized, order_from_json
+from harness.cluster.order import TOPIC, Order, localized, order_from_json
 from harness.errors import AlreadyStored, StoreError, first_line
 from harness.events import (
     Array,
@@ -43,7 +43,6 @@ from harness.paths import cache_dir
 from harness.rows import Result
 from harness.workers import in_worker
 
-TOPIC = "harness"
 # seconds between two messages of how far a run is, and of its log
 EVERY_S = 1.0
 LOG_BYTES = 1 << 20
