@@ -9,7 +9,8 @@ import pytest
 from called import Call
 from stored import failed_row, make_row
 
-from harness.cli.run import make_suite, run_command
+from harness.cli.asked import make_suite
+from harness.cli.run import run_command
 
 SUITE = """
 datasets = ["digits"]

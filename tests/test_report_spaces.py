@@ -12,7 +12,7 @@ from kit import NET, POOL, WORDS, registry_of
 from reported import lines_of
 
 from harness.cli import cli
-from harness.cli.run import make_suite
+from harness.cli.asked import make_suite
 from harness.report.origin import run_commands
 from harness.report.spaces import whole_spaces
 from harness.rows import Row, complete
