@@ -128,7 +128,7 @@ def run(
         cluster=cluster,
     )  # fmt: skip
     rows = perform(suite, known, options=options, store=store, listener=runner.Silent())
-    from harness.store import frame_of
+    from harness.frames import frame_of
 
     return frame_of(map(storable_row, rows))
 

@@ -9,7 +9,6 @@ the tables.
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -31,15 +30,14 @@ from harness.database import (
     writing,
 )
 from harness.errors import AlreadyStored, StoreError, UsageError, first_line
+from harness.frames import frame_of, frame_of_columns
 from harness.rows import (
     COLUMNS,
     EPOCH_COLUMNS,
     EPOCH_TYPES,
     NAMES,
-    TYPES,
     Result,
     Row,
-    Type,
     complete,
     plain,
     up_to_date,
@@ -49,13 +47,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-FRAME_TYPES: dict[Type, str] = {
-    "text": "string",
-    "json": "string",
-    "int": "Int64",
-    "float": "float64",
-    "bool": "boolean",
-}
 LISTED = 8  # runs in an error message
 LAST = chr(0x10FFFF)  # no letter comes behind it
 KEYS_AT_ONCE = 500  # databases bound the parameters of one query
@@ -224,7 +215,7 @@ class Store:
         with told(self.name), self._engine.connect() as connection:
             lines = connection.execute(query).all()
         listed = [c.name for c in columns]
-        return _frame({n: [li[i + 1] for li in lines] for i, n in enumerate(listed)},
+        return frame_of_columns({n: [li[i + 1] for li in lines] for i, n in enumerate(listed)},
                       [line[0] for line in lines])  # fmt: skip
 
     def count(self) -> int:
@@ -377,41 +368,6 @@ class Store:
 def _without_row() -> sa.ColumnElement[bool]:
     """Of planned runs, those whose key no row has."""
     return ~sa.exists().where(ROWS.c.run_key == PLANNED.c.run_key)
-
-
-def frame_of(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Rows as a data frame with every column, in order.
-
-    Text is `string`, integers are `Int64` and truth values `boolean`, all three with
-    `pd.NA` where a value is missing; floats are plain `float64` with NaN. Behind them stands
-    a column for each name in `metrics`, as in `test_macro_f1`.
-    """
-    listed = [complete(row) for row in rows]
-    return _frame({name: [row[name] for row in listed] for name in NAMES})
-
-
-def _frame(values: Mapping[str, list[Any]], numbers: list[int] | None = None) -> pd.DataFrame:
-    import pandas as pd
-
-    series: dict[str, Any] = {
-        name: pd.Series(some, numbers, dtype=FRAME_TYPES[TYPES[name]])  # type: ignore[arg-type]
-        for name, some in values.items()
-    }
-    frame = pd.DataFrame(series, index=numbers)
-    measured = [_metrics(text) for text in values.get("metrics", [])]
-    for name in dict.fromkeys(name for found in measured for name in found):
-        told = [found.get(name) for found in measured]
-        frame[name] = pd.Series(told, numbers, dtype="float64")
-    return frame
-
-
-def _metrics(text: str | None) -> dict[str, float | None]:
-    """The metrics of a row by name; a plugin may have written anything there."""
-    return {
-        name: value
-        for name, value in json.loads(text or "{}").items()
-        if name not in NAMES and (value is None or type(value) in (int, float))
-    }
 
 
 def _epoch(values: Mapping[str, Any]) -> dict[str, Any]:

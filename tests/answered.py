@@ -10,8 +10,8 @@ import pandas as pd
 from stored import make_row
 
 from harness.comparison import Evidence
+from harness.frames import frame_of
 from harness.rows import Row
-from harness.store import frame_of
 from harness.table.sides import Kind, Side
 
 EXAMPLES = 400

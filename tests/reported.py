@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from stored import make_row
 
+from harness.frames import frame_of
 from harness.report.answers import Answers
 from harness.report.lines import Line, read_lines
 from harness.rows import Row
-from harness.store import frame_of
 from harness.table import tabulate
 
 

@@ -13,9 +13,10 @@ from stored import failed_row, make_row, make_trial, make_tuned
 
 from harness import database
 from harness.errors import UsageError
+from harness.frames import frame_of
 from harness.rows import Result, Row
 from harness.standing import name_of_cell, name_of_run
-from harness.store import Store, frame_of, open_store
+from harness.store import Store, open_store
 from harness.table import counted, where
 from harness.table.counted import unrepeated
 from harness.table.read import read_table

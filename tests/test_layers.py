@@ -32,8 +32,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "checkpoints", "saved", "engine", "vmapped",
     ),
     "keep": (
-        "database", "standing", "enrol", "store", "transfer", "spool", "comparison", "table",
-        "report",
+        "frames", "database", "standing", "enrol", "store", "transfer", "spool", "comparison",
+        "table", "report",
     ),
     "drive": (
         "allocator", "contention", "machine", "observers", "execute", "fingerprints", "worker",

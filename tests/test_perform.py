@@ -44,7 +44,7 @@ class Tuned:
             suite, known or index.open_registry(), store=self.url, listener=Listener(),
             options=perform.Options(in_process=True, **options),
         )  # fmt: skip
-        from harness.store import frame_of
+        from harness.frames import frame_of
 
         return frame_of(rows)
 

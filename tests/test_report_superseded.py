@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from stored import failed_row, make_row
 
+from harness.frames import frame_of
 from harness.report.superseded import superseded
 from harness.rows import Row
-from harness.store import frame_of
 from harness.table import counted
 
 

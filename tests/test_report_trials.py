@@ -9,9 +9,9 @@ from typing import Any
 from reported import lines_of
 from stored import make_row, make_trial, make_tuned
 
+from harness.frames import frame_of
 from harness.report.trials import Trial, read_trials
 from harness.rows import Row
-from harness.store import frame_of
 
 RATE = "learning_rate"
 

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from reported import lines_of
 from stored import make_row, make_trial, make_tuned
 
+from harness.frames import frame_of
 from harness.report.look import CONTEXT, LOOKS, OVERLAID, Panel, alone, look
 from harness.report.trials import read_trials
 from harness.report.tuning import Tuning, tuning_of
 from harness.rows import Row
-from harness.store import frame_of
 
 RATE, DROPOUT = "learning_rate", "model.dropout"
 

@@ -15,9 +15,10 @@ import pytest
 from stored import failed_row, make_epochs, make_result, make_row, npy
 
 from harness.errors import StoreError, UsageError
+from harness.frames import frame_of
 from harness.rows import COLUMNS, EPOCH_COLUMNS, NAMES, OLDER, Result, complete
 from harness.standing import name_of_cell, name_of_run
-from harness.store import Store, frame_of, open_store
+from harness.store import Store, open_store
 
 EXAMPLES: dict[str, Any] = {
     "text": "naïve “text”, 'quoted'",

@@ -11,8 +11,8 @@ import pytest
 from stored import failed_row, make_row
 
 from harness.errors import UsageError
+from harness.frames import frame_of
 from harness.rows import Row
-from harness.store import frame_of
 from harness.table import tabulate, to_text, where
 
 

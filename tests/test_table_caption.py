@@ -5,7 +5,7 @@ from typing import Any
 from stored import failed_row, make_row
 
 from harness.cli.options import table_text
-from harness.store import frame_of
+from harness.frames import frame_of
 from harness.table import caption, tabulate
 
 PLACE: dict[str, Any] = {"cpu_model": "EPYC", "device_kind": "cpu", "jax_version": "0.10.2",

@@ -6,7 +6,7 @@ import pytest
 from stored import failed_row, make_row
 
 from harness.errors import UsageError
-from harness.store import frame_of
+from harness.frames import frame_of
 from harness.table import where
 
 FRAME = frame_of(

@@ -11,11 +11,11 @@ import pytest
 from stored import failed_row, make_row
 
 from harness.choices import Choice
+from harness.frames import frame_of
 from harness.plan import Cell
 from harness.recipe import Recipe
 from harness.rows import Row
 from harness.sources import file_source
-from harness.store import frame_of
 from harness.table import counted, tabulate
 
 

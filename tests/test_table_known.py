@@ -12,7 +12,7 @@ from answered import answered_rows, stored
 from stored import failed_row, make_epochs, make_row
 
 from harness.comparison import Evidence, difference, mean_interval
-from harness.store import frame_of
+from harness.frames import frame_of
 from harness.table import caption, counted, pairs, tabulate, to_text
 from harness.table.known import ADDED
 

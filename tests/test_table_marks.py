@@ -6,7 +6,7 @@ from answered import answered_rows, stored
 from stored import make_epochs, make_row
 
 from harness.comparison import Evidence
-from harness.store import frame_of
+from harness.frames import frame_of
 from harness.table import caption, tabulate
 
 

@@ -14,8 +14,8 @@ from stored import failed_row, make_row
 
 from harness.comparison import Evidence
 from harness.errors import UsageError
+from harness.frames import frame_of
 from harness.rows import COLUMNS, NAMES, Row, complete
-from harness.store import frame_of
 from harness.table import records, tabulate, to_text
 
 

@@ -4,7 +4,7 @@ import pytest
 from stored import make_row
 
 from harness.errors import UsageError
-from harness.store import frame_of
+from harness.frames import frame_of
 from harness.table.sides import DATASET, chosen, rows_of
 
 FRAME = frame_of([

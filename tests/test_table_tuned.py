@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from stored import make_row
 
+from harness.frames import frame_of
 from harness.rows import Row
-from harness.store import frame_of
 from harness.table import caption, tabulate, to_text
 from harness.table.tuned import as_asked, chosen_parameters, without_trials
 

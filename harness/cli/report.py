@@ -101,7 +101,8 @@ def report(
             "--tables DIR for tables"
         )
     check_output(output)
-    from harness.store import frame_of, open_store
+    from harness.frames import frame_of
+    from harness.store import open_store
 
     url = store_url(store)
     with open_store(url, must_exist=True) as opened:
@@ -132,7 +133,7 @@ def report(
 
 def _chosen(store: Store, runs: Sequence[str], conditions: Sequence[str]) -> list[Row]:
     """The rows to report, in the order of the store or in which they were named."""
-    from harness.store import frame_of
+    from harness.frames import frame_of
     from harness.table import where
 
     rows = [store.find(run) for run in runs] if runs else store.rows()

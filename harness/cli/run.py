@@ -282,7 +282,8 @@ def _terminated(number: int, frame: object) -> None:
 
 def _print_rows(rows: list[Row], options: Mapping[str, Any], url: str | None = None) -> None:
     """The table; without a store, whose answers give intervals, a table of the rows alone."""
-    from harness.store import frame_of, open_store  # late: a usage error need not wait for it
+    from harness.frames import frame_of  # late: a usage error need not wait for it
+    from harness.store import open_store
 
     frame = frame_of(map(storable_row, rows))
     format_, target = options["format_"], options["target_accuracy"]

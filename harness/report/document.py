@@ -14,6 +14,7 @@ from typing import Any
 from markupsafe import Markup
 
 from harness.errors import HarnessError
+from harness.frames import frame_of
 from harness.report.answers import Answers, read_answers
 from harness.report.calibration import Calibration, calibration_panels, calibrations
 from harness.report.columns import Column, columns_of
@@ -33,7 +34,7 @@ from harness.report.tradeoff import tradeoff_panel, why_not_judged
 from harness.report.trials import Trial, read_trials
 from harness.report.tuning import tuning_of
 from harness.rows import Row
-from harness.store import Store, frame_of
+from harness.store import Store
 from harness.table import caption
 
 

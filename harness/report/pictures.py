@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from matplotlib.figure import Figure
 
+from harness.frames import frame_of
 from harness.report.answers import read_answers
 from harness.report.calibration import calibration_panels, calibrations
 from harness.report.confusion import confusion_panels, confusions
@@ -19,7 +20,7 @@ from harness.report.tradeoff import tradeoff_panel
 from harness.report.trials import Trial, read_trials
 from harness.report.tuning import tuning_of
 from harness.rows import Row
-from harness.store import Store, frame_of
+from harness.store import Store
 
 SIDE_BY_SIDE = 4  # small panels
 

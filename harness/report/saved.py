@@ -10,6 +10,7 @@ from typing import Literal
 from matplotlib.figure import Figure
 
 from harness.errors import UsageError
+from harness.frames import frame_of
 from harness.report.document import Asked, read_document
 from harness.report.gates import gate_ratios_figure
 from harness.report.history import histories_of
@@ -19,7 +20,7 @@ from harness.report.page import to_html
 from harness.report.pictures import line_figures
 from harness.report.plots import epoch_metrics_figure, train_loss_figure
 from harness.report.superseded import superseded
-from harness.store import Store, frame_of
+from harness.store import Store
 from harness.table import caption, to_text, with_caption
 
 TABLES = {"table.md": "markdown", "table.tex": "latex"}

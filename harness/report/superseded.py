@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
+from harness.frames import frame_of
 from harness.rows import Row
-from harness.store import frame_of
 from harness.table import counted
 from harness.table.counted import cells_of, is_ok
 from harness.table.tuned import without_trials

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from harness.frames import frame_of
 from harness.rows import NAMES, TYPES
-from harness.store import Store, frame_of
+from harness.store import Store
 from harness.table.conditions import asked_for, where
 
 
