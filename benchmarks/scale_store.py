@@ -24,8 +24,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from harness import machine
-from harness.database import ARRAYS, EPOCHS, ROWS, connect, writing
+from harness.database import connect, writing
 from harness.rows import Result, Row
+from harness.schema import ARRAYS, EPOCHS, ROWS
 from harness.store import Store, open_store
 
 CELLS, SEEDS, BATCH = 200, 5, 5000

@@ -22,8 +22,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
-from harness.database import CODES, LOCK, NEWEST, PLANNED, ROWS, STANDING, writing
+from harness.database import LOCK, writing
 from harness.rows import NAMES, Row
+from harness.schema import CODES, NEWEST, PLANNED, ROWS, STANDING
 from harness.standing import (
     TRIAL,
     Line,

@@ -17,18 +17,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError
 
 from harness import enrol
-from harness.database import (
-    ARRAYS,
-    EPOCHS,
-    GATES,
-    NEWEST,
-    PLANNED,
-    ROWS,
-    STANDING,
-    connect,
-    told,
-    writing,
-)
+from harness.database import connect, told, writing
 from harness.errors import AlreadyStored, StoreError, UsageError, first_line
 from harness.frames import frame_of, frame_of_columns
 from harness.rows import (
@@ -42,6 +31,7 @@ from harness.rows import (
     plain,
     up_to_date,
 )
+from harness.schema import ARRAYS, EPOCHS, GATES, NEWEST, PLANNED, ROWS, STANDING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -150,7 +140,7 @@ class Store:
         """Writes down what a gate found, a line a cell, all of them or none.
 
         Args:
-          cells: values for the columns of `harness.database.GATES`, all but the first.
+          cells: values for the columns of `harness.schema.GATES`, all but the first.
         """
         listed = [
             {name: None if value != value else value for name, value in cell.items()}

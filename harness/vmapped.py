@@ -39,11 +39,9 @@ from harness.engine import (
     Training,
     Watched,
     check_finite,
-    epoch_of,
     measured,
-    tell_answers,
-    tell_epoch,
 )
+from harness.epochs import epoch_of, tell_answers, tell_epoch
 from harness.errors import ContractError, Diverged
 from harness.events import Measured, Phase
 from harness.ledger import Ledger

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 from stored import make_result, make_row
 
-from harness import database
+from harness import database, schema
 from harness.errors import StoreError
 from harness.rows import NAMES, OLDER, complete
 from harness.store import open_store
@@ -108,7 +108,7 @@ def test_an_unreadable_folder_is_refused(tmp_path: Path):
 def test_a_newer_schema_is_refused(made: Path):
     change(made, "UPDATE meta SET schema_version = schema_version + 1")
     message = refusal(f"sqlite:///{made}")
-    assert f"schema {database.SCHEMA_VERSION + 1}" in message and "--upgrade" in message
+    assert f"schema {schema.SCHEMA_VERSION + 1}" in message and "--upgrade" in message
 
 
 def test_columns_that_an_older_store_lacks_are_added_without_loss(made: Path):
@@ -140,8 +140,8 @@ def test_an_older_store_is_upgraded_and_a_newer_one_refused_in_every_database(st
     with open_store(store_url, must_exist=True) as store:
         assert store.find("first")["params_hash"] is None and store.lost() == []
         with database.writing(store._engine) as connection:
-            version = connection.execute(sa.select(database.META.c.schema_version)).scalar()
-            assert version == database.SCHEMA_VERSION
+            version = connection.execute(sa.select(schema.META.c.schema_version)).scalar()
+            assert version == schema.SCHEMA_VERSION
             connection.exec_driver_sql("UPDATE meta SET schema_version = 99")
     assert "schema 99" in refusal(store_url)
 
@@ -178,7 +178,7 @@ def test_every_table_can_be_made_in_postgres():
     dialect = postgresql.dialect()
     texts = {
         table.name: str(CreateTable(table).compile(dialect=dialect))
-        for table in database.METADATA.sorted_tables
+        for table in schema.METADATA.sorted_tables
     }
     assert "sequence BIGSERIAL" in texts["rows"]
     assert "peak_rss_bytes BIGINT" in texts["rows"]

@@ -14,7 +14,7 @@ from small import Bag, Heard, Source, arrays, token_data
 from small_runs import RECIPE, train
 
 import harness
-from harness import engine, feed
+from harness import feed
 from harness.assemble import build_model, make_splits
 from harness.engine import fit
 from harness.errors import Diverged
@@ -230,19 +230,3 @@ class Unjudged(Bag):
 def test_an_evaluation_that_is_not_finite_is_no_result():
     with pytest.raises(Diverged, match="evaluation loss nan"):
         train(factory=Unjudged)
-
-
-@pytest.mark.parametrize(
-    ("name", "answer", "dtype"),
-    [
-        ("predicted", np.array([0, 255]), np.uint8),
-        ("predicted", np.array([0, 256]), np.uint16),
-        ("predicted", np.array([0, 70_000], np.int32), np.int32),
-        ("predicted", np.array([-1, 3], np.int32), np.int32),
-        ("predicted", np.array([0.5], np.float32), np.float32),
-        ("probability", np.array([0.5], np.float32), np.float16),
-    ],
-)
-def test_answers_are_kept_in_as_few_bytes_as_hold_them(name: str, answer, dtype):
-    kept = engine._compact(name, answer)
-    assert kept.dtype == dtype and kept.tolist() == answer.tolist()

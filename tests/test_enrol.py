@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 from stored import failed_row, make_row, make_trial, make_tuned
 
-from harness import database
+from harness import schema
+from harness.database import writing
 from harness.errors import UsageError
 from harness.frames import frame_of
 from harness.rows import Result, Row
@@ -102,11 +103,11 @@ def agree(store: Store) -> None:
 
 def forget(store: Store, number: int) -> None:
     """What a harness that knows nothing of these tables would leave behind."""
-    with database.writing(store._engine) as connection:
-        at = database.STANDING.c.sequence > number
-        connection.execute(sa.delete(database.STANDING).where(at))
+    with writing(store._engine) as connection:
+        at = schema.STANDING.c.sequence > number
+        connection.execute(sa.delete(schema.STANDING).where(at))
         if not number:
-            connection.execute(sa.delete(database.NEWEST))
+            connection.execute(sa.delete(schema.NEWEST))
 
 
 @pytest.mark.parametrize("number", [0, 30])
@@ -128,7 +129,7 @@ def test_a_store_without_these_tables_gets_them_with_their_indexes(store_url: st
             store.add(Result(row=make_row(seed=seed, run_id=f"{seed}")))
         store.plan([{"run_id": "p", "run_key": "key of no row", "label": "l", "host": "h",
                      "planned_at": "t"}])  # fmt: skip
-        with database.writing(store._engine) as connection:
+        with writing(store._engine) as connection:
             for name in ("standing", "codes", "newest"):
                 connection.exec_driver_sql(f"DROP TABLE {name}")
             connection.exec_driver_sql("DROP INDEX rows_of_run")

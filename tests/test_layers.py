@@ -29,11 +29,11 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "compute": (
         "orders", "tasks", "mesh", "feed", "buckets", "metrics", "optimizers", "timing",
         "collectives", "cost", "convolutions", "program", "assemble", "measures", "ledger",
-        "checkpoints", "saved", "engine", "vmapped",
+        "checkpoints", "saved", "epochs", "engine", "vmapped",
     ),
     "keep": (
-        "frames", "database", "standing", "enrol", "store", "transfer", "spool", "comparison",
-        "table", "report",
+        "frames", "schema", "database", "standing", "enrol", "store", "transfer", "spool",
+        "comparison", "table", "report",
     ),
     "drive": (
         "allocator", "contention", "machine", "observers", "execute", "fingerprints", "worker",
