@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from test_together import runs_of
 
-from harness.gathered import as_one, programs_of
+from harness.events import Again, Collector, Ended, Of, Phase
+from harness.gathered import Gathered, as_one, programs_of
 
 
 def test_runs_of_one_program_stand_together_and_others_alone(known):
@@ -21,3 +22,14 @@ def test_a_seed_that_nobody_asked_for_is_trained_with_the_others(known):
     assert [lead.seed, *(one.seed for one in lead.others)] == [0, 1, 2]
     assert lead.run_key == runs[0].run_key and lead.run_id != runs[0].run_id
     assert lead.others[0].run_id == runs[1].run_id
+
+
+def test_a_program_that_begins_again_has_no_seed_that_is_over():
+    gathered = Gathered({seed: Collector({"seed": seed}) for seed in (0, 1)})
+    gathered.add(Of(0, Ended("diverged", "Diverged", "at step 3")))
+    gathered.add(Again("its worker was lost"))
+    assert gathered.ended is None
+    gathered.add(Phase("train"))
+    gathered.add(Ended("ok"))
+    rows = [one.result().row for one in gathered.collectors.values()]
+    assert [row["status"] for row in rows] == ["ok", "ok"]

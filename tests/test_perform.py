@@ -9,9 +9,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from performed import runs_of
+from stored import make_result, make_row
 
 import harness
 from harness import api, index, perform, runner
+from harness.cluster import Cluster
 from harness.errors import StoreError
 from harness.registry import Registry
 from harness.store import Store, open_store
@@ -164,3 +167,29 @@ def test_a_store_that_fails_meanwhile_has_nothing_and_costs_no_run():
     notes: list[str] = []
     assert perform._stored(Failing(), notes.append, []) == {}  # type: ignore[arg-type]
     assert notes == ["store x: the disk is gone; what it has stored is measured again"]
+
+
+def test_a_run_that_ends_while_a_command_resumes_is_taken_up_and_not_begun_anew(
+    known: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Its planned line goes with its row, which a cluster's worker may store at any moment."""
+    (run,) = runs_of(known, "mean_pool")
+    options = perform.Options(resume=True, cluster=Cluster(scheduler="tcp://nowhere:1"))
+    choose, begun = perform.choose_runs, []
+
+    def slowly(*asked: Any, **more: Any):
+        found = choose(*asked, **more)
+        store.add(make_result(make_row(run_id="planned-then", run_key=run.run_key)))
+        return found
+
+    monkeypatch.setattr(perform, "choose_runs", slowly)
+    performer = runner.Performer(
+        name="dask", execute=lambda run, log, heard: begun.append(run.run_id)
+    )
+    with open_store(f"sqlite:///{tmp_path}/rows.db") as store:
+        store.plan([{**runner.planned(run), "run_id": "planned-then"}])
+        perform._perform_runs(
+            [run], store, perform.Place(performer), options, lambda result: None,
+            runner.Silent(),
+        )  # fmt: skip
+    assert begun == ["planned-then"]
