@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 In = TypeVar("In")
 Out = TypeVar("Out")
+
+LOOK_S = 0.5  # how late Ctrl-C may be heard
 
 
 def in_lanes(
@@ -33,15 +35,26 @@ def in_lanes(
     listed: Sequence[In] = list(items)
     if lanes == 1 or not listed:
         return [function(item) for item in listed]
-    with ThreadPoolExecutor(min(lanes, len(listed)), thread_name_prefix="run") as pool:
-        futures = [pool.submit(function, item) for item in listed]
-        while True:
+    threads = min(lanes, len(listed))
+    with ThreadPoolExecutor(threads, "run") as pool, ThreadPoolExecutor(1) as hand:
+        # another thread hands the calls out, so that Ctrl-C comes between no two of them
+        ended = hand.submit(_all_ended, pool, function, listed)
+        while not ended.done():
             try:
-                wait(futures)
-                break
+                # a signal that comes just before a wait begins, or to another thread, ends no
+                # wait: it is heard at the next one
+                wait([ended], LOOK_S)
             except KeyboardInterrupt as interrupt:
                 stop(interrupt)
-    return [future.result() for future in futures]
+    return [future.result() for future in ended.result()]
+
+
+def _all_ended(
+    pool: ThreadPoolExecutor, function: Callable[[In], Out], items: Sequence[In]
+) -> list[Future[Out]]:
+    futures = [pool.submit(function, item) for item in items]
+    wait(futures)
+    return futures
 
 
 def once(function: Callable[[], None]) -> Callable[[], None]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -56,7 +56,8 @@ def usual_ctrl_c() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-def test_ctrl_c_makes_the_calls_end_and_loses_no_result(usual_ctrl_c: None):
+def stopped_by(press: Callable[[], None]) -> list[int]:
+    """What two calls give that end when they are told to."""
     stopped, begun = threading.Event(), threading.Barrier(3)
 
     def call(item: int) -> int:
@@ -64,12 +65,23 @@ def test_ctrl_c_makes_the_calls_end_and_loses_no_result(usual_ctrl_c: None):
         assert stopped.wait(10)
         return item
 
-    def press() -> None:
+    def wait_and_press() -> None:
         begun.wait(10)
-        os.kill(os.getpid(), signal.SIGINT)
+        press()
 
-    threading.Thread(target=press).start()
-    assert in_lanes(call, [1, 2], lanes=2, stop=lambda _: stopped.set()) == [1, 2]
+    threading.Thread(target=wait_and_press).start()
+    return in_lanes(call, [1, 2], lanes=2, stop=lambda _: stopped.set())
+
+
+def test_ctrl_c_makes_the_calls_end_and_loses_no_result(usual_ctrl_c: None):
+    assert stopped_by(lambda: os.kill(os.getpid(), signal.SIGINT)) == [1, 2]
+
+
+def test_ctrl_c_that_another_thread_is_given_is_heard(usual_ctrl_c: None):
+    def press() -> None:
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    assert stopped_by(press) == [1, 2]
 
 
 def test_once_is_once():
