@@ -1,9 +1,12 @@
 """A data set in ArrayRecord files: random access to more examples than memory holds.
 
-Each record is the bytes of its example: a label, then the features. With files of your own,
-train on them with
+Each record is the bytes of its example: a label, then the features. Write files with
+`group_size:1`, as records of a group are read and unpacked together, and in a random order
+each example wants a group of its own. With files of your own, train on them with
 
     harness run --plugin array_records.py -d 'array_records[folder=DIR]' -m mlp
+
+What fits into memory is faster there: `array_records[folder=DIR, in_memory=true]`.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ class Records:
         return {"x": values[1:], "y": values[0].astype(np.int32)}
 
 
-def array_records(*, folder: str = "records") -> harness.Dataset:
+def array_records(*, folder: str = "records", in_memory: bool = False) -> harness.Dataset:
     """Files train-*.array_record and test-*.array_record of a folder."""
     train, test = (sorted(Path(folder).glob(f"{split}-*")) for split in ("train", "test"))
     if not train or not test:
@@ -47,7 +50,14 @@ def array_records(*, folder: str = "records") -> harness.Dataset:
     spec = harness.DataSpec(
         kind="features", shape=(WIDTH,), num_classes=2, fingerprint=_fingerprint(train + test)
     )
+    if in_memory:
+        return harness.Dataset(_arrays(_open(train)), _arrays(_open(test)), spec)
     return harness.Dataset(_open(train), _open(test), spec)
+
+
+def _arrays(records: Records) -> dict[str, np.ndarray]:
+    whole = np.stack([np.frombuffer(r, np.float32) for r in records.source])  # [n, 1 + WIDTH]
+    return {"x": np.ascontiguousarray(whole[:, 1:]), "y": whole[:, 0].astype(np.int32)}
 
 
 def _open(paths: Sequence[Path]) -> Records:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,7 +124,6 @@ def test_a_worker_is_held_against_what_the_command_has():
     assert "it has jax 0.1" in difference(here, {**here, "jax_version": "0.1"})
     assert "harness none" in difference(here, {"harness_version": "none"})
     assert "other code" in difference(here, {**here, "harness_code": "0"})
-    assert "cannot say" in difference(here, ValueError("marshal data"))
 
 
 def test_a_worker_needs_the_same_plugins(known: Registry):
@@ -138,7 +138,11 @@ def test_a_worker_needs_the_same_plugins(known: Registry):
 
 def roster(**more) -> tuple[Roster, list[str]]:
     notes: list[str] = []
-    defaults = {"greet": lambda address: "", "note": notes.append, "resources": {}}
+    defaults = {
+        "greet": lambda new: dict.fromkeys(new, ""),
+        "note": notes.append,
+        "resources": {},
+    }
     return Roster(**{**defaults, **more}), notes
 
 
@@ -161,9 +165,9 @@ def test_who_leaves_and_who_comes_later_is_seen():
 def test_a_worker_that_is_refused_is_told_of_once_and_greeted_once():
     asked: list[str] = []
 
-    def greet(address: str) -> str:
-        asked.append(address)
-        return "it is another one"
+    def greet(new: Sequence[str]) -> dict[str, str]:
+        asked.extend(new)
+        return dict.fromkeys(new, "it is another one")
 
     found, notes = roster(greet=greet)
     for _ in range(3):
@@ -171,6 +175,34 @@ def test_a_worker_that_is_refused_is_told_of_once_and_greeted_once():
     assert asked == ["tcp://a"] and found.slots == {}
     assert [note for note in notes if "is not used" in note] == [
         "worker tcp://a on tcp is not used: it is another one"
+    ]
+
+
+def test_workers_that_came_are_greeted_together():
+    asked: list[Sequence[str]] = []
+
+    def greet(new: Sequence[str]) -> dict[str, str]:
+        asked.append(new)
+        return dict.fromkeys(new, "")
+
+    found, _ = roster(greet=greet)
+    found.look({"tcp://a": HERE})
+    found.look({"tcp://a": HERE, "tcp://b": HERE, "tcp://c": HERE})
+    assert asked == [["tcp://a"], ["tcp://b", "tcp://c"]]
+
+
+def test_what_goes_wrong_while_a_worker_is_greeted_is_tried_again_and_then_told():
+    answers: list[str | BaseException] = [OSError("it is busy"), ""]
+    found, notes = roster(greet=lambda new: {"tcp://a": answers.pop(0)})
+    for _ in range(2):
+        found.look({"tcp://a": HERE})
+    assert found.slots == {"tcp://a": 2} and not [n for n in notes if "not used" in n]
+
+    found, notes = roster(greet=lambda new: {"tcp://a": OSError("it is\nbroken")})
+    for _ in range(5):
+        found.look({"tcp://a": HERE})
+    assert [note for note in notes if "is not used" in note] == [
+        "worker tcp://a on tcp is not used: it cannot be prepared (OSError: it is)"
     ]
 
 

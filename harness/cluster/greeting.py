@@ -7,7 +7,7 @@ nothing to do, and a line says what differs.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from harness import machine, sources
@@ -43,10 +43,8 @@ def asker() -> Callable[[], dict[str, str]]:
     return who
 
 
-def difference(here: Mapping[str, str], there: Mapping[str, str] | BaseException) -> str:
+def difference(here: Mapping[str, str], there: Mapping[str, str]) -> str:
     """What a worker has otherwise, "" where it may be used."""
-    if isinstance(there, BaseException):
-        return f"it cannot say what it has ({type(there).__name__})"
     for name, value in here.items():
         if name in OWN or there.get(name) == value:
             continue
@@ -74,10 +72,41 @@ def lacking(text: str) -> str:
     return ""
 
 
-def deliver(client: Any, address: str, roots: Iterable[Root]) -> None:
-    """Gives a worker the files that it has not got."""
+def greeted(
+    client: Any,
+    addresses: Sequence[str],
+    *,
+    here: Mapping[str, str],
+    plugins: str,
+    roots: Iterable[Root],
+) -> dict[str, str | BaseException]:
+    """Greets workers, all of them at once; those that may be used have all files then.
+
+    Args:
+      client: of Dask.
+      here: what the command has, as `machine.key_parts`.
+      plugins: the installed ones of a plan, as `needed`.
+      roots: files that the plan needs.
+
+    Returns:
+      Why each may not be used, "" if it may, or what went wrong on it.
+    """
+
+    def fine() -> list[str]:
+        return [address for address, why in found.items() if why == ""]
+
+    def ask(function: Callable[..., Any], *args: Any, of: Sequence[str]) -> dict[str, Any]:
+        answers = client.run(function, *args, workers=of, on_error="return") if of else {}
+        found.update({a: why for a, why in answers.items() if isinstance(why, BaseException)})
+        return {a: told for a, told in answers.items() if a not in found or found[a] == ""}
+
+    found: dict[str, str | BaseException] = {}
+    for address, there in ask(asker(), of=addresses).items():
+        found[address] = difference(here, there)
+    found |= ask(lacking, plugins, of=fine())
     for root in roots:
         about = (root.place, dict(root.files))
-        if client.run(missing, *about, workers=[address])[address]:
-            contents = {name: root.content(name) for name in root.files}
-            client.run(receive, *about, contents, workers=[address])
+        lack = [address for address, lacks in ask(missing, *about, of=fine()).items() if lacks]
+        contents = {name: root.content(name) for name in root.files} if lack else {}
+        ask(receive, *about, contents, of=lack)
+    return found

@@ -1,13 +1,14 @@
 """The workers of a cluster that may be used, and how many runs they take at once.
 
 Workers come and go while a plan goes on, so somebody looks again and again. Who is new is
-greeted once (`harness.cluster.greeting`) and used from then on, or never.
+greeted (`harness.cluster.greeting`), with all others that are, and used from then on, or never.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from harness.errors import first_line
 
 LOOK_S = 1.0
+GREETINGS = 3  # that may come to nothing before a worker is given up
 
 
 @dataclass
@@ -22,19 +24,21 @@ class Roster:
     """Who may be used.
 
     Attributes:
-      greet: says why a worker, by its address, may not be used; "" if it may.
+      greet: says why workers, by their addresses, may not be used, "" of one that may; or
+        what went wrong while one was greeted, which may go well another time.
       resources: what a run takes of its worker.
       slots: how many runs a worker takes at once, by address.
       refused: why others are not used, by address.
       busy: how many runs go on.
     """
 
-    greet: Callable[[str], str]
+    greet: Callable[[Sequence[str]], Mapping[str, str | BaseException]]
     resources: Mapping[str, float]
     note: Callable[[str], None]
     slots: dict[str, int] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     busy: int = 0
+    _unanswered: Counter[str] = field(default_factory=Counter, repr=False)
     _changed: threading.Condition = field(default_factory=threading.Condition, repr=False)
     _waits: bool = False
 
@@ -43,18 +47,19 @@ class Roster:
         with self._changed:
             for gone in set(self.slots) - set(there):
                 del self.slots[gone]
-        for address, about in there.items():
-            if address not in self.slots and address not in self.refused:
-                self._meet(address, about)
+        new = [who for who in there if who not in self.slots and who not in self.refused]
+        for address, why in self.greet(new).items() if new else ():
+            self._met(address, there[address], why)
         if not self.slots and not self._waits:
             self._waits = True
             self.note("no worker that may be used is there; runs wait for one")
 
-    def _meet(self, address: str, about: Mapping[str, Any]) -> None:
-        try:
-            why = self.greet(address)
-        except Exception as error:  # it went away meanwhile, or cannot be told anything
-            why = f"it cannot be prepared ({type(error).__name__}: {first_line(error)})"
+    def _met(self, address: str, about: Mapping[str, Any], why: str | BaseException) -> None:
+        if isinstance(why, BaseException):
+            self._unanswered[address] += 1
+            if self._unanswered[address] < GREETINGS:
+                return
+            why = f"it cannot be prepared ({type(why).__name__}: {first_line(why)})"
         slots = self._slots(about)
         if not why and not slots:
             asked = ", ".join(f"{name}={amount:g}" for name, amount in self.resources.items())
@@ -103,3 +108,4 @@ class Roster:
         with self._changed:
             self.slots.clear()
             self.refused.clear()
+            self._unanswered.clear()

@@ -17,7 +17,7 @@ from harness.choices import Choice
 from harness.cluster.asked import Cluster
 from harness.cluster.connection import Connection, connection
 from harness.cluster.follow import Follower
-from harness.cluster.greeting import asker, deliver, difference, lacking, needed
+from harness.cluster.greeting import greeted, needed
 from harness.cluster.order import Order
 from harness.cluster.roster import LOOK_S, Roster
 from harness.cluster.shipping import Root, places, root_of
@@ -172,15 +172,13 @@ class Session:
             "failed", "SchedulerLost", f"the scheduler did not come back{why}; --resume goes on"
         )
 
-    def greet(self, here: Mapping[str, str], plugins: str, address: str) -> str:
-        """Why a worker may not be used, "" if it may; it has all files then."""
-        client = self.link.client
-        told = client.run(asker(), workers=[address], on_error="return")[address]
-        why = difference(here, told)
-        why = why or client.run(lacking, plugins, workers=[address])[address]
-        if not why:
-            deliver(client, address, self.roots)
-        return why
+    def greet(
+        self, here: Mapping[str, str], plugins: str, addresses: Sequence[str]
+    ) -> dict[str, str | BaseException]:
+        """Why workers may not be used, "" of those that may; they have all files then."""
+        return greeted(
+            self.link.client, addresses, here=here, plugins=plugins, roots=self.roots
+        )
 
     def watch(self, over: threading.Event) -> None:
         """Looks who is there, until all is over."""
