@@ -2,10 +2,10 @@
 
     python -m benchmarks.scale_plan --runs 10000 --write benchmarks/results/scale_plan.md
 
-A plan is shown, performed and shown again. Its runs are of a model that does not read the data,
-so each ends as `unsupported` before a program is made: what is left is what the harness does
-for a run that it plans, writes down, begins, ends and stores. Beside it stands as much for a
-tenth of the runs, which tells what grows faster than the plan.
+A plan is shown, performed in the command's own process and shown again. Its runs are of a model
+that fits no data (`refuses.py`), so each ends as `unsupported` before a program is made: what
+is left is what the harness does for a run that it plans, writes down, begins, ends and stores.
+Beside it stands as much for a tenth of the runs, which tells what grows faster than the plan.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ import click
 from harness import machine
 from harness.store import open_store
 
-# a model of texts, which digits are not
-RUN = ("run", "-d", "digits", "-m", "nb_svm")
+PLUGIN = Path(__file__).with_name("refuses.py")
+RUN = ("run", "-d", "digits", "-m", "refuses", "--plugin", str(PLUGIN))
 DONE = (0, 3)  # exit statuses: as planned, with or without a result
 
 
@@ -62,7 +62,7 @@ def costs(runs: int, folder: Path) -> Iterator[Cost]:
     store = f"sqlite:///{folder}/{runs}.db"
     asked = (*RUN, "--seeds", str(runs), "--store", store)
     yield cost("`harness run --dry-run`, an empty store", *asked, "--dry-run")
-    yield cost("`harness run`", *asked)
+    yield cost("`harness run --in-process`", *asked, "--in-process")
     with open_store(store) as opened:
         if opened.count() != runs or opened.lost():
             raise click.ClickException(f"of {runs} runs {opened.count()} are stored")
@@ -76,8 +76,8 @@ def page(runs: int) -> str:
         many = list(costs(runs, Path(name)))
     lines = [
         "# What a plan of many runs costs\n",
-        f"`python -m benchmarks.scale_plan --runs {runs}` on {machine.utc()[:10]}: `nb_svm` on "
-        f"digits, a run for each of {runs:,} seeds and of a tenth of them, all unsupported. "
+        f"`python -m benchmarks.scale_plan --runs {runs}` on {machine.utc()[:10]}: a model "
+        f"that fits no data, a run for each of {runs:,} seeds and of a tenth of them. "
         "Whole commands, once each; memory is the command's own.\n",
         f"| command | {runs // 10:,} runs, s | MiB | {runs:,} runs, s | MiB | ms a run more |",
         "|---|---:|---:|---:|---:|---:|",
