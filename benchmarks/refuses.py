@@ -1,4 +1,4 @@
-"""A plugin for `benchmarks.scale_plan`: a model that fits no data, so that its runs end at once."""
+"""A plugin for `benchmarks.scale_plan`: a model that fits no data, whose runs end at once."""
 
 from __future__ import annotations
 

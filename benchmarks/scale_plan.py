@@ -25,7 +25,7 @@ from harness import machine
 from harness.store import open_store
 
 PLUGIN = Path(__file__).with_name("refuses.py")
-RUN = ("run", "-d", "digits", "-m", "refuses", "--plugin", str(PLUGIN))
+SEEDS = 5
 DONE = (0, 3)  # exit statuses: as planned, with or without a result
 
 
@@ -57,10 +57,21 @@ def cost(name: str, *words: str) -> Cost:
     return Cost(name, seconds, usage.ru_maxrss / 1024)
 
 
+def suite(runs: int) -> str:
+    """A grid of so many runs, five seeds of each value."""
+    values = ", ".join(f"{1e-3 + n * 1e-6:g}" for n in range(runs // SEEDS))
+    return (
+        'datasets = ["digits"]\nmodels = ["refuses"]\n'
+        f"seeds = {SEEDS}\nlearning_rate = [{values}]\n"
+    )
+
+
 def costs(runs: int, folder: Path) -> Iterator[Cost]:
     """Of each command on a plan of so many runs, in order."""
     store = f"sqlite:///{folder}/{runs}.db"
-    asked = (*RUN, "--seeds", str(runs), "--store", store)
+    file = folder / f"{runs}.toml"
+    file.write_text(suite(runs))
+    asked = ("run", str(file), "--plugin", str(PLUGIN), "--store", store)
     yield cost("`harness run --dry-run`, an empty store", *asked, "--dry-run")
     yield cost("`harness run --in-process`", *asked, "--in-process")
     with open_store(store) as opened:
@@ -77,8 +88,8 @@ def page(runs: int) -> str:
     lines = [
         "# What a plan of many runs costs\n",
         f"`python -m benchmarks.scale_plan --runs {runs}` on {machine.utc()[:10]}: a model "
-        f"that fits no data, a run for each of {runs:,} seeds and of a tenth of them. "
-        "Whole commands, once each; memory is the command's own.\n",
+        f"that fits no data, {runs // SEEDS:,} learning rates with {SEEDS} seeds, and a tenth "
+        "of them. Whole commands, once each; memory is the command's own.\n",
         f"| command | {runs // 10:,} runs, s | MiB | {runs:,} runs, s | MiB | ms a run more |",
         "|---|---:|---:|---:|---:|---:|",
     ]

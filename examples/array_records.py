@@ -35,8 +35,16 @@ class Records:
         return len(self.source)
 
     def __getitem__(self, index: int, /) -> dict[str, np.ndarray]:
-        values = np.frombuffer(self.source[index], np.float32)  # [1 + WIDTH]
-        return {"x": values[1:], "y": values[0].astype(np.int32)}
+        return _example(self.source[index])
+
+    def __getitems__(self, indices: Sequence[int], /) -> list[dict[str, np.ndarray]]:
+        # a read takes a time that grows with the records of a file, so one reads many
+        return [_example(record) for record in self.source.__getitems__(indices)]
+
+
+def _example(record: bytes) -> dict[str, np.ndarray]:
+    values = np.frombuffer(record, np.float32)  # [1 + WIDTH]
+    return {"x": values[1:], "y": values[0].astype(np.int32)}
 
 
 def array_records(*, folder: str = "records", in_memory: bool = False) -> harness.Dataset:
@@ -56,8 +64,11 @@ def array_records(*, folder: str = "records", in_memory: bool = False) -> harnes
 
 
 def _arrays(records: Records) -> dict[str, np.ndarray]:
-    whole = np.stack([np.frombuffer(r, np.float32) for r in records.source])  # [n, 1 + WIDTH]
-    return {"x": np.ascontiguousarray(whole[:, 1:]), "y": whole[:, 0].astype(np.int32)}
+    read = records.__getitems__(range(len(records)))
+    return {
+        "x": np.stack([one["x"] for one in read]),  # [n, WIDTH]
+        "y": np.array([one["y"] for one in read], np.int32),
+    }
 
 
 def _open(paths: Sequence[Path]) -> Records:

@@ -20,7 +20,7 @@ from typing import Any
 
 from harness import logs
 from harness.allocator import worker_environment
-from harness.children import GRACE, Child, hand_over, kill, started, stop
+from harness.children import GRACE, Child, hand_over, kill, send, started, stop, timer
 from harness.deadlines import Deadlines, Limits
 from harness.events import Ended, Event, Phase, from_line
 from harness.plan import Run, run_to_json
@@ -48,7 +48,11 @@ def perform_together(
         with deadlines.running():
             for asked, member in zip(_asked(run, settings), members, strict=True):
                 hand_over(member, json.dumps(asked))
-            crew.listen()
+            try:
+                crew.listen()
+            except KeyboardInterrupt:
+                crew.hear_out()
+                raise
         if deadlines.unwanted:
             return Ended("interrupted", "KeyboardInterrupt", f"stopped: {deadlines.reason}")
         if deadlines.reason:
@@ -109,6 +113,25 @@ class _Crew:
         for thread in watching:  # they leave by themselves, or whose death it was shows
             thread.join(GRACE if fine else SETTLE)
         self.end()
+
+    def hear_out(self) -> None:
+        """Asks the first process to stop and hears what it has measured so far.
+
+        The others go on until then: it might wait for them in the middle of a step. A second
+        Ctrl-C kills all at once.
+        """
+        with self._lock:
+            self.over = True
+        try:
+            send(self.members[0].process, signal.SIGTERM)
+            with timer(GRACE, self._kill):
+                self._hear(0, self._tell)
+        finally:
+            self._kill()
+
+    def _kill(self) -> None:
+        for member in self.members:
+            kill(member.process)
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, Phase) and self.deadlines is not None:

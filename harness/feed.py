@@ -7,7 +7,7 @@ chunk by chunk.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -17,13 +17,14 @@ import numpy as np
 from harness.errors import ContractError, UsageError
 from harness.orders import LARGE, EvalOrder, TrainingOrder
 from harness.recipe import one_side
-from harness.specs import DataSpec, RandomAccess, Split, Task
+from harness.specs import BatchAccess, DataSpec, RandomAccess, Split, Task
 from harness.tasks import CLASSIFICATION
 
 # data above this size stays on the host where the device does not say how much it holds
 RESIDENT_BYTES = 2 << 30
 # the share of a device's memory that data may take; the rest is for the programs
 DATA_SHARE = 0.5
+ROWS = 1 << 14  # examples of a source that are read at once, where all of them are
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Examples:
         if self.arrays is not None:
             return {name: self.arrays[name][rows] for name in ("x", "y")}
         assert self.source is not None
-        items = [self.source[int(row)] for row in rows.ravel()]
+        items = examples_at(self.source, rows.ravel().tolist())
         x = np.stack([np.asarray(item["x"]) for item in items])  # [m, *shape]
         y = np.asarray([item["y"] for item in items], dtype=self.label_dtype)  # [m, ...]
         return {
@@ -71,7 +72,15 @@ class Examples:
         if self.arrays is not None:
             return np.asarray(self.arrays["y"])[self.index]
         assert self.source is not None
-        return np.asarray([self.source[int(i)]["y"] for i in self.index], self.label_dtype)
+        found = [
+            example["y"]
+            for first in range(0, len(self), ROWS)
+            for example in examples_at(self.source, self._block(first))
+        ]
+        return np.asarray(found, self.label_dtype)
+
+    def _block(self, first: int) -> list[int]:
+        return [int(row) for row in self.index[first : first + ROWS]]
 
     def split(self) -> Split:
         """The examples as a plugin gives and takes them."""
@@ -92,6 +101,28 @@ class _Subset:
     def __getitem__(self, index: int, /) -> Mapping[str, Any]:
         assert self.examples.source is not None
         return self.examples.source[int(self.examples.index[index])]
+
+    def __getitems__(self, indices: Sequence[int], /) -> Sequence[Mapping[str, Any]]:
+        assert self.examples.source is not None
+        rows = [int(self.examples.index[index]) for index in indices]
+        return examples_at(self.examples.source, rows)
+
+
+def examples_at(source: RandomAccess, positions: Sequence[int]) -> Sequence[Mapping[str, Any]]:
+    """Examples of a source, read at once where it can.
+
+    Raises:
+      ContractError: it gave another number of examples than it was asked for.
+    """
+    if not isinstance(source, BatchAccess):
+        return [source[position] for position in positions]
+    found = source.__getitems__(positions)
+    if len(found) != len(positions):
+        raise ContractError(
+            f"__getitems__ of {type(source).__name__} gave {len(found)} examples for "
+            f"{len(positions)} positions; give one for each, in their order"
+        )
+    return found
 
 
 def as_examples(

@@ -197,9 +197,15 @@ def _short(value: Any) -> str:
 
 
 def _estimate(run: Run, kin: _Kin) -> float | None:
-    """Seconds, from the newest `ok` row of the cell, or of the same entries by epochs."""
+    """Seconds, from the newest `ok` row of the cell, or of the same entries by epochs.
+
+    Of a program that trains several seeds each run is told its share.
+    """
     row = kin.for_estimate(run)
-    return None if row is None else START_S + _seconds(row, epochs=run.recipe.epochs)
+    if row is None:
+        return None
+    seconds = _seconds(row, epochs=run.recipe.epochs) / (row["vmap_seeds"] or 1)
+    return START_S / (len(run.together) or 1) + seconds
 
 
 def _seconds(row: Row, *, epochs: int) -> float:

@@ -7,7 +7,7 @@ about the data before training. Shapes are written with these letters everywhere
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
@@ -103,6 +103,19 @@ class RandomAccess(Protocol):
 
     def __getitem__(self, index: int, /) -> Mapping[str, Any]:
         """Returns one example: {"x": array of the spec's shape, "y": label}."""
+        ...
+
+
+@runtime_checkable
+class BatchAccess(Protocol):
+    """A source that reads many examples at once for less than as many reads of one take.
+
+    Files are such sources: one read of Grain's `ArrayRecordDataSource` takes a time that grows
+    with the records of a file, and takes it once for all that is asked for together.
+    """
+
+    def __getitems__(self, indices: Sequence[int], /) -> Sequence[Mapping[str, Any]]:
+        """Returns what `__getitem__` does at each position, in the order of the positions."""
         ...
 
 

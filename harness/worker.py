@@ -52,6 +52,8 @@ def _join(*, number: int, count: int, address: str) -> None:
     """Makes this process one of several that compute together; before any use of JAX."""
     import jax
 
+    # it would take SIGTERM for itself, by which this process is told to stop
+    jax.config.update("jax_enable_preemption_service", False)
     jax.distributed.initialize(address, num_processes=count, process_id=number)
 
 

@@ -40,6 +40,24 @@ def test_remarks_say_how_many_and_how_long(make: Made):
     assert data.fingerprint(tried) == "small"
 
 
+def test_a_source_that_gives_many_in_another_order_is_told():
+    class Sorted(Source):
+        def __getitems__(self, indices):
+            return [self[index] for index in sorted(indices)]
+
+    class Many(Source):
+        def __getitems__(self, indices):
+            return [self[index] for index in indices]
+
+    def made(source: type[Source]) -> DataSubject:
+        found = token_data()
+        return subject(lambda: replace(found, train=source(found.train)))
+
+    assert data.as_spec(made(Many)) == ""
+    with pytest.raises(Fault, match="of the train split gave another example at 99 than"):
+        data.as_spec(made(Sorted))
+
+
 def test_a_few_duplicates_are_a_remark_and_many_a_fault():
     def shared(count: int) -> Made:
         def make() -> Dataset:

@@ -10,8 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 from called import Call
+from performed import perform
+from processes import workers
 
+from harness import machine, plan, runner, suites
+from harness.deadlines import Limits
+from harness.events import EpochEnd, Event
+from harness.plan import Run
+from harness.registry import Registry
 from harness.store import open_store
+from harness.workers import in_worker
 
 # examples are read on the host; where FATAL names a file the second process dies at its 701st,
 # far beyond what is read ahead of the first checkpoint
@@ -89,6 +97,47 @@ def test_a_killed_process_ends_the_run_which_goes_on_to_what_one_process_trains(
     np.testing.assert_allclose(same, losses, atol=1e-5, rtol=0)
     assert resumed["test_accuracy"] == alone["test_accuracy"]
     assert resumed["comm_bytes_per_step"] == alone["comm_bytes_per_step"]
+
+
+@pytest.fixture
+def two(known: Registry, monkeypatch: pytest.MonkeyPatch) -> tuple[Run, ...]:
+    """A long run of two processes."""
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "2")
+    suite = suites.Suite(
+        datasets=("digits",), models=("mean_pool",),
+        recipe={"epochs": 5000, "batch_size": 2, "devices": 2, "processes": 2},
+    )  # fmt: skip
+    return tuple(plan.expand(suite, known, key_parts=machine.key_parts()))
+
+
+def test_what_was_measured_before_ctrl_c_is_stored(two: tuple[Run, ...]):
+    class Listener(runner.Silent):
+        def event(self, run: Run, event: Event) -> None:
+            if isinstance(event, EpochEnd) and event.values["epoch"] == 3:
+                raise KeyboardInterrupt
+
+    (row,), (saved,) = perform(two, in_worker(), listener=Listener())
+    assert (row["status"], row["phase"], row["process_count"]) == ("interrupted", "train", 2)
+    assert row["step_ms_p50"] > 0 and row["train_s"] > 0 and len(saved.epochs) >= 3
+    assert "train_loss" in saved.arrays
+    assert not workers()
+
+
+def test_a_deadline_ends_all_processes_and_what_was_measured_is_stored(two: tuple[Run, ...]):
+    (row,), _ = perform(two, in_worker(limits=Limits(phase_s={"train": 0.02})))
+    assert (row["status"], row["phase"]) == ("timeout", "train")
+    assert "--phase-timeout train=0.02" in row["error_message"] and row["compile_s"] > 0
+    assert not workers()
+
+
+def test_two_processes_validate_measure_and_save_what_one_does(run: Any):
+    asked = ("--validation", "0.25", "--select", "best", "--metric", "macro_f1", "--save",
+             "--batch-size", "16", "--epochs", "5")  # fmt: skip
+    (one, losses), (two, same) = run(*asked), run(*asked, "--processes", "2")
+    assert (one["status"], two["status"], two["process_count"]) == ("ok", "ok", 2)
+    np.testing.assert_allclose(same, losses, atol=1e-5, rtol=0)
+    for name in ("best_epoch", "test_accuracy", "metrics", "saved_bytes"):
+        assert two[name] == one[name], name
 
 
 def test_what_a_process_refuses_is_the_runs_error(run: Any):

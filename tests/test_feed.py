@@ -117,6 +117,65 @@ def test_a_subset_of_a_source_is_a_source():
     assert (subset[3]["x"] == arrays(data.train)["x"][held.index[3]]).all()
 
 
+class Many(Source):
+    """A source that can be asked for many examples, and says how many it was asked for."""
+
+    def __init__(self, split) -> None:
+        super().__init__(split)
+        self.asked: list[int] = []
+
+    def __getitem__(self, index: int):
+        self.asked.append(1)
+        return super().__getitem__(index)
+
+    def __getitems__(self, indices):
+        found = [super(Many, self).__getitem__(index) for index in indices]
+        self.asked.append(len(found))
+        return found
+
+
+def test_a_chunk_of_a_source_that_reads_many_is_one_read():
+    data, order = token_data(), orders.TrainingOrder(100, 10, 4, 1, 0)
+    one, many = Source(data.train), Many(data.train)
+    split, streamed = (
+        feed.as_examples(source, data.spec, name="train", limit=None) for source in (many, one)
+    )
+    many.asked.clear()
+    for here, there in zip(
+        feed.chunks(split, order), feed.chunks(streamed, order), strict=True
+    ):
+        np.testing.assert_array_equal(here.payload["x"], there.payload["x"])
+        np.testing.assert_array_equal(here.payload["y"], there.payload["y"])
+    assert sorted(many.asked) == [20, 40, 40]
+
+
+def test_labels_and_parts_of_a_source_that_reads_many_are_read_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(feed, "ROWS", 30)
+    data, many = token_data(), Many(token_data().train)
+    whole = feed.as_examples(many, data.spec, name="train", limit=None)
+    many.asked.clear()
+    np.testing.assert_array_equal(whole.labels(), arrays(data.train)["y"])
+    assert many.asked == [30, 30, 30, 10]
+    _, held = feed.hold_out(whole, 0.2)
+    part = held.split()
+    many.asked.clear()
+    assert not isinstance(part, Mapping)
+    read = feed.examples_at(part, range(5))
+    assert many.asked == [5]
+    assert (read[3]["x"] == arrays(data.train)["x"][held.index[3]]).all()
+
+
+def test_a_source_that_loses_examples_is_told():
+    class Loses(Many):
+        def __getitems__(self, indices):
+            return super().__getitems__(indices)[1:]
+
+    with pytest.raises(ContractError, match="of Loses gave 2 examples for 3 positions"):
+        feed.examples_at(Loses(token_data().train), [0, 1, 2])
+
+
 def broken(**changes):
     return {**arrays(token_data().train), **changes}
 

@@ -32,10 +32,11 @@ def now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resume, "now_of", lambda data: [Now("print", "cpu") for _ in data])
 
 
-def runs(machine: dict[str, str] = MACHINE, **recipe: Any) -> list[Run]:
+def runs(machine: dict[str, str] = MACHINE, *, vmapped: int = 1, **recipe: Any) -> list[Run]:
     suite = suites.Suite(
-        datasets=("digits",), models=("mean_pool", "majority"), recipe={"epochs": 4, **recipe}
-    )
+        datasets=("digits",), models=("mean_pool", "majority"), recipe={"epochs": 4, **recipe},
+        seeds=tuple(range(vmapped)), vmap_seeds=vmapped > 1,
+    )  # fmt: skip
     return plan.expand(suite, index.open_registry(), key_parts=machine)
 
 
@@ -169,6 +170,15 @@ def test_time_is_estimated_from_the_same_entries_by_epochs(store: Store):
 def test_a_failed_row_gives_no_estimate(store: Store):
     store.add(Result(row=failed_row("mean_pool", dataset="digits", train_s=1.0)))
     assert resume.states(runs(), store)[0].estimate_s is None
+
+
+def test_seeds_of_one_program_share_the_time_that_it_takes(store: Store):
+    asked = runs(vmapped=3)[:3]
+    for run in asked:
+        store.add(row(run))
+    assert asked[0].to_row()["vmap_seeds"] == 3
+    told = [state.estimate_s for state in resume.states(asked, store)]
+    assert told == [pytest.approx((resume.START_S + 15) / 3)] * 3
 
 
 def test_a_row_from_before_there_were_trials_is_of_the_same_cell(store: Store):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from performed import PLUGIN, perform, runs_of
+from processes import children, command, commands
 
 import harness.children
 from harness import index, plan, runner, workers
@@ -123,17 +124,6 @@ def test_a_plugin_file_that_changed_since_the_plan_is_not_measured(tmp_path: Pat
     assert "changed since the plan was made" in rows[0]["error_message"]
 
 
-def commands() -> list[str]:
-    """The command lines of all processes that are alive."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            found.append((folder / "cmdline").read_text().replace("\0", " "))
-        except OSError:
-            pass
-    return found
-
-
 def test_no_worker_outlives_its_run(known: Registry):
     seen: list[str] = []
 
@@ -144,23 +134,6 @@ def test_no_worker_outlives_its_run(known: Registry):
     perform(runs_of(known, "mean_pool"), in_worker(), listener=Listener())
     assert any("-m harness.worker" in c for c in seen)
     assert not any("-m harness.worker" in c for c in map(command, children()))
-
-
-def children(pid: int | str = "self") -> list[int]:
-    """The processes that a process has started and that are alive."""
-    return [
-        int(child)
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for child in (task / "children").read_text().split()
-    ]
-
-
-def command(pid: int) -> str:
-    """A process's command line, empty for one that has ended."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    except OSError:
-        return ""
 
 
 def test_a_phase_that_takes_too_long_is_stopped_and_keeps_what_was_measured(known: Registry):

@@ -13,7 +13,7 @@ import numpy as np
 from harness import feed
 from harness.checks.check import Check, Fault, NotApplicable
 from harness.entries import Scalar
-from harness.specs import Dataset, DataSpec, Split, Task
+from harness.specs import BatchAccess, Dataset, DataSpec, Split, Task
 from harness.tasks import CLASSIFICATION
 
 # of the test split; a few texts that somebody posted twice are in most collections
@@ -72,6 +72,7 @@ def as_spec(subject: DataSubject) -> str:
     """Keys, shapes, dtypes and ranges of every example of both splits."""
     spec = subject.dataset.spec
     for name, split in subject.splits().items():
+        _reads_alike(name, split)
         for x, y in _blocks(split):
             feed.as_examples({"x": x, "y": y}, spec, name=name, limit=None, task=subject.task)
             if x.dtype.kind == "f" and not np.isfinite(x).all():
@@ -80,6 +81,21 @@ def as_spec(subject: DataSubject) -> str:
                     expected="finite numbers", do="fill them in or drop the examples",
                 )  # fmt: skip
     return ""
+
+
+def _reads_alike(name: str, split: Split) -> None:
+    """A source that can be asked for many examples gives those that it gives one by one."""
+    if isinstance(split, Mapping) or not isinstance(split, BatchAccess):
+        return
+    positions = [len(split) - 1, 0, len(split) // 2]
+    for position, found in zip(positions, feed.examples_at(split, positions), strict=True):
+        alone = split[position]
+        if not all(np.array_equal(found[key], alone[key]) for key in ("x", "y")):
+            raise Fault(
+                given=f"__getitems__ of the {name} split gave another example at {position} "
+                "than __getitem__",
+                expected="the same", do="return examples in the order of the positions",
+            )  # fmt: skip
 
 
 def splits_disjoint(subject: DataSubject) -> str:
@@ -226,7 +242,7 @@ def _blocks(split: Split) -> Iterator[tuple[np.ndarray, np.ndarray]]:
                    np.asarray(split["y"][start : start + ROWS]))  # fmt: skip
         return
     for start in range(0, len(split), ROWS):
-        items = [split[i] for i in range(start, min(start + ROWS, len(split)))]
+        items = feed.examples_at(split, range(start, min(start + ROWS, len(split))))
         yield (np.stack([np.asarray(item["x"]) for item in items]),
                np.asarray([item["y"] for item in items]))  # fmt: skip
 
