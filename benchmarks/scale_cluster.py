@@ -98,6 +98,7 @@ def page(counts: list[int]) -> str:
         file.write_bytes(os.urandom(SHIPPED))
         for count in counts:
             told = measure(count, root_of(file), plugins)
+            click.echo(f"{told}", err=True)
             lines.append(
                 f"| {count} | {told.greet_s:.2f} | {1e3 * told.greet_s / count:.1f} | "
                 f"{1e3 * told.look_s:.1f} | {told.tasks_s:.2f} | "
@@ -111,7 +112,7 @@ def page(counts: list[int]) -> str:
 
 
 @click.command(help=__doc__)
-@click.option("--workers", default="10,100,300", show_default=True)
+@click.option("--workers", default="10,50,100", show_default=True)
 @click.option("--write", type=click.Path(path_type=Path))
 def main(workers: str, write: Path | None) -> None:
     text = page([int(count) for count in workers.split(",")])

@@ -4,8 +4,9 @@
 
 A small model is trained on examples in ArrayRecord files (`examples/array_records.py`) and on
 the same examples as arrays, which the device is given as a whole; so little is computed in a
-step that reading decides. Then chunks of an order are read from a source of 10^9 examples that
-makes each when it is asked for, as the engine reads them, without a step between them.
+step that reading decides. Records are read one by one and many at once. Then chunks of an
+order are read from a source of 10^9 examples that makes each when it is asked for, as the
+engine reads them, without a step between them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from statistics import median
 from typing import Any
 
 import click
+import grain
 import numpy as np
 import pandas as pd
 from array_record.python.array_record_module import ArrayRecordWriter
@@ -33,6 +35,7 @@ from harness.orders import TrainingOrder, training_order
 PLUGIN = Path(__file__).parents[1] / "examples" / "array_records.py"
 WIDTH = 16  # features of an example of the plugin
 BATCH, TEST, SEEDS, REPEATS = 512, 2000, 3, 3
+ALONE, TOGETHER = 500, 16_384
 HUGE, CHUNKS = 10**9, 40
 
 
@@ -103,6 +106,24 @@ def _line(size: int, where: str, rows: pd.DataFrame) -> str:
     )
 
 
+def reading(size: int) -> str:
+    """A line of the second table: examples a second from a file, in random order."""
+    random = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "train-0.array_record"
+        write_records(path, size, seed=0)
+        source: Any = grain.sources.ArrayRecordDataSource([str(path)])
+        rates = []
+        for asked, at_once in ((ALONE, 1), (TOGETHER, TOGETHER)):
+            positions = random.integers(0, size, asked).tolist()
+            source.__getitems__(positions[:1])  # the file is open
+            begun = time.perf_counter()
+            for first in range(0, asked, at_once):
+                source.__getitems__(positions[first : first + at_once])
+            rates.append(asked / (time.perf_counter() - begun))
+    return f"| {size:,} | {rates[0]:,.0f} | {rates[1]:,.0f} |"
+
+
 def read(order: TrainingOrder, source: Made, *, first: int, count: int) -> float:
     """Examples a second that come out of the pipeline of an engine which takes no time."""
     examples = Examples(None, source, range(len(source)))
@@ -145,6 +166,14 @@ with its libraries.
 
 | examples | from | examples/s | from, to | ms a step | waiting for data, % | MiB |
 |---:|---|---:|---:|---:|---:|---:|"""
+RECORDS = """
+## Reading records
+
+From one file with a record in each group, in random order, without a training: {alone} reads of
+one record, and one read of {together:,}.
+
+| records | one by one, examples/s | at once, examples/s |
+|---:|---:|---:|"""
 READING = """
 ## Reading from 10^9
 
@@ -167,6 +196,8 @@ def page(sizes: list[int], *, count: int = CHUNKS) -> str:
         f"{machine.utc()[:10]}.\n",
         TRAINING.format(width=WIDTH, batch=BATCH, seeds=SEEDS),
         *(line for size in sizes for line in trained(size)),
+        RECORDS.format(alone=ALONE, together=TOGETHER),
+        *map(reading, sizes),
         READING.format(count=count, batch=BATCH, repeats=REPEATS),
         *told,
         f"\n{machine.cpu_model()}, {os.cpu_count()} cores, grain {versions['grain_version']}, "
