@@ -10,6 +10,7 @@ given to them as runs are.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import time
@@ -45,6 +46,8 @@ class Cost:
 def cluster(workers: int) -> Iterator[Any]:
     """A client of a scheduler with so many workers of one thread."""
     from distributed import Client, LocalCluster
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what ends tells of its end
 
     there: Any = LocalCluster(
         n_workers=workers, threads_per_worker=1, processes=False, protocol="tcp://",

@@ -62,7 +62,7 @@ def suite(runs: int) -> str:
     values = ", ".join(f"{1e-3 + n * 1e-6:g}" for n in range(runs // SEEDS))
     return (
         'datasets = ["digits"]\nmodels = ["refuses"]\n'
-        f"seeds = {SEEDS}\nlearning_rate = [{values}]\n"
+        f"seeds = {SEEDS}\n[grid]\nlearning_rate = [{values}]\n"
     )
 
 
