@@ -28,12 +28,7 @@ from harness import machine
 from harness.store import open_store
 
 MODELS = ("mean_pool", "transformer", "gru", "text_cnn")
-SUITE: dict[str, Any] = {
-    "datasets": "digits",
-    "epochs": 10,
-    "batch_size": 64,
-    "learning_rate": 0.01,
-}
+SUITE: dict[str, Any] = {"datasets": "digits", "epochs": 5, "batch_size": 64}
 
 
 @dataclass(frozen=True)

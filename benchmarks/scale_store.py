@@ -175,15 +175,15 @@ def main() -> None:
     options = parser.parse_args()
     head = [
         "# What a large store costs", "",
-        f"`python -m benchmarks.scale_store --rows {options.rows}`: whole processes, "
-        f"{REPEATS} times each, on {machine.cpu_model()}, Python "
+        f"`python -m benchmarks.scale_store --rows {options.rows}` on {machine.utc()[:10]}: whole "
+        f"processes, {REPEATS} times each, on {machine.cpu_model()}, Python "
         f"{sys.version.split()[0]}, SQLAlchemy {sa.__version__}.", "",
     ]  # fmt: skip
     parts = []
     for rows, history in ((options.rows, True), (options.different, False)):
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             parts.append(report(rows, Path(folder), history=history))
-    text = "\n".join(head) + "\n\n".join(parts) + "\n"
+    text = "\n".join(head) + "\n" + "\n\n".join(parts) + "\n"
     print(text)
     if options.write:
         Path(options.write).write_text(text, encoding="utf-8")

@@ -24,7 +24,8 @@ from harness.tasks import CLASSIFICATION
 RESIDENT_BYTES = 2 << 30
 # the share of a device's memory that data may take; the rest is for the programs
 DATA_SHARE = 0.5
-ROWS = 1 << 14  # examples of a source that are read at once, where all of them are
+# of a source's examples held at once, where all of them are read for their labels
+BLOCK_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,20 @@ class Examples:
         if self.arrays is not None:
             return np.asarray(self.arrays["y"])[self.index]
         assert self.source is not None
+        block = self._block()
         found = [
             example["y"]
-            for first in range(0, len(self), ROWS)
-            for example in examples_at(self.source, self._block(first))
+            for first in range(0, len(self), block)
+            for example in examples_at(self.source, [*map(int, self.index[first:][:block])])
         ]
         return np.asarray(found, self.label_dtype)
 
-    def _block(self, first: int) -> list[int]:
-        return [int(row) for row in self.index[first : first + ROWS]]
+    def _block(self) -> int:
+        """How many examples of the source are read, and held, at once."""
+        if not isinstance(self.source, BatchAccess):
+            return 1
+        example = np.asarray(self.source[int(self.index[0])]["x"])
+        return max(1, BLOCK_BYTES // max(1, example.nbytes))
 
     def split(self) -> Split:
         """The examples as a plugin gives and takes them."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import Any, TypeVar
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -37,16 +37,26 @@ def in_lanes(
         return [function(item) for item in listed]
     threads = min(lanes, len(listed))
     with ThreadPoolExecutor(threads, "run") as pool, ThreadPoolExecutor(1) as hand:
-        # another thread hands the calls out, so that Ctrl-C comes between no two of them
-        ended = hand.submit(_all_ended, pool, function, listed)
-        while not ended.done():
-            try:
-                # a signal that comes just before a wait begins, or to another thread, ends no
-                # wait: it is heard at the next one
-                wait([ended], LOOK_S)
-            except KeyboardInterrupt as interrupt:
-                stop(interrupt)
+        try:
+            # another thread hands the calls out, so that Ctrl-C comes between no two of them
+            ended = hand.submit(_all_ended, pool, function, listed)
+            _wait(ended, stop)
+        except KeyboardInterrupt as interrupt:  # it came while another one was told
+            stop(interrupt)
+            raise
     return [future.result() for future in ended.result()]
+
+
+def _wait(ended: Future[Any], stop: Callable[[KeyboardInterrupt], None]) -> None:
+    while True:
+        try:
+            if ended.done():
+                return
+            # a signal that comes just before a wait begins, or to another thread, ends no
+            # wait: it is heard at the next one
+            wait([ended], LOOK_S)
+        except KeyboardInterrupt as interrupt:
+            stop(interrupt)
 
 
 def _all_ended(

@@ -14,7 +14,7 @@ from performed import runs_of
 from harness import machine
 from harness.cluster import Cluster, parse_resources
 from harness.cluster.follow import Follower
-from harness.cluster.greeting import asker, difference, lacking, needed
+from harness.cluster.greeting import asker, difference, greeted, lacking, needed
 from harness.cluster.order import Order, order_from_json
 from harness.cluster.roster import Roster
 from harness.cluster.shipping import missing, places, receive, root_of
@@ -204,6 +204,56 @@ def test_what_goes_wrong_while_a_worker_is_greeted_is_tried_again_and_then_told(
     assert [note for note in notes if "is not used" in note] == [
         "worker tcp://a on tcp is not used: it cannot be prepared (OSError: it is)"
     ]
+
+
+def test_a_greeting_that_fails_as_a_whole_is_tried_again_and_costs_no_other_worker():
+    def greet(new: Sequence[str]) -> dict[str, str]:
+        if "tcp://a" in new:
+            raise UsageError("plug.py changed while it was shipped; run again")
+        return dict.fromkeys(new, "")
+
+    found, notes = roster(greet=greet)
+    for _ in range(3):
+        found.look({"tcp://a": HERE})
+    assert "plug.py changed while it was shipped" in notes[-1] and "tcp://a" in found.refused
+    found.look({"tcp://a": HERE, "tcp://b": HERE})
+    assert found.slots == {"tcp://b": 2}
+
+
+class Workers:
+    """A client of workers that have one folder, and what they were asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, list[str]]] = []
+        self.gone: set[str] = set()
+
+    def run(self, function, *args, workers, on_error):
+        assert on_error == "return"
+        self.asked.append((function.__name__, list(workers)))
+        gone = {one: OSError("it has gone") for one in workers if one in self.gone}
+        return {one: function(*args) for one in workers if one not in gone} | gone
+
+
+def test_workers_of_one_machine_are_sent_a_file_once(tmp_path: Path):
+    (tmp_path / "data.bin").write_bytes(b"some")
+    client, there = Workers(), ["tcp://h:1", "tcp://h:2", "tcp://h:3"]
+    about = {"here": machine.key_parts(), "plugins": "[]", "roots": [root_of(tmp_path)]}
+    assert greeted(client, there, **about) == dict.fromkeys(there, "")
+    assert [one for one in client.asked if one[0] == "receive"] == [("receive", ["tcp://h:3"])]
+    client.asked.clear()
+    assert greeted(client, ["tcp://g:1"], **about) == {"tcp://g:1": ""}
+    assert [name for name, _ in client.asked] == ["who", "lacking", "missing"]
+
+
+def test_a_worker_that_goes_while_it_is_greeted_or_has_other_code_costs_no_other():
+    client = Workers()
+    client.gone = {"tcp://h:1"}
+    found = greeted(
+        client, ["tcp://h:1", "tcp://h:2"], here=machine.key_parts(), plugins="[]", roots=[]
+    )
+    assert isinstance(found["tcp://h:1"], OSError) and found["tcp://h:2"] == ""
+    other = {**machine.key_parts(), "jax_version": "0.1"}
+    assert "jax" in str(greeted(Workers(), ["tcp://h:1"], here=other, plugins="[]", roots=[]))
 
 
 def test_a_turn_is_waited_for_until_there_is_room():

@@ -152,12 +152,12 @@ def test_a_chunk_of_a_source_that_reads_many_is_one_read():
 def test_labels_and_parts_of_a_source_that_reads_many_are_read_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(feed, "ROWS", 30)
+    monkeypatch.setattr(feed, "BLOCK_BYTES", 30 * 12 * 4)
     data, many = token_data(), Many(token_data().train)
     whole = feed.as_examples(many, data.spec, name="train", limit=None)
     many.asked.clear()
     np.testing.assert_array_equal(whole.labels(), arrays(data.train)["y"])
-    assert many.asked == [30, 30, 30, 10]
+    assert many.asked == [1, 30, 30, 30, 10]
     _, held = feed.hold_out(whole, 0.2)
     part = held.split()
     many.asked.clear()

@@ -77,6 +77,31 @@ def test_ctrl_c_makes_the_calls_end_and_loses_no_result(usual_ctrl_c: None):
     assert stopped_by(lambda: os.kill(os.getpid(), signal.SIGINT)) == [1, 2]
 
 
+def test_a_second_ctrl_c_while_the_first_is_told_stops_the_calls_too(usual_ctrl_c: None):
+    told: list[KeyboardInterrupt] = []
+    stopped = threading.Event()
+
+    def stop(interrupt: KeyboardInterrupt) -> None:
+        told.append(interrupt)
+        if len(told) == 1:
+            raise KeyboardInterrupt
+        stopped.set()
+
+    def call(item: int) -> None:
+        begun.set()
+        assert stopped.wait(10)
+
+    def press() -> None:
+        begun.wait(10)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    begun = threading.Event()
+    threading.Thread(target=press).start()
+    with pytest.raises(KeyboardInterrupt):
+        in_lanes(call, [1, 2], lanes=2, stop=stop)
+    assert len(told) == 2
+
+
 def test_ctrl_c_that_another_thread_is_given_is_heard(usual_ctrl_c: None):
     def press() -> None:
         signal.pthread_kill(threading.get_ident(), signal.SIGINT)

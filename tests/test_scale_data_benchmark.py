@@ -17,7 +17,8 @@ def test_files_and_arrays_are_trained_on_and_come_to_the_same():
 
 def test_records_are_read_one_by_one_and_at_once():
     _, size, alone, together, _ = reading(1000).split("|")
-    assert size.strip() == "1,000" and float(alone.replace(",", "")) > 0 < len(together)
+    assert size.strip() == "1,000"
+    assert all(float(rate.replace(",", "")) > 0 for rate in (alone, together))
 
 
 @pytest.mark.parametrize("size", [10**5, 10**9])

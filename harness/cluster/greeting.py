@@ -106,7 +106,19 @@ def greeted(
     found |= ask(lacking, plugins, of=fine())
     for root in roots:
         about = (root.place, dict(root.files))
-        lack = [address for address, lacks in ask(missing, *about, of=fine()).items() if lacks]
+        lack = _lacking(ask(missing, *about, of=fine()))
         contents = {name: root.content(name) for name in root.files} if lack else {}
-        ask(receive, *about, contents, of=lack)
+        # workers of one machine mostly share a folder: what one receives the others have
+        first = list({_host(address): address for address in lack}.values())
+        ask(receive, *about, contents, of=first)
+        rest = [address for address in lack if address not in first]
+        ask(receive, *about, contents, of=_lacking(ask(missing, *about, of=rest)))
     return found
+
+
+def _lacking(answers: Mapping[str, bool]) -> list[str]:
+    return [address for address, lacks in answers.items() if lacks]
+
+
+def _host(address: str) -> str:
+    return address.rpartition(":")[0]

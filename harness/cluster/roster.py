@@ -48,11 +48,17 @@ class Roster:
             for gone in set(self.slots) - set(there):
                 del self.slots[gone]
         new = [who for who in there if who not in self.slots and who not in self.refused]
-        for address, why in self.greet(new).items() if new else ():
+        for address, why in self._greeted(new).items() if new else ():
             self._met(address, there[address], why)
         if not self.slots and not self._waits:
             self._waits = True
             self.note("no worker that may be used is there; runs wait for one")
+
+    def _greeted(self, new: Sequence[str]) -> Mapping[str, str | BaseException]:
+        try:
+            return self.greet(new)
+        except Exception as error:  # a file has changed since, or the connection is lost
+            return dict.fromkeys(new, error)
 
     def _met(self, address: str, about: Mapping[str, Any], why: str | BaseException) -> None:
         if isinstance(why, BaseException):
