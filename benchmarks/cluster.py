@@ -3,8 +3,8 @@
     python -m benchmarks.cluster --write benchmarks/results/cluster.md
 
 Runs of a few seconds are performed one after the other by `harness run`, then by one worker
-of a cluster on this machine, then by several at once, each time by a command of its own on a store
-of its own. What one worker takes longer for each run than no cluster is the overhead of a
+of a cluster on this machine, then by several at once, each time by a command of its own on a
+store of its own. What one worker takes longer for each run than no cluster is the overhead of a
 run. With several, runs share the machine's cores, so what is told of them is the rate. Then
 rows are held against each other: every accuracy and every parameter has to be the same.
 """

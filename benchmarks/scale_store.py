@@ -175,8 +175,9 @@ def main() -> None:
     options = parser.parse_args()
     head = [
         "# What a large store costs", "",
-        f"`python -m benchmarks.scale_store --rows {options.rows}` on {machine.utc()[:10]}: whole "
-        f"processes, {REPEATS} times each, on {machine.cpu_model()}, Python "
+        f"`python -m benchmarks.scale_store --rows {options.rows}` on "
+        f"{machine.utc()[:10]}: whole processes, {REPEATS} times each, on "
+        f"{machine.cpu_model()}, Python "
         f"{sys.version.split()[0]}, SQLAlchemy {sa.__version__}.", "",
     ]  # fmt: skip
     parts = []

@@ -1,8 +1,16 @@
 """A data set in ArrayRecord files: random access to more examples than memory holds.
 
-Each record is the bytes of its example: a label, then the features. Write files with
-`group_size:1`, as records of a group are read and unpacked together, and in a random order
-each example wants a group of its own. With files of your own, train on them with
+Each record is the bytes of its example, float32 [17]: the label, 0 or 1, then 16 features.
+Records of a group are read and unpacked together, so for a random order each is a group of
+its own:
+
+    from array_record.python.array_record_module import ArrayRecordWriter
+    writer = ArrayRecordWriter("DIR/train-0.array_record", "group_size:1")
+    for y, x in examples:
+        writer.write(np.concatenate([[y], x]).astype(np.float32).tobytes())
+    writer.close()
+
+A test-0.array_record stands beside it; package array_record comes with grain. Train on them:
 
     harness run --plugin array_records.py -d 'array_records[folder=DIR]' -m mlp
 
@@ -43,6 +51,11 @@ class Records:
 
 
 def _example(record: bytes) -> dict[str, np.ndarray]:
+    if len(record) != 4 * (1 + WIDTH):
+        raise harness.DataError(
+            f"a record has {len(record)} bytes; expected {4 * (1 + WIDTH)}, a label "
+            f"and {WIDTH} features of float32; write each as the docstring of the plugin says"
+        )
     values = np.frombuffer(record, np.float32)  # [1 + WIDTH]
     return {"x": values[1:], "y": values[0].astype(np.int32)}
 
@@ -52,8 +65,8 @@ def array_records(*, folder: str = "records", in_memory: bool = False) -> harnes
     train, test = (sorted(Path(folder).glob(f"{split}-*")) for split in ("train", "test"))
     if not train or not test:
         raise harness.DataError(
-            f"folder {folder!r} has no train-*.array_record or no test-*.array_record; "
-            "give the folder that has both"
+            f"folder {str(Path(folder).resolve())!r} has no train-*.array_record or no "
+            "test-*.array_record; give the folder that has both"
         )
     spec = harness.DataSpec(
         kind="features", shape=(WIDTH,), num_classes=2, fingerprint=_fingerprint(train + test)

@@ -162,7 +162,7 @@ def _over_processes(each: int, processes: int) -> jax.sharding.Mesh:
 def _advice(count: int, here: Sequence[Any]) -> str:
     if here[0].platform == "cpu":
         setting = f"JAX_NUM_CPU_DEVICES={count}"
-        return f"{setting} in the environment simulates so many on a processor"
+        return f"{setting} in the environment of the command simulates so many on a processor"
     return f"give --devices {len(here)} at most"
 
 

@@ -31,7 +31,9 @@ HERE = {"host": "tcp", "nthreads": 2, "resources": {}}
     ("values", "told"),
     [
         ({}, "needs --scheduler"),
-        ({"scheduler": "tcp://a:1", "workers": 2}, "give one of them"),
+        ({"scheduler": "tcp://a:1", "workers": 2}, "are both given"),
+        ({"scheduler": "foo"}, "'foo': expected tcp://HOST:PORT"),
+        ({"scheduler": "http://a:8787"}, "expected tcp://HOST:PORT"),
         ({"workers": 0}, "expected 1 or more"),
         ({"workers": 1, "resources": {"gpu": 1.0}}, "have none"),
         ({"workers": 1, "ship": ("nowhere",)}, "no such file"),
@@ -46,6 +48,16 @@ def test_a_cluster_that_makes_no_sense_is_refused(values: dict, told: str):
 def test_a_malformed_resource_is_refused(text: str):
     with pytest.raises(UsageError, match="expected NAME=AMOUNT"):
         parse_resources((text,))
+
+
+def test_a_resource_that_is_given_twice_is_refused():
+    with pytest.raises(UsageError, match="'gpu=2': gpu is given twice"):
+        parse_resources(("gpu=1", "gpu=2"))
+
+
+@pytest.mark.parametrize("address", ["tcp://10.0.0.1:8786", "head:8786", "tls://[::1]:8786"])
+def test_addresses_as_dask_prints_them_are_taken(address: str):
+    assert Cluster(scheduler=address).scheduler == address
 
 
 def test_an_order_comes_back_as_it_was(known: Registry):

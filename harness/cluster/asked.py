@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import UsageError
+
+# Dask takes an address without a protocol for one of tcp
+ADDRESS = re.compile(r"((tcp|tls|ucx|ucxx|ws|wss)://)?(\[[^\]]+\]|[^/:\s]+):\d+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +31,20 @@ class Cluster:
     ship: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if (self.scheduler is None) == (self.workers is None):
+        if self.scheduler is None and self.workers is None:
             raise UsageError(
                 "--executor dask needs --scheduler tcp://HOST:PORT, of a scheduler that goes "
                 "on, or --workers N, to start some here; give one of them"
+            )
+        if self.scheduler is not None and self.workers is not None:
+            raise UsageError(
+                "--scheduler and --workers are both given: workers that are started here have "
+                "a scheduler of their own; drop one of them"
+            )
+        if self.scheduler is not None and not ADDRESS.fullmatch(self.scheduler):
+            raise UsageError(
+                f"--scheduler {self.scheduler!r}: expected tcp://HOST:PORT, as `dask "
+                "scheduler` prints it"
             )
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers {self.workers}: expected 1 or more")
@@ -61,6 +75,12 @@ def parse_resources(texts: tuple[str, ...]) -> dict[str, float]:
         except ValueError:
             amount = 0.0
         if not name or not 0 < amount < math.inf:
-            raise UsageError(f"--resource {text!r}: expected NAME=AMOUNT, as in gpu=1")
+            raise UsageError(
+                f"--resource {text!r}: expected NAME=AMOUNT with an amount above 0, as in gpu=1"
+            )
+        if name in found:
+            raise UsageError(
+                f"--resource {text!r}: {name} is given twice; give what one run takes of it"
+            )
         found[name] = amount
     return found

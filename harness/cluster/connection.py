@@ -88,7 +88,10 @@ class Connection:
         """
         if self.client.status != "running":
             raise OSError("not connected")
-        return self.client.scheduler_info(n_workers=-1)["workers"]
+        # `scheduler_info` gives what its client keeps, which a heartbeat of the client's
+        # empties now and then, as if all workers had gone
+        told = self.client.sync(self.client.scheduler.identity, n_workers=-1)
+        return told["workers"]
 
 
 @contextmanager
@@ -124,6 +127,11 @@ def _connected(
 ) -> Iterator[Connection]:
     try:
         found = Connection(address, hear=hear, note=note)
+    except TypeError as error:  # Dask's, of an address tls://
+        raise UsageError(
+            f"--scheduler {address}: Dask has no settings of TLS here ({first_line(error)}); "
+            "set DASK_DISTRIBUTED__COMM__TLS__CA_FILE and the client's certificate and key"
+        ) from None
     except (OSError, ValueError) as error:
         raise UsageError(
             f"--scheduler {address}: nothing answers there ({first_line(error)}); "

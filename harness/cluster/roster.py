@@ -68,8 +68,11 @@ class Roster:
             why = f"it cannot be prepared ({type(why).__name__}: {first_line(why)})"
         slots = self._slots(about)
         if not why and not slots:
-            asked = ", ".join(f"{name}={amount:g}" for name, amount in self.resources.items())
-            why = f"it has not the resources {asked}"
+            asked, has = _amounts(self.resources), _amounts(about["resources"]) or "none"
+            why = (
+                f"it has not the resources {asked} (it has {has}); start it with "
+                f'`--resources "{asked}"`'
+            )
         if why:
             self.refused[address] = why
             self.note(f"worker {address} on {about['host']} is not used: {why}")
@@ -115,3 +118,7 @@ class Roster:
             self.slots.clear()
             self.refused.clear()
             self._unanswered.clear()
+
+
+def _amounts(resources: Mapping[str, float]) -> str:
+    return " ".join(f"{name}={amount:g}" for name, amount in resources.items())
