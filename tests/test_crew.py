@@ -145,7 +145,8 @@ def test_what_a_process_refuses_is_the_runs_error(run: Any):
     assert row["status"] == "unavailable"
     assert row["error_message"] == (
         "each of 2 processes needs 4 devices, but JAX has 2 devices here (cpu); "
-        "JAX_NUM_CPU_DEVICES=4 in the environment of the command simulates so many on a processor"
+        "JAX_NUM_CPU_DEVICES=4 in the environment of the command simulates so many "
+        "on a processor"
     )
 
 

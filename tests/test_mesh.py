@@ -22,7 +22,8 @@ def test_too_few_devices_are_told_with_what_simulates_them():
     told = str(caught.value)
     assert told == (
         f"--devices 64, but JAX has {told.split('has ')[1].split(';')[0]}; "
-        "JAX_NUM_CPU_DEVICES=64 in the environment of the command simulates so many on a processor"
+        "JAX_NUM_CPU_DEVICES=64 in the environment of the command simulates so many "
+        "on a processor"
     )
     assert "here (cpu)" in told and "\n" not in told
 
