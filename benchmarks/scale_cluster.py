@@ -4,7 +4,7 @@
 
 A scheduler and its workers are threads of this process, all on its cores: what is measured is
 an upper bound of what a command and a scheduler do for so many workers. They are greeted as
-a plan greets them, a file that each has to be sent included, and then tasks that do nothing are
+a plan greets them, a file that their machine has to be sent included, and then tasks that do nothing are
 given to them as runs are.
 """
 
@@ -91,8 +91,8 @@ def page(counts: list[int]) -> str:
         "# What many workers cost\n",
         f"`python -m benchmarks.scale_cluster --workers {','.join(map(str, counts))}` on "
         f"{machine.utc()[:10]}: threads of one process, once each. Greeting is until all may "
-        f"be used, each asked what it has and sent a file of {SHIPPED / 2**20:g} MiB; looking "
-        f"again is what happens every second; {TASKS} tasks do nothing.\n",
+        f"be used, each asked what it has, and a file of {SHIPPED / 2**20:g} MiB sent to their "
+        f"machine; looking again is what happens every second; {TASKS} tasks do nothing.\n",
         "| workers | greeting, s | ms a worker | looking again, ms | tasks, s | ms a task |",
         "|---:|---:|---:|---:|---:|---:|",
     ]
