@@ -4,8 +4,8 @@
 
 A scheduler and its workers are threads of this process, all on its cores: what is measured is
 an upper bound of what a command and a scheduler do for so many workers. They are greeted as
-a plan greets them, a file that their machine has to be sent included, and then tasks that do nothing are
-given to them as runs are.
+a plan greets them, a file that their machine has to be sent included, and then tasks that do
+nothing are given to them as runs are.
 """
 
 from __future__ import annotations
