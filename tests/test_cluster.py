@@ -59,6 +59,18 @@ def begun(folder: Path) -> int:
     return len(list(folder.glob("begun-*")))
 
 
+def test_workers_are_asked_of_the_scheduler_whatever_dasks_client_keeps(
+    two: Cluster, monkeypatch: pytest.MonkeyPatch
+):
+    asked_of = connection.Cluster(scheduler=two.address)
+    with connection.connection(asked_of, hear=lambda _: None, note=print) as link:
+        wait_until(lambda: len(link.workers()) == 2, what="not two workers")
+        # a heartbeat of the client's empties what it keeps, now and then
+        emptied = {"workers": {}}
+        monkeypatch.setattr(link.client, "scheduler_info", lambda **_: emptied)
+        assert len(link.workers()) == 2
+
+
 def test_a_cluster_gives_the_same_bits_as_this_machine(two: Cluster, tmp_path: Path):
     store = f"sqlite:///{tmp_path}/rows.db"
     there = command(

@@ -46,6 +46,7 @@ def test_where_conditions_take_the_newest_away_an_older_one_counts(store: Store)
     assert read(store, "accuracy > 0.65") == (["old", "cnn"], 2)
     assert read(store, "accuracy > 0.65", by=True) == (["old", "cnn"], 2)
     assert read(store, "model == 'mlp'") == (["new"], 2)
+    assert read(store, "model == 'mlp'", by=True) == (["old", "new"], 2)
 
 
 def test_a_metric_is_a_column_like_others(store: Store):
