@@ -117,7 +117,8 @@ def test_what_was_measured_before_ctrl_c_is_stored(two: tuple[Run, ...]):
                 raise KeyboardInterrupt
 
     (row,), (saved,) = perform(two, in_worker(), listener=Listener())
-    assert (row["status"], row["phase"], row["process_count"]) == ("interrupted", "train", 2)
+    assert (row["status"], row["process_count"]) == ("interrupted", 2)
+    assert row["phase"] in ("train", "evaluate")  # an epoch here is some milliseconds of each
     assert row["step_ms_p50"] > 0 and row["train_s"] > 0 and len(saved.epochs) >= 3
     assert "train_loss" in saved.arrays
     assert not workers()
