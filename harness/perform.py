@@ -72,6 +72,17 @@ class Options:
                 "--resume reuses what is stored and --rerun all nothing; use one of them"
             )
 
+    def check(self, runs: Iterable[Run]) -> None:
+        """Refuses runs that cannot be performed so.
+
+        Raises:
+          UsageError: a run is several processes, and this one is to perform it.
+        """
+        if self.in_process and any(run.recipe.processes > 1 for run in runs):
+            raise UsageError(
+                "--processes with --in-process: one process is not several; drop one of them"
+            )
+
     @property
     def reuses(self) -> bool:
         return self.resume or self.rerun == "failed"
@@ -295,6 +306,7 @@ def _place(
     listener: runner.Listener,
 ) -> Iterator[Place]:
     """Where runs are performed as the options say; `runs` name all plugins needed."""
+    options.check(runs)
     if options.cluster is not None:
         with cluster.connected(
             options.cluster, runs, settings=options.settings(), limits=_limits(options),
@@ -303,10 +315,6 @@ def _place(
             yield Place(performer, there)
         return
     if options.in_process:
-        if any(run.recipe.processes > 1 for run in runs):
-            raise UsageError(
-                "--processes with --in-process: one process is not several; drop one of them"
-            )
         execute, name = (
             runner.in_process(load_chosen(runs, known), settings=options.settings()),
             "in-process",

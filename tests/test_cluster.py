@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +108,11 @@ def test_a_cluster_gives_the_same_bits_as_this_machine(two: Cluster, tmp_path: P
 def test_a_plugin_file_and_data_travel_to_the_workers(two: Cluster, tmp_path: Path):
     lines = [f"{'good fine' if i % 2 else 'bad poor'} word{i},{i % 2}" for i in range(80)]
     (tmp_path / "reviews.csv").write_text("text,label\n" + "\n".join(lines))
+    (tmp_path / "others.csv").write_text("text,label\n")
     store = f"sqlite:///{tmp_path}/rows.db"
     words = (
         "-d", "text_file[path=reviews.csv]", "-m", "waits", "--plugin", str(PLUGIN),
-        "--epochs", "1", "--batch-size", "16", "--ship", "reviews.csv",
+        "--epochs", "1", "--batch-size", "16", "--ship", "reviews.csv", "--ship", "others.csv",
         "--executor", "dask", "--scheduler", two.address, "--store", store,
     )  # fmt: skip
     code, _, err = command(tmp_path, *words).ended()
@@ -117,7 +121,9 @@ def test_a_plugin_file_and_data_travel_to_the_workers(two: Cluster, tmp_path: Pa
     # the row speaks of the paths that the user gave
     assert json.loads(row["dataset_params"])["path"] == "reviews.csv"
     shipped = [p for p in two.folder.glob("cache-*/shipped/*/*")]
-    assert {p.name for p in shipped} == {"reviews.csv", "waiting_plugin.py"}
+    assert {p.name for p in shipped} == {"reviews.csv", "others.csv", "waiting_plugin.py"}
+    [line] = [line for line in err.splitlines() if "--ship" in line]
+    assert f"{tmp_path / 'others.csv'}" in line and "no parameter" in line
     # what the plugin printed came back
     assert "the model is being made" in Path(row["log_path"]).read_text()
 
@@ -187,6 +193,58 @@ def test_a_scheduler_that_begins_anew_costs_no_run(tmp_path: Path):
     rows = rows_of(store)
     assert [row["status"] for row in rows] == ["ok", "ok"]
     assert len({row["run_key"] for row in rows}) == 2
+
+
+def test_a_scheduler_may_begin_anew_while_all_wait_for_a_worker(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """For a run, and for what data sets are: longer than Dask itself tries again."""
+    monkeypatch.setattr(connection, "CONNECT_S", 1.0)
+    store = f"sqlite:///{tmp_path}/rows.db"
+
+    def again(name: str, clients: int) -> None:
+        lose(cluster, clients)
+        time.sleep(3)
+        cluster.start_scheduler()
+        cluster.start_worker(name)
+
+    with running_cluster(tmp_path / "cluster") as cluster, ThreadPoolExecutor(1) as beside:
+        words = ("run", *asked(cluster, store, "-m", "mean_pool", "--resume"))
+        for name in ("one", "two"):
+            done = beside.submit(again, name, clients(cluster) + 1)
+            said = call(*words)
+            done.result()
+            assert said.code == 0 and "has gone; runs wait" in said.err, said.err
+            assert "is back" in said.err
+            cluster.kill(name)
+    [row] = rows_of(store)  # the second time it stood for itself
+    assert row["status"] == "ok"
+
+
+def clients(cluster: Cluster) -> int:
+    return cluster.log("scheduler").count("Receive client")
+
+
+def lose(cluster: Cluster, count: int) -> None:
+    """Kills the scheduler once so many clients have come."""
+    wait_until(lambda: clients(cluster) >= count, what="no client")
+    cluster.kill("scheduler")
+
+
+def test_runs_that_wait_for_a_scheduler_that_stays_away_are_failed(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(connection, "CONNECT_S", 1.0)
+    monkeypatch.setattr(connection, "PATIENCE_S", 3.0)
+    store = f"sqlite:///{tmp_path}/rows.db"
+    with running_cluster(tmp_path / "cluster") as cluster, ThreadPoolExecutor(1) as beside:
+        done = beside.submit(lose, cluster, 1)
+        said = call("run", *asked(cluster, store, "-m", "mean_pool", "-m", "mlp"))
+        done.result()
+    assert said.code == 3
+    rows = rows_of(store)
+    assert [row["error_type"] for row in rows] == ["SchedulerLost"] * 2
+    assert "did not come back" in rows[0]["error_message"]
 
 
 def test_runs_go_on_without_their_command_where_workers_reach_the_store(
@@ -260,7 +318,20 @@ def test_an_address_where_nothing_answers_is_a_usage_error(
     said = call(*("run", *TINY, "-m", "mlp", "--executor", "dask"), "--scheduler", NOWHERE)
     assert said.code == 2
     [line] = [line for line in said.err.splitlines() if line]
-    assert "nothing answers there" in line and "dask scheduler" in line
+    assert "no scheduler answers there" in line and "dask scheduler" in line
+
+
+def test_a_port_of_another_service_is_a_usage_error(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(connection, "CONNECT_S", 1.0)
+    monkeypatch.setattr(connection, "HELLO_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        said = call("run", *TINY, "-m", "mlp", "--executor", "dask", "--scheduler", address)
+    assert said.code == 2
+    [line] = [line for line in said.err.splitlines() if line]
+    assert f"{address}: no scheduler answers there" in line and "said nothing for 0.5 s" in line
 
 
 def test_a_class_of_this_process_is_refused():

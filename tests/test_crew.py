@@ -151,10 +151,13 @@ def test_what_a_process_refuses_is_the_runs_error(run: Any):
     )
 
 
-def test_several_processes_need_processes_of_their_own(call: Call):
+@pytest.mark.parametrize(
+    "more", [(), ("--dry-run",), ("--dry-run", "--tune", "learning_rate=0.1,1")]
+)
+def test_several_processes_need_processes_of_their_own(call: Call, more: tuple[str, ...]):
     said = call(
         "run", "-d", "synthetic", "-m", "majority", "--devices", "2", "--processes", "2",
-        "--in-process",
+        "--in-process", *more,
     )  # fmt: skip
     assert said.code == 2
     assert "--processes with --in-process" in said.err

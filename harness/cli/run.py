@@ -306,9 +306,12 @@ def _print_plan(
     url, cells = store_url(options["store"]), []
     if asked.tune:
         cells = tuned_cells(asked, known, key_parts=how.key_parts(), note=_note)
+        how.check(run for cell in cells for run in cell.first)
         records = describe_cells(cells, url, how)
     else:
-        records = describe(expand(asked, known, key_parts=how.key_parts()), url, how)
+        runs = expand(asked, known, key_parts=how.key_parts())
+        how.check(runs)
+        records = describe(runs, url, how)
     if options["format_"] == "json":
         text = json.dumps(records, indent=2)
     else:

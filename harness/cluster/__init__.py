@@ -11,4 +11,4 @@ from __future__ import annotations
 
 from harness.cluster.asked import Cluster as Cluster
 from harness.cluster.asked import parse_resources as parse_resources
-from harness.cluster.session import connected as connected
+from harness.cluster.opened import connected as connected

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -15,6 +16,8 @@ from harness.cluster.order import TOPIC
 from harness.errors import UsageError, first_line, pip_line
 
 CONNECT_S = 10.0
+# seconds in which a scheduler that took a connection says hello: a busy one may be late
+HELLO_S = 20.0
 # seconds that runs wait for a scheduler that has gone
 PATIENCE_S = 600.0
 PAUSE_S = 0.5
@@ -111,6 +114,8 @@ def connection(
         ) from None
     with _quiet():
         if asked.scheduler is not None:
+            with _told_in_a_line(asked.scheduler):
+                _say_hello(asked.scheduler)
             yield from _connected(asked.scheduler, hear, note)
             return
         # a worker only waits for the process of a run, which has limits of its own
@@ -125,8 +130,48 @@ def connection(
 def _connected(
     address: str, hear: Callable[[Mapping[str, Any]], None], note: Callable[[str], None]
 ) -> Iterator[Connection]:
-    try:
+    with _told_in_a_line(address):
         found = Connection(address, hear=hear, note=note)
+    try:
+        yield found
+    finally:
+        with suppress(OSError, TimeoutError):
+            found.client.close(timeout=CONNECT_S)
+
+
+def _say_hello(address: str) -> None:
+    """Connects as a client of Dask's would, but does not wait for ever for an answer.
+
+    Dask itself does, once anything has taken the connection: with the port of the dashboard,
+    say, a client would never come to be.
+
+    Raises:
+      OSError: nobody took the connection, or whoever did says nothing.
+    """
+    from distributed import Security, connect
+
+    async def hello() -> None:
+        theirs = Security().get_connection_args("client")
+        greeting = connect(address, timeout=CONNECT_S, **theirs)
+        comm = await asyncio.wait_for(greeting, CONNECT_S + HELLO_S)
+        await comm.close()
+
+    # in a thread: a notebook has a loop of its own in this one
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            thread.submit(asyncio.run, hello()).result()
+        except TimeoutError:
+            raise OSError(
+                f"what took the connection said nothing for {HELLO_S:g} s; "
+                "8787 is by default the port of the dashboard"
+            ) from None
+
+
+@contextmanager
+def _told_in_a_line(address: str) -> Iterator[None]:
+    """Makes what Dask raises while a connection comes to be an error of the user's."""
+    try:
+        yield
     except TypeError as error:  # Dask's, of an address tls://
         raise UsageError(
             f"--scheduler {address}: Dask has no settings of TLS here ({first_line(error)}); "
@@ -134,14 +179,9 @@ def _connected(
         ) from None
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"--scheduler {address}: nothing answers there ({first_line(error)}); "
+            f"--scheduler {address}: no scheduler answers there ({first_line(error)}); "
             "start one with `dask scheduler`, which prints its address"
         ) from None
-    try:
-        yield found
-    finally:
-        with suppress(OSError, TimeoutError):
-            found.client.close(timeout=CONNECT_S)
 
 
 @contextmanager

@@ -5,32 +5,24 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness import machine
 from harness.choices import Choice
-from harness.cluster.asked import Cluster
-from harness.cluster.connection import Connection, connection
+from harness.cluster.connection import Connection
 from harness.cluster.follow import Follower
-from harness.cluster.greeting import greeted, needed
+from harness.cluster.greeting import greeted
 from harness.cluster.order import Order
 from harness.cluster.roster import LOOK_S, Roster
-from harness.cluster.shipping import Root, places, root_of
-from harness.deadlines import Limits
+from harness.cluster.shipping import Root
 from harness.errors import UsageError, first_line
 from harness.events import Ended, Event
 from harness.fingerprints import Now
-from harness.paths import data_dir
 from harness.plan import Run
-from harness.runner import Performer
 
-# runs that this process waits for at once, each in a thread
-AT_ONCE = 1024
 # after so many workers that ended during a run it is the run's fault
 DEATHS = 3
 HALT = object()
@@ -64,6 +56,10 @@ class Session:
     def is_wanted(self) -> bool:
         return not self.stopped.is_set()
 
+    def _is_on(self) -> bool:
+        """Whether it makes sense to wait for a worker."""
+        return self.is_wanted() and not self.link.lost
+
     def halt(self) -> None:
         """Nobody waits any more: tasks are cancelled, and their workers stop the runs."""
         self.stopped.set()
@@ -84,7 +80,7 @@ class Session:
         inbox = self.inboxes[run.run_id] = queue.SimpleQueue()
         try:
             while True:
-                with self.roster.slot(self.is_wanted) as addresses:
+                with self.roster.slot(self._is_on) as addresses:
                     outcome = self._attempt(run, inbox, follower, addresses, lost)
                 if isinstance(outcome, Ended):
                     return outcome
@@ -93,6 +89,10 @@ class Session:
                 lost += 1
                 if len(follower.begun) > DEATHS:
                     return _worn_out(len(follower.begun))
+        except KeyboardInterrupt:
+            if self.link.lost:
+                return _scheduler_lost(None)
+            raise
         finally:
             del self.inboxes[run.run_id]
             self.futures.pop(run.run_id, None)
@@ -167,10 +167,7 @@ class Session:
             return None
         if not self.is_wanted():
             raise KeyboardInterrupt
-        why = "" if error is None else f" ({first_line(error)})"
-        return Ended(
-            "failed", "SchedulerLost", f"the scheduler did not come back{why}; --resume goes on"
-        )
+        return _scheduler_lost(error)
 
     def greet(
         self, here: Mapping[str, str], plugins: str, addresses: Sequence[str]
@@ -189,22 +186,50 @@ class Session:
                 self.roster.forget()
             with suppress(OSError, TimeoutError, RuntimeError, ValueError):
                 self.roster.look(self.link.workers())
+            if self.link.client.status != "running" and not self.link.lost:
+                # all may be waiting for a worker, and nobody else would see that it has gone
+                self.link.restored(times, lambda: self.is_wanted() and not over.is_set())
+                self.roster.wake()
             if over.wait(LOOK_S):
                 return
 
     def now_of(self, paths: Mapping[str, str], datasets: list[Choice]) -> list[Now | None]:
-        """What data sets are on a worker."""
-        from harness.cluster.task import now_of
+        """What data sets are on a worker.
 
+        Raises:
+          UsageError: no worker can say so.
+        """
         if not datasets:
             return []
         asked = {"paths": dict(paths), "datasets": [asdict(choice) for choice in datasets]}
-        with self.roster.slot(self.is_wanted) as addresses:
-            future = self.link.client.submit(
-                now_of, json.dumps(asked), workers=addresses, pure=False
-            )
-            found = json.loads(future.result())
-        return [None if values is None else Now(**values) for values in found]
+        for _ in range(DEATHS + 1):
+            times = self.link.times
+            try:
+                found = json.loads(self._answer(json.dumps(asked)))
+                return [None if values is None else Now(**values) for values in found]
+            except KeyboardInterrupt:
+                if self.link.lost:
+                    break
+                raise
+            except Exception as error:  # its worker went away, or the scheduler
+                if isinstance(self._gone(times, error), Ended):
+                    break
+        raise UsageError(
+            "what data sets are on the cluster cannot be asked of it: its workers or its "
+            "scheduler went away; see what their logs say, and run again"
+        )
+
+    def _answer(self, asked: str) -> str:
+        """What `harness.cluster.task.now_of` says on some worker."""
+        from harness.cluster.task import now_of
+
+        with self.roster.slot(self._is_on) as addresses:
+            future = self.link.client.submit(now_of, asked, workers=addresses, pure=False)
+            while True:
+                with suppress(TimeoutError):
+                    return future.result(timeout=2 * LOOK_S)
+                if not set(addresses) & set(self.roster.slots) and not future.done():
+                    raise OSError("all that might have said it have gone")
 
 
 def _worn_out(deaths: int) -> Ended:
@@ -214,70 +239,8 @@ def _worn_out(deaths: int) -> Ended:
     )  # fmt: skip
 
 
-@contextmanager
-def connected(
-    asked: Cluster,
-    runs: Sequence[Run],
-    *,
-    settings: Mapping[str, Any],
-    limits: Limits,
-    exclusive: bool,
-    store: str | None,
-    note: Callable[[str], None],
-) -> Iterator[tuple[Performer, Callable[[list[Choice]], list[Now | None]]]]:
-    """What performs runs on a cluster, and says what data sets are there.
-
-    Args:
-      runs: they name all plugins needed.
-      store: URL that rows go to; workers write to a server's themselves.
-
-    Raises:
-      UsageError: a run cannot travel, or no scheduler can be reached.
-    """
-    roots, paths = _shipped(asked, runs)
-    own = machine.settings() | {"HARNESS_DATA_DIR": str(data_dir() or "")}
-    if own["HARNESS_DATA_DIR"] not in paths:
-        del own["HARNESS_DATA_DIR"]  # workers have their own
-
-    commit = machine.commit()  # once: it asks git
-    theirs = store if store is not None and not store.startswith("sqlite") else None
-
-    def order(run: Run) -> Order:
-        return Order(
-            run=run, settings=settings, limits=limits, place=commit, paths=paths,
-            environment=own, exclusive=exclusive,
-            store=None if run.others else theirs,  # rows of one program are the command's
-        )  # fmt: skip
-
-    session = Session(order=order, resources=asked.resources, roots=roots, note=note)
-    sources = [source for run in runs for source in run.sources]
-    greet = partial(session.greet, machine.key_parts(), needed(dict.fromkeys(sources)))
-    over = threading.Event()
-    with connection(asked, hear=session.hear, note=note) as link:
-        session.link = link
-        session.roster = Roster(greet=greet, resources=asked.resources, note=note)
-        watch = threading.Thread(target=session.watch, args=(over,), daemon=True)
-        watch.start()
-        try:
-            performer = Performer(
-                name="dask", execute=session.execute, at_once=AT_ONCE, halt=session.halt
-            )
-            yield performer, partial(session.now_of, paths)
-        finally:
-            over.set()
-            watch.join()
-
-
-def _shipped(asked: Cluster, runs: Sequence[Run]) -> tuple[tuple[Root, ...], dict[str, str]]:
-    """What workers get a copy of, and where they find what runs name of it."""
-    choices = [choice for run in runs for choice in run.choices]
-    here = [c.source.name for c in choices if c.source.origin == "session"]
-    if here:
-        raise UsageError(
-            f"class {here[0]} is of this process, which no worker has; write it to a plugin "
-            "file and name that"
-        )
-    files = dict.fromkeys(c.source.target for c in choices if c.source.origin == "file")
-    roots = tuple(root_of(Path(path)) for path in dict.fromkeys([*files, *asked.ship]))
-    texts = [v for c in choices for v in c.params.values() if isinstance(v, str)]
-    return roots, places(roots, [*files, *texts, str(data_dir() or "")])
+def _scheduler_lost(error: Exception | None) -> Ended:
+    why = "" if error is None else f" ({first_line(error)})"
+    return Ended(
+        "failed", "SchedulerLost", f"the scheduler did not come back{why}; --resume goes on"
+    )
