@@ -7,8 +7,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from distributed import Status
 from performed import runs_of
 
 from harness import machine
@@ -18,6 +20,7 @@ from harness.cluster.greeting import asker, difference, greeted, lacking, needed
 from harness.cluster.order import Order, order_from_json
 from harness.cluster.roster import Roster
 from harness.cluster.shipping import missing, places, receive, root_of
+from harness.cluster.task import watcher
 from harness.deadlines import Limits
 from harness.errors import DataError, UsageError
 from harness.events import Again, Collector, Ended, EpochEnd, Measured, Progress, to_line
@@ -343,3 +346,21 @@ def test_a_log_grows_while_the_run_goes_on(tmp_path: Path):
     for text in ("one\n", "two\n"):
         follow.told({"run": "r", "attempt": "a", "log": text})
     assert (tmp_path / "run.log").read_text() == "one\ntwo\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "is_wanted"),
+    [
+        (Status.running, "executing", True),
+        (Status.paused, "executing", True),  # its memory is full; what it performs goes on
+        (Status.running, "cancelled", False),
+        (Status.running, None, False),
+        (Status.closing, "executing", False),  # it would wait for the run, and bring it nobody
+    ],
+)
+def test_a_run_is_stopped_where_nobody_gets_its_result(
+    status: Status, state: str | None, is_wanted: bool
+):
+    tasks = {} if state is None else {"key": SimpleNamespace(state=state)}
+    worker = SimpleNamespace(status=status, state=SimpleNamespace(tasks=tasks))
+    assert watcher(worker, "key")() is is_wanted

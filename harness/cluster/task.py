@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from distributed import get_worker
+from distributed import Status, get_worker
 
 from harness import fingerprints, machine, runner
 from harness.choices import choice_from_json
@@ -48,6 +48,8 @@ EVERY_S = 1.0
 LOG_BYTES = 1 << 20
 # what a task is while somebody waits for it
 WANTED = ("executing", "long-running", "resumed")
+# what a worker is that still brings its results to somebody
+SERVING = (Status.running, Status.paused, Status.closing_gracefully)
 
 
 @dataclass
@@ -91,7 +93,7 @@ def perform(text: str) -> str:
         for event in events_of(stored):
             telling.hear(event)
         return _answer(telling, None, log, unwanted=False)
-    is_wanted = _watcher(worker, str(worker.get_current_task()))
+    is_wanted = watcher(worker, str(worker.get_current_task()))
     with _tailed(log, telling):
         ended = _perform(order, log, telling, is_wanted)
     return _answer(telling, ended, log, unwanted=not is_wanted())
@@ -107,12 +109,15 @@ def _answer(telling: Telling, ended: Ended | None, log: Path, *, unwanted: bool)
     )  # fmt: skip
 
 
-def _watcher(worker: Any, key: str) -> Callable[[], bool]:
-    """Whether somebody waits for a task: Dask cannot stop its thread, but tells its state."""
+def watcher(worker: Any, key: str) -> Callable[[], bool]:
+    """Whether somebody waits for a task: Dask cannot stop its thread, but tells its state.
+
+    A worker whose scheduler has gone closes, and would wait for its threads half a minute.
+    """
 
     def is_wanted() -> bool:
         task = worker.state.tasks.get(key)
-        return task is not None and task.state in WANTED
+        return worker.status in SERVING and task is not None and task.state in WANTED
 
     return is_wanted
 
