@@ -1,4 +1,4 @@
-"""`harness list`: every entry, from the index."""
+"""`harness list`: every entry, or some by name, from the index."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from harness.cli.options import (
     write_output,
 )
 from harness.entries import Entry, Kind
-from harness.parameters import show
-from harness.registry import status
+from harness.errors import UnknownName, did_you_mean
+from harness.parameters import allowed, show
+from harness.registry import Registry, status
 
 KINDS: dict[str, Kind] = {
     "models": "model", "datasets": "dataset", "tasks": "task", "metrics": "metric",
@@ -31,7 +32,7 @@ CITATION = re.compile(r".*?(?<![\w:./-])(?:19|20)\d\d[a-z]?\b(?![./-]?\d)[)\]]?"
 
 
 @click.command("list")
-@click.argument("what", type=click.Choice(tuple(KINDS)), required=False)
+@click.argument("words", nargs=-1, metavar=f"[{'|'.join(KINDS)}] [NAME]...")
 @click.option(
     "--long",
     "is_long",
@@ -42,24 +43,59 @@ CITATION = re.compile(r".*?(?<![\w:./-])(?:19|20)\d\d[a-z]?\b(?![./-]?\d)[)\]]?"
 @format_option("text", "json")
 @output_option()
 def list_command(
-    what: str | None, is_long: bool, plugins: tuple[str, ...], format_: str, output: str | None
+    words: tuple[str, ...],
+    is_long: bool,
+    plugins: tuple[str, ...],
+    format_: str,
+    output: str | None,
 ) -> None:
     """List models, data sets and what else plugins register: a line each.
 
-    It has the paper, or what the entry is, its parameters and its variants.
+    It has the paper, or what the entry is, its parameters and its variants. Of a NAME all is
+    told, and what values each parameter takes.
     """
     from harness.index import open_registry
 
     known = open_registry(plugins)
     report_failures(known)
-    headings = [what] if what else list(KINDS)
+    kinds, names = _read(words)
+    found = {h: known.of_kind(KINDS[h]) for h in kinds}
+    if names:
+        found = _named(known, kinds, names)
     if format_ == "json":
-        records = {h: [to_record(e) for e in known.of_kind(KINDS[h])] for h in headings}
-        content = records[what] if what else records
+        records = {h: [to_record(e) for e in entries] for h, entries in found.items()}
+        content = records[kinds[0]] if len(kinds) == 1 else records
         write_output(json.dumps(content, indent=2), output)
     else:
-        section = _long if is_long else _short
-        write_output("\n\n".join(section(h, known.of_kind(KINDS[h])) for h in headings), output)
+        section = _whole if names else _long if is_long else _short
+        write_output("\n\n".join(section(h, entries) for h, entries in found.items()), output)
+
+
+def _read(words: Sequence[str]) -> tuple[list[str], Sequence[str]]:
+    """The kinds that are asked for, and the names."""
+    if words and words[0] in KINDS:
+        return [words[0]], words[1:]
+    return list(KINDS), words
+
+
+def _named(
+    known: Registry, kinds: Sequence[str], names: Sequence[str]
+) -> dict[str, list[Entry]]:
+    """The entries of some names by their headings; one name may be of several kinds.
+
+    Raises:
+      UsageError: nothing has a name, or two plugins claim it.
+    """
+    if len(kinds) == 1:
+        return {kinds[0]: [known.get(KINDS[kinds[0]], name) for name in names]}
+    there = {h: set(known.names(KINDS[h])) for h in kinds}
+    everything = set().union(*there.values())
+    for name in names:
+        if name not in everything:
+            told = did_you_mean(name, {*KINDS, *everything}, what="kinds and names")
+            raise UnknownName(f"nothing is called {name!r}; {told}")
+    found = {h: [n for n in names if n in there[h]] for h in kinds}
+    return {h: [known.get(KINDS[h], n) for n in some] for h, some in found.items() if some}
 
 
 def to_record(entry: Entry) -> dict[str, Any]:
@@ -101,6 +137,27 @@ def _state(entry: Entry) -> str:
 
 def _long(heading: str, entries: Sequence[Entry]) -> str:
     return "\n".join([heading, *(_lines(entry) for entry in entries)])
+
+
+def _whole(heading: str, entries: Sequence[Entry]) -> str:
+    return "\n".join([heading, *(_everything(entry) for entry in entries)])
+
+
+def _everything(entry: Entry) -> str:
+    """All that is known of an entry: a line for each parameter and each variant."""
+    lines = [f"  {entry.name}  {entry.description}{_state(entry)}"]
+    if entry.paper:
+        lines.append(f"      paper: {entry.paper}")
+    lines.append(
+        f"      plugin: {entry.source.origin} {entry.source.target}, {entry.source.version}"
+    )
+    values = [(f"{p.name}={show(p.default)}", allowed(p)) for p in entry.parameters]
+    variants = [(name, _changes(changes)) for name, changes in entry.variants.items()]
+    for what, pairs in (("parameters", values), ("variants", variants)):
+        wide = max((len(left) for left, _ in pairs), default=0)
+        lines += [f"      {what}:"] if pairs else []
+        lines += [f"        {left:{wide}}  {right}" for left, right in pairs]
+    return "\n".join(lines)
 
 
 def _lines(entry: Entry) -> str:
