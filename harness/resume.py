@@ -17,6 +17,7 @@ from typing import Any, Literal
 from harness.choices import Choice
 from harness.fingerprints import Now, now_of
 from harness.plan import Run
+from harness.recipe import Recipe
 from harness.rows import Row
 from harness.standing import name_of_cell, name_of_entries, name_of_run
 from harness.store import Store
@@ -197,17 +198,27 @@ def _short(value: Any) -> str:
 
 
 def _estimate(run: Run, kin: _Kin) -> float | None:
-    """Seconds, from the newest `ok` row of the cell, or of the same entries by epochs.
+    """Seconds, from the newest `ok` row of the cell, or of the same entries by steps.
 
     Of a program that trains several seeds each run is told its share.
     """
     row = kin.for_estimate(run)
-    if row is None:
+    scale = None if row is None else _scale(row, run.recipe)
+    if row is None or scale is None:
         return None
-    seconds = _seconds(row, epochs=run.recipe.epochs) / (row["vmap_seeds"] or 1)
-    return START_S / (len(run.together) or 1) + seconds
-
-
-def _seconds(row: Row, *, epochs: int) -> float:
     once = (row["data_s"] or 0) + (row["compile_s"] or 0)
-    return once + (row["train_s"] + (row["eval_s"] or 0)) * epochs / row["epochs"]
+    seconds = once + (row["train_s"] + (row["eval_s"] or 0)) * scale
+    return START_S / (len(run.together) or 1) + seconds / (row["vmap_seeds"] or 1)
+
+
+def _scale(row: Row, recipe: Recipe) -> float | None:
+    """How many times as many examples as a row a run sees; None where nobody can tell."""
+    epochs = recipe.epochs / row["epochs"]
+    if recipe.limit == row["limit"]:
+        return epochs
+    if recipe.limit is None:  # how many there are beyond the limit is not known
+        return None
+    if row["limit"] is not None:
+        return epochs * recipe.limit / row["limit"]
+    whole = (row["examples_per_s"] or 0) * row["train_s"] / row["epochs"]
+    return epochs * min(1.0, recipe.limit / whole) if whole else epochs

@@ -167,6 +167,26 @@ def test_time_is_estimated_from_the_same_entries_by_epochs(store: Store):
     assert found[1].estimate_s is None
 
 
+@pytest.mark.parametrize(
+    ("before", "limit", "times"),
+    [
+        (None, 160, 0.1),  # of 1,600 examples, 8 epochs of which took 8 seconds
+        (None, 5000, 1.0),
+        (100, 160, 1.6),
+        (100, 100, 1.0),
+        (100, None, None),  # nobody knows how many there are
+    ],
+)
+def test_time_is_estimated_by_examples(
+    store: Store, before: int | None, limit: int | None, times: float | None
+):
+    first, _ = runs(epochs=8, limit=before)
+    store.add(row(first, examples_per_s=1600.0))
+    expected = None if times is None else resume.START_S + 3 + 12 * times / 2
+    told = resume.states(runs(limit=limit), store)[0].estimate_s
+    assert told == (None if expected is None else pytest.approx(expected))
+
+
 def test_a_failed_row_gives_no_estimate(store: Store):
     store.add(Result(row=failed_row("mean_pool", dataset="digits", train_s=1.0)))
     assert resume.states(runs(), store)[0].estimate_s is None
