@@ -26,6 +26,8 @@ from harness.sources import allowed_from_environment, find_sources
 
 # seconds that a child may take to import the plugins it is given
 PATIENCE = 180.0
+# seconds that the index may be held by another command, which writes it in milliseconds
+LOCK_S = 10.0
 SCHEMA = 1
 
 
@@ -54,9 +56,9 @@ def open_registry(
     stale = [source for source in sources if source not in results]
     if stale:
         results |= describe(stale)
-        fresh = {_key(s): _to_json(r) for s, r in results.items() if isinstance(r, list)}
-        with suppress(OSError):  # then the next command asks again
-            write_atomically(path, json.dumps({**known, **fresh}).encode())
+        _remember(
+            path, {_key(s): _to_json(r) for s, r in results.items() if isinstance(r, list)}
+        )
     found = registry.join([(s, _named(results[s], known)) for s in sources])
     plugins.raise_if_strict(list(found.failures), strict=strict)
     return found
@@ -86,6 +88,16 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):  # absent or damaged: fill it again
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _remember(path: Path, fresh: dict[str, Any]) -> None:
+    """Adds to the index, to which another command may have added something meanwhile."""
+    from filelock import FileLock  # late: mostly nothing is new
+
+    with suppress(OSError):  # then the next command asks again
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock"), timeout=LOCK_S):
+            write_atomically(path, json.dumps({**_read(path), **fresh}).encode())
 
 
 def _recall(known: dict[str, Any], source: Source) -> list[Entry] | None:

@@ -111,6 +111,24 @@ def test_only_what_is_new_is_described(cache: Path, write: Write, at_hand: list[
     assert at_hand == ["good", "other"]
 
 
+def test_two_commands_at_once_add_to_one_index(
+    cache: Path, write: Write, at_hand: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = write("first.py", GOOD)
+    second = write("second.py", GOOD.replace('"net"', '"other"'))
+    describe = index.describe
+
+    def meanwhile(new: list[Source]) -> dict[Source, list[Entry] | Failure]:
+        monkeypatch.setattr(index, "describe", describe)
+        index.open_registry([second])
+        return describe(new)
+
+    monkeypatch.setattr(index, "describe", meanwhile)
+    index.open_registry([first])
+    assert index.open_registry([first, second]).names("model") == ["net", "other"]
+    assert at_hand == ["second", "first"]
+
+
 def test_failures_are_not_remembered(
     cache: Path, write: Write, tmp_path: Path, at_hand: list[str]
 ) -> None:
@@ -161,7 +179,8 @@ def test_an_index_that_cannot_be_written_costs_time_only(
     for _ in range(2):
         assert index.open_registry([write("good.py", GOOD)]).names("model") == ["net"]
     assert at_hand == ["good", "good"]
-    assert [path.name for path in cache.iterdir()] == ["index.json"]
+    # nothing half written is left
+    assert {path.name for path in cache.iterdir()} <= {"index.json", "index.lock"}
 
 
 DEATHS = {

@@ -210,6 +210,7 @@ def test_a_plugin_that_no_longer_loads_costs_its_entries_alone(tmp_path: Path):
     assert run(tmp_path, tmp_path / "rows.db", *words, "--in-process").returncode == 0
     plugin.write_text(f"{good}\nraise RuntimeError('edited')\n")
     done = run(tmp_path, tmp_path / "rows.db", *words)
+    assert done.stdout, done.stderr
     rows = json.loads(done.stdout)
     assert [(r["model"], r["status"]) for r in rows] == [
         ("resnet", "failed"),
