@@ -105,7 +105,7 @@ def two(known: Registry, monkeypatch: pytest.MonkeyPatch) -> tuple[Run, ...]:
     monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "2")
     suite = suites.Suite(
         datasets=("digits",), models=("mean_pool",),
-        recipe={"epochs": 5000, "batch_size": 2, "devices": 2, "processes": 2},
+        recipe={"epochs": 5000, "batch_size": 8, "devices": 2, "processes": 2},
     )  # fmt: skip
     return tuple(plan.expand(suite, known, key_parts=machine.key_parts()))
 

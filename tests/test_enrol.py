@@ -72,7 +72,7 @@ def ids(rows: Any) -> list[str]:
     return [row["run_id"] for row in rows] if isinstance(rows, list) else [*rows["run_id"]]
 
 
-@pytest.mark.parametrize("chance", range(40))
+@pytest.mark.parametrize("chance", range(25))
 def test_rows_that_count_are_those_that_all_rows_would_tell(tmp_path, chance: int):
     random = Random(chance)
     with open_store(f"sqlite:///{tmp_path}/rows.db") as store:

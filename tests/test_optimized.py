@@ -40,7 +40,7 @@ data = harness.Dataset({"x": x[:192], "y": y[:192]}, {"x": x[192:], "y": y[192:]
 def trained(dropout=0.0, **changes):
     # 64 examples of 64 positions make two groups
     recipe = Recipe(**{"epochs": 4, "batch_size": 64, "eval_batch_size": 40, **changes})
-    selection = f"transformer[num_blocks=4,dropout={dropout}]"
+    selection = f"transformer[num_blocks=2,dropout={dropout}]"
     model = harness.build_model(selection, data=spec, seed=0)
     heard = Heard()
     fit(model, data, recipe, seed=0, emit=heard)
