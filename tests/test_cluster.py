@@ -199,12 +199,12 @@ def test_a_scheduler_may_begin_anew_while_all_wait_for_a_worker(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """For a run, and for what data sets are: longer than Dask itself tries again."""
-    monkeypatch.setattr(connection, "CONNECT_S", 1.0)
+    monkeypatch.setattr(connection, "CONNECT_S", 3.0)
     store = f"sqlite:///{tmp_path}/rows.db"
 
     def again(name: str, clients: int) -> None:
         lose(cluster, clients)
-        time.sleep(3)
+        time.sleep(5)
         cluster.start_scheduler()
         cluster.start_worker(name)
 
@@ -234,7 +234,7 @@ def lose(cluster: Cluster, count: int) -> None:
 def test_runs_that_wait_for_a_scheduler_that_stays_away_are_failed(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(connection, "CONNECT_S", 1.0)
+    monkeypatch.setattr(connection, "CONNECT_S", 3.0)
     monkeypatch.setattr(connection, "PATIENCE_S", 3.0)
     store = f"sqlite:///{tmp_path}/rows.db"
     with running_cluster(tmp_path / "cluster") as cluster, ThreadPoolExecutor(1) as beside:
@@ -324,14 +324,14 @@ def test_an_address_where_nothing_answers_is_a_usage_error(
 def test_a_port_of_another_service_is_a_usage_error(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(connection, "CONNECT_S", 1.0)
-    monkeypatch.setattr(connection, "HELLO_S", 0.5)
+    monkeypatch.setattr(connection, "CONNECT_S", 3.0)
+    monkeypatch.setattr(connection, "HELLO_S", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         said = call("run", *TINY, "-m", "mlp", "--executor", "dask", "--scheduler", address)
     assert said.code == 2
     [line] = [line for line in said.err.splitlines() if line]
-    assert f"{address}: no scheduler answers there" in line and "said nothing for 0.5 s" in line
+    assert f"{address}: no scheduler answers there" in line and "said nothing for 1 s" in line
 
 
 def test_a_class_of_this_process_is_refused():
