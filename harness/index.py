@@ -27,7 +27,7 @@ from harness.sources import allowed_from_environment, find_sources
 # seconds that a child may take to import the plugins it is given
 PATIENCE = 180.0
 # seconds that the index may be held by another command, which writes it in milliseconds
-LOCK_S = 10.0
+LOCK_S = 2.0
 SCHEMA = 1
 
 
@@ -94,9 +94,11 @@ def _remember(path: Path, fresh: dict[str, Any]) -> None:
     """Adds to the index, to which another command may have added something meanwhile."""
     from filelock import FileLock  # late: mostly nothing is new
 
-    with suppress(OSError):  # then the next command asks again
+    # where that is not possible the next command asks again
+    with suppress(OSError, NotImplementedError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock"), timeout=LOCK_S):
+        # users may share the folder, whose lock the first of them makes for all
+        with FileLock(path.with_suffix(".lock"), timeout=LOCK_S, mode=0o666):
             write_atomically(path, json.dumps({**_read(path), **fresh}).encode())
 
 

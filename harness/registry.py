@@ -55,7 +55,7 @@ class Registry:
         if (kind, name) not in self.entries:
             raise UnknownName(
                 f"no {kind} {name!r}; {did_you_mean(name, self.names(kind), what=f'{kind}s')}"
-                f"{self._failure_hint()}"
+                f"{self.failure_hint()}"
             )
         return self.entries[kind, name]
 
@@ -69,7 +69,8 @@ class Registry:
         meant = (f for f in self.failures if f.source.name == name or (kind, name) in f.names)
         return next(meant, None)
 
-    def _failure_hint(self) -> str:
+    def failure_hint(self) -> str:
+        """Which plugins failed, any of which might have had a name; "" if none did."""
         if not self.failures:
             return ""
         names = ", ".join(f.source.name for f in self.failures)

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from harness.choices import Choice
+from harness.errors import StoreError
 from harness.fingerprints import Now, now_of
 from harness.plan import Run
 from harness.recipe import Recipe
 from harness.rows import Row
-from harness.standing import name_of_cell, name_of_entries, name_of_run
+from harness.standing import name_of_cell, name_of_entries, name_of_run, name_of_whole
 from harness.store import Store
 
 # worker start, imports and loading plugins, in seconds
@@ -105,25 +107,42 @@ def _data_key(run: Run) -> str:
 
 @dataclass(frozen=True)
 class _Kin:
-    """The newest stored rows that tell something of a run, by the names of `standing`."""
+    """The newest stored rows that tell something of a run, by the names of `standing`.
+
+    Attributes:
+      steps: how many steps some of them trained, by run_id.
+    """
 
     rows: Mapping[str, Row]
+    steps: Mapping[str, int]
 
     def of_run(self, run: Run) -> Row | None:
         return self.rows.get(name_of_run(run.to_row()))
 
     def for_estimate(self, run: Run) -> Row | None:
-        """Of the cell, or of the same entries."""
+        """Of the cell, or of the same entries; of a whole data set rather for a whole one."""
         row = run.to_row()
-        return self.rows.get(name_of_cell(row)) or self.rows.get(name_of_entries(row))
+        names = [name_of_cell, *([name_of_whole] if row["limit"] is None else [])]
+        known = (self.rows.get(name(row)) for name in (*names, name_of_entries))
+        return next((found for found in known if found is not None), None)
 
 
 def _kin(runs: Sequence[Run], store: Store, by_key: Mapping[str, Sequence[Row]]) -> _Kin:
     rows = [run.to_row() for run in runs]
-    names = [name(row) for row in rows for name in (name_of_cell, name_of_entries)]
+    of_many = (name_of_cell, name_of_whole, name_of_entries)
+    names = [name(row) for row in rows for name in of_many]
     # of a run with rows of its own it is they that tell what became of it
     names += [name_of_run(row) for row in rows if row["run_key"] not in by_key]
-    return _Kin(store.newest(names))
+    kin = _Kin(store.newest(names), {})
+    counted = {
+        row["run_id"]
+        for run in runs
+        if (row := kin.for_estimate(run)) and not _sees_as_much(row, run.recipe)
+    }
+    with suppress(StoreError):  # damaged: then there is no estimate
+        losses = store.arrays("train_loss", sorted(counted))
+        return replace(kin, steps={run_id: len(array) for run_id, array in losses.items()})
+    return kin
 
 
 def _state(
@@ -198,12 +217,12 @@ def _short(value: Any) -> str:
 
 
 def _estimate(run: Run, kin: _Kin) -> float | None:
-    """Seconds, from the newest `ok` row of the cell, or of the same entries by steps.
+    """Seconds, from the newest `ok` row of the cell, or of the same entries by examples.
 
     Of a program that trains several seeds each run is told its share.
     """
     row = kin.for_estimate(run)
-    scale = None if row is None else _scale(row, run.recipe)
+    scale = None if row is None else _scale(row, run.recipe, kin.steps.get(row["run_id"]))
     if row is None or scale is None:
         return None
     once = (row["data_s"] or 0) + (row["compile_s"] or 0)
@@ -211,14 +230,29 @@ def _estimate(run: Run, kin: _Kin) -> float | None:
     return START_S / (len(run.together) or 1) + seconds / (row["vmap_seeds"] or 1)
 
 
-def _scale(row: Row, recipe: Recipe) -> float | None:
-    """How many times as many examples as a row a run sees; None where nobody can tell."""
+def _sees_as_much(row: Row, recipe: Recipe) -> bool:
+    """Whether an epoch of a run is certain to have as many examples as a row's."""
+    return (recipe.limit, recipe.validation) == (row["limit"], row["validation"] or 0)
+
+
+def _scale(row: Row, recipe: Recipe, steps: int | None) -> float | None:
+    """How many times as many examples as a row a run trains on; None where nobody can tell.
+
+    Args:
+      steps: that the row trained.
+    """
     epochs = recipe.epochs / row["epochs"]
-    if recipe.limit == row["limit"]:
+    if _sees_as_much(row, recipe):
         return epochs
-    if recipe.limit is None:  # how many there are beyond the limit is not known
+    if not steps:
         return None
-    if row["limit"] is not None:
-        return epochs * recipe.limit / row["limit"]
-    whole = (row["examples_per_s"] or 0) * row["train_s"] / row["epochs"]
-    return epochs * min(1.0, recipe.limit / whole) if whole else epochs
+    share = 1 - (row["validation"] or 0)  # what was not held out
+    trained = steps * row["batch_size"] / row["epochs"]
+    seen = trained / share
+    # a last batch that is not full is left out
+    is_whole = row["limit"] is None or seen + row["batch_size"] / share < row["limit"]
+    if not is_whole and recipe.limit is None:  # how many there are beyond is not known
+        return None
+    examples = seen if recipe.limit is None else recipe.limit
+    examples = min(examples, seen) if is_whole else examples
+    return epochs * examples * (1 - recipe.validation) / trained

@@ -149,8 +149,10 @@ def in_order(known: Iterable[str]) -> list[str]:
 
 def names_of(row: Mapping[str, Any]) -> list[str]:
     """Under which names a row is remembered, as long as it is the newest of that name."""
-    done = row["status"] == "ok" and row["train_s"] and row["epochs"]
-    return [name_of_run(row), *([name_of_cell(row), name_of_entries(row)] if done else [])]
+    if row["status"] != "ok" or not row["train_s"] or not row["epochs"]:
+        return [name_of_run(row)]
+    whole = [name_of_whole(row)] if row["limit"] is None else []
+    return [name_of_run(row), name_of_cell(row), name_of_entries(row), *whole]
 
 
 def name_of_run(row: Mapping[str, Any]) -> str:
@@ -166,6 +168,11 @@ def name_of_cell(row: Mapping[str, Any]) -> str:
 def name_of_entries(row: Mapping[str, Any]) -> str:
     """The newest of a data set and a model that tells how long a run of them takes."""
     return digest("entries", row["dataset"], row["model"])
+
+
+def name_of_whole(row: Mapping[str, Any]) -> str:
+    """The newest of those that saw the whole data set."""
+    return digest("whole", row["dataset"], row["model"])
 
 
 def digest(*values: Any) -> str:

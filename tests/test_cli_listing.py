@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from called import Call
@@ -21,7 +22,8 @@ def test_a_name_tells_all_of_its_entry(call: Call):
     assert "paper: Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762" in said
     assert "dropout=0.1 float >= 0 and <= 1" in said and "norm=post post or pre" in said
     assert "no_position position=false" in said
-    assert call("list", "transformer").out == call("list", "models", "transformer").out
+    for words in (("transformer",), ("models", "transformer[norm=pre]"), ("transformer:deep",)):
+        assert lines(call("list", *words).out) == said
 
 
 def test_names_may_be_of_several_kinds(call: Call):
@@ -41,6 +43,7 @@ def test_names_may_be_of_several_kinds(call: Call):
     [
         (("modles",), "nothing is called 'modles'; did you mean 'models'?"),
         (("imbd",), "nothing is called 'imbd'; did you mean 'imdb'"),
+        (("majority", "models"), "models stands behind a name; a kind comes first"),
         (("models", "imdb"), "no model 'imdb'; known models: "),
         (("models", "majority", "gru2"), "no model 'gru2'; did you mean 'gru'?"),
     ],
@@ -51,3 +54,11 @@ def test_a_name_that_nothing_has_is_told_in_one_line(
     said = call("list", *words)
     assert said.code == 2 and message in said.err and said.out == ""
     assert said.err.count("\n") == 1
+
+
+def test_a_plugin_that_fails_might_have_had_the_name(call: Call, tmp_path: Path):
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise RuntimeError('broken')")
+    said = call("list", "net", "--plugin", str(broken))
+    assert said.code == 2 and "nothing is called 'net'" in said.err
+    assert "(plugins that failed to load: broken; see `" in said.err

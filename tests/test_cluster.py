@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import socket
+import socketserver
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from waiting_plugin import Waits
 
 import harness
 from harness.cluster import connection
+from harness.cluster.roster import Roster
 from harness.store import open_store
 
 pytestmark = pytest.mark.cluster
@@ -195,15 +198,29 @@ def test_a_scheduler_that_begins_anew_costs_no_run(tmp_path: Path):
     assert len({row["run_key"] for row in rows}) == 2
 
 
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set once the command has looked who is there: it is connected by then."""
+    event, look = threading.Event(), Roster.look
+
+    def seen(self: Roster, there: Any) -> None:
+        look(self, there)
+        event.set()
+
+    monkeypatch.setattr(Roster, "look", seen)
+    return event
+
+
 def test_a_scheduler_may_begin_anew_while_all_wait_for_a_worker(
-    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked: threading.Event
 ):
     """For a run, and for what data sets are: longer than Dask itself tries again."""
     monkeypatch.setattr(connection, "CONNECT_S", 3.0)
     store = f"sqlite:///{tmp_path}/rows.db"
 
-    def again(name: str, clients: int) -> None:
-        lose(cluster, clients)
+    def again(name: str) -> None:
+        assert looked.wait(60)
+        cluster.kill("scheduler")
         time.sleep(5)
         cluster.start_scheduler()
         cluster.start_worker(name)
@@ -211,40 +228,46 @@ def test_a_scheduler_may_begin_anew_while_all_wait_for_a_worker(
     with running_cluster(tmp_path / "cluster") as cluster, ThreadPoolExecutor(1) as beside:
         words = ("run", *asked(cluster, store, "-m", "mean_pool", "--resume"))
         for name in ("one", "two"):
-            done = beside.submit(again, name, clients(cluster) + 1)
+            looked.clear()
+            done = beside.submit(again, name)
             said = call(*words)
             done.result()
-            assert said.code == 0 and "has gone; runs wait" in said.err, said.err
+            assert said.code == 0 and said.err.count("has gone; runs wait") == 1, said.err
             assert "is back" in said.err
             cluster.kill(name)
     [row] = rows_of(store)  # the second time it stood for itself
     assert row["status"] == "ok"
 
 
-def clients(cluster: Cluster) -> int:
-    return cluster.log("scheduler").count("Receive client")
-
-
-def lose(cluster: Cluster, count: int) -> None:
-    """Kills the scheduler once so many clients have come."""
-    wait_until(lambda: clients(cluster) >= count, what="no client")
-    cluster.kill("scheduler")
-
-
+@pytest.mark.parametrize("is_taken", [False, True])
 def test_runs_that_wait_for_a_scheduler_that_stays_away_are_failed(
-    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked: threading.Event,
+    is_taken: bool,
+):  # fmt: skip
+    """Whether or not something else listens in its place."""
     monkeypatch.setattr(connection, "CONNECT_S", 3.0)
-    monkeypatch.setattr(connection, "PATIENCE_S", 3.0)
+    monkeypatch.setattr(connection, "PATIENCE_S", 6.0)
     store = f"sqlite:///{tmp_path}/rows.db"
-    with running_cluster(tmp_path / "cluster") as cluster, ThreadPoolExecutor(1) as beside:
-        done = beside.submit(lose, cluster, 1)
+
+    def lose() -> None:
+        assert looked.wait(60)
+        cluster.kill("scheduler")
+        if is_taken:
+            stack.enter_context(another_service(b"", port=cluster.port))
+
+    with (
+        ExitStack() as stack,
+        running_cluster(tmp_path / "cluster") as cluster,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        done = beside.submit(lose)
         said = call("run", *asked(cluster, store, "-m", "mean_pool", "-m", "mlp"))
         done.result()
     assert said.code == 3
     rows = rows_of(store)
     assert [row["error_type"] for row in rows] == ["SchedulerLost"] * 2
     assert "did not come back" in rows[0]["error_message"]
+    assert "Traceback" not in said.err
 
 
 def test_runs_go_on_without_their_command_where_workers_reach_the_store(
@@ -321,17 +344,53 @@ def test_an_address_where_nothing_answers_is_a_usage_error(
     assert "no scheduler answers there" in line and "dask scheduler" in line
 
 
+@pytest.mark.parametrize(
+    ("banner", "told"),
+    [
+        (b"", "has not answered within 4 s"),  # as the dashboard, which waits for a request
+        (b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n", "does not speak as Dask does"),
+        (bytes(64), "does not speak as Dask does"),
+    ],
+)
 def test_a_port_of_another_service_is_a_usage_error(
-    call: Call, monkeypatch: pytest.MonkeyPatch
+    call: Call, monkeypatch: pytest.MonkeyPatch, banner: bytes, told: str
 ):
     monkeypatch.setattr(connection, "CONNECT_S", 3.0)
     monkeypatch.setattr(connection, "HELLO_S", 1.0)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+    with another_service(banner) as port:
+        address = f"tcp://127.0.0.1:{port}"
         said = call("run", *TINY, "-m", "mlp", "--executor", "dask", "--scheduler", address)
     assert said.code == 2
     [line] = [line for line in said.err.splitlines() if line]
-    assert f"{address}: no scheduler answers there" in line and "said nothing for 1 s" in line
+    assert f"{address}: no scheduler answers there" in line and told in line
+
+
+@contextmanager
+def another_service(banner: bytes, *, port: int = 0) -> Iterator[int]:
+    """Says the same to whoever comes, and no more."""
+
+    class Server(socketserver.ThreadingTCPServer):
+        allow_reuse_address, daemon_threads = True, True
+
+    class Greeter(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(banner)
+            over.wait()
+
+    over = threading.Event()
+    with Server(("127.0.0.1", port), Greeter) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        try:
+            yield server.server_address[1]
+        finally:
+            over.set()
+            server.shutdown()
+
+
+def test_the_address_of_a_worker_is_a_usage_error(two: Cluster, call: Call):
+    [address] = re.findall(r"Listening to:\s+(tcp://\S+)", two.log("one"))
+    said = call("run", *TINY, "-m", "mlp", "--executor", "dask", "--scheduler", address)
+    assert said.code == 2 and "a worker of Dask's listens there" in said.err
 
 
 def test_a_class_of_this_process_is_refused():

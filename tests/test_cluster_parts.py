@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from distributed import Status
 from performed import runs_of
 
 from harness import machine
+from harness.choices import Choice
 from harness.cluster import Cluster, parse_resources
 from harness.cluster.follow import Follower
 from harness.cluster.greeting import asker, difference, greeted, lacking, needed
 from harness.cluster.order import Order, order_from_json
-from harness.cluster.roster import Roster
+from harness.cluster.roster import NotOn, Roster
+from harness.cluster.session import Session
 from harness.cluster.shipping import missing, places, receive, root_of
 from harness.cluster.task import watcher
 from harness.deadlines import Limits
 from harness.errors import DataError, UsageError
 from harness.events import Again, Collector, Ended, EpochEnd, Measured, Progress, to_line
+from harness.fingerprints import Now
 from harness.paths import cache_dir
 from harness.registry import Registry
 
@@ -291,7 +297,7 @@ def test_a_turn_is_waited_for_until_there_is_room():
 
 def test_who_is_not_wanted_any_more_gets_no_turn():
     found, _ = roster()
-    with pytest.raises(KeyboardInterrupt), found.slot(lambda: False):
+    with pytest.raises(NotOn), found.slot(lambda: False):
         raise AssertionError
 
 
@@ -364,3 +370,67 @@ def test_a_run_is_stopped_where_nobody_gets_its_result(
     tasks = {} if state is None else {"key": SimpleNamespace(state=state)}
     worker = SimpleNamespace(status=status, state=SimpleNamespace(tasks=tasks))
     assert watcher(worker, "key")() is is_wanted
+
+
+def session(future: Any, *workers: str, lost: bool = False) -> Session:
+    """One whose cluster answers with a future; `workers` are there and may be used."""
+    client = SimpleNamespace(
+        status="running", submit=lambda *args, **kwargs: future, cancel=lambda *a, **k: None
+    )
+    found = Session(order=lambda run: None, resources={}, roots=(), note=print)  # type: ignore[arg-type,return-value]
+    found.link = SimpleNamespace(client=client, times=0, lost=lost)  # type: ignore[assignment]
+    found.roster, _ = roster()
+    found.roster.look(dict.fromkeys(workers, HERE))
+    return found
+
+
+class Answer(Future):
+    """A future as Dask's: it has a status."""
+
+    @property
+    def status(self) -> str:
+        if not self.done():
+            return "pending"
+        return "error" if self.exception() else "finished"
+
+
+@pytest.fixture
+def dataset(known: Registry) -> Choice:
+    return runs_of(known, "mean_pool")[0].dataset
+
+
+def test_what_data_sets_are_on_the_cluster_is_what_a_worker_says(dataset: Choice):
+    answer = Answer()
+    answer.set_result(json.dumps([{"fingerprint": "print", "device_kind": "cpu"}]))
+    assert session(answer, "tcp://a").now_of({}, [dataset]) == [Now("print", "cpu")]
+
+
+def test_what_fails_on_a_worker_is_told_with_its_cause(dataset: Choice):
+    answer = Answer()
+    answer.set_exception(TimeoutError("the disk of all data"))
+    with pytest.raises(UsageError, match="TimeoutError: the disk of all data"):
+        session(answer, "tcp://a").now_of({}, [dataset])
+
+
+def test_who_asks_what_data_sets_are_and_is_not_wanted_any_more_is_let_go(dataset: Choice):
+    waits = session(Answer(), "tcp://a")
+    threading.Timer(0.2, waits.halt).start()
+    with pytest.raises(KeyboardInterrupt):
+        waits.now_of({}, [dataset])
+
+
+def test_without_a_scheduler_nobody_knows_what_data_sets_are(dataset: Choice):
+    assert session(Answer(), lost=True).now_of({}, [dataset]) == [None]
+
+
+def test_workers_that_go_again_and_again_while_they_are_asked_are_told(dataset: Choice):
+    asks = session(Answer(), "tcp://a")
+
+    def submit(*args: Any, **kwargs: Any) -> Answer:
+        asks.roster.look({})  # it goes as soon as it is asked, and comes again
+        threading.Timer(1.5, lambda: asks.roster.look({"tcp://a": HERE})).start()
+        return Answer()
+
+    asks.link.client.submit = submit
+    with pytest.raises(UsageError, match="cannot be asked of its workers .OSError: all"):
+        asks.now_of({}, [dataset])

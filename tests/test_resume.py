@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from stored import failed_row, make_row
+from stored import failed_row, make_row, npy
 
 from harness import index, plan, resume, runner, suites
 from harness.fingerprints import Now
@@ -168,23 +168,40 @@ def test_time_is_estimated_from_the_same_entries_by_epochs(store: Store):
 
 
 @pytest.mark.parametrize(
-    ("before", "limit", "times"),
+    ("before", "after", "steps", "times"),
     [
-        (None, 160, 0.1),  # of 1,600 examples, 8 epochs of which took 8 seconds
-        (None, 5000, 1.0),
-        (100, 160, 1.6),
-        (100, 100, 1.0),
-        (100, None, None),  # nobody knows how many there are
+        # 1,600 examples in 50 batches of 32, 8 epochs of which took 8 seconds
+        ({}, {"limit": 160}, 400, 0.1),
+        ({}, {"limit": 5000}, 400, 1.0),
+        ({"limit": 320}, {"limit": 160}, 80, 0.5),
+        ({"limit": 320}, {}, 80, None),  # nobody knows how many there are
+        ({"limit": 5000}, {"limit": 9000}, 400, 1.0),  # it saw all of them
+        ({"limit": 5000}, {}, 400, 1.0),
+        ({"validation": 0.5}, {"limit": 800}, 200, 1.0),
+        ({"validation": 0.5}, {"validation": 0.5, "limit": 800}, 200, 0.5),
+        ({}, {"limit": 160}, None, None),  # no losses are stored
     ],
 )
 def test_time_is_estimated_by_examples(
-    store: Store, before: int | None, limit: int | None, times: float | None
-):
-    first, _ = runs(epochs=8, limit=before)
-    store.add(row(first, examples_per_s=1600.0))
-    expected = None if times is None else resume.START_S + 3 + 12 * times / 2
-    told = resume.states(runs(limit=limit), store)[0].estimate_s
-    assert told == (None if expected is None else pytest.approx(expected))
+    store: Store, before: dict[str, Any], after: dict[str, Any], steps: int | None,
+    times: float | None,
+):  # fmt: skip
+    size = {"batch_size": 32}
+    first, _ = runs(epochs=8, **size, **before)
+    losses = {} if steps is None else {"train_loss": npy([0.0] * steps)}
+    store.add(replace(row(first), arrays=losses))
+    told = resume.states(runs(**size, **after), store)[0].estimate_s
+    expected = None if times is None else pytest.approx(resume.START_S + 3 + 12 * times / 2)
+    assert told == expected
+
+
+def test_a_small_run_takes_no_estimate_from_whole_ones(store: Store):
+    whole, _ = runs(epochs=8)
+    small, _ = runs(epochs=2, limit=10)
+    store.add(row(whole))
+    store.add(row(small, train_s=0.1))
+    told = resume.states(runs(), store)[0].estimate_s
+    assert told == pytest.approx(resume.START_S + 3 + 12 / 2)
 
 
 def test_a_failed_row_gives_no_estimate(store: Store):

@@ -92,6 +92,8 @@ def test_rows_that_count_are_of_one_code_and_choice_one_a_seed(
 
 def test_only_a_run_that_trained_tells_how_long_one_takes():
     done = make_row(train_s=1.0)
-    assert len(names_of(done)) == 3 and len(names_of(failed_row(train_s=1.0))) == 1
+    assert len(names_of(done)) == 4 and len(names_of(failed_row(train_s=1.0))) == 1
     assert names_of(done)[1:] == names_of(make_row(seed=1, train_s=1.0))[1:]
+    # of a part of the data set it does not tell how long the whole takes
+    assert len(names_of(make_row(seed=1, train_s=1.0, limit=10))) == 3
     assert names_of(done)[0] != names_of(make_row(seed=1, train_s=1.0))[0]

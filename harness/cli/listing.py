@@ -17,7 +17,7 @@ from harness.cli.options import (
     write_output,
 )
 from harness.entries import Entry, Kind
-from harness.errors import UnknownName, did_you_mean
+from harness.errors import UnknownName, UsageError, did_you_mean
 from harness.parameters import allowed, show
 from harness.registry import Registry, status
 
@@ -72,10 +72,11 @@ def list_command(
 
 
 def _read(words: Sequence[str]) -> tuple[list[str], Sequence[str]]:
-    """The kinds that are asked for, and the names."""
-    if words and words[0] in KINDS:
-        return [words[0]], words[1:]
-    return list(KINDS), words
+    """The kinds that are asked for, and the names; a selection is taken for its name."""
+    names = [re.split(r"[:\[]", word)[0] for word in words]
+    if names and names[0] in KINDS:
+        return [names[0]], names[1:]
+    return list(KINDS), names
 
 
 def _named(
@@ -91,9 +92,11 @@ def _named(
     there = {h: set(known.names(KINDS[h])) for h in kinds}
     everything = set().union(*there.values())
     for name in names:
+        if name in KINDS:
+            raise UsageError(f"{name} stands behind a name; a kind comes first, and only one")
         if name not in everything:
             told = did_you_mean(name, {*KINDS, *everything}, what="kinds and names")
-            raise UnknownName(f"nothing is called {name!r}; {told}")
+            raise UnknownName(f"nothing is called {name!r}; {told}{known.failure_hint()}")
     found = {h: [n for n in names if n in there[h]] for h in kinds}
     return {h: [known.get(KINDS[h], n) for n in some] for h, some in found.items() if some}
 

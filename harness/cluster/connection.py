@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -36,6 +36,7 @@ class Connection:
     ) -> None:  # fmt: skip
         self._address, self._hear, self._note = address, hear, note
         self._lock = threading.Lock()
+        self._noted = -1  # the last of `times` of which it was told that it is lost
         self.client = self._new()
         self.lost = False  # for good
         self.times = 0  # that it was made again
@@ -61,7 +62,9 @@ class Connection:
         with self._lock:
             if self.times > times or self.lost:
                 return not self.lost
-            self._note(f"the scheduler {self._address} has gone; runs wait for it")
+            if self._noted < times and is_wanted():
+                self._noted = times
+                self._note(f"the scheduler {self._address} has gone; runs wait for it")
             deadline = time.monotonic() + PATIENCE_S
             while is_wanted() and time.monotonic() < deadline:
                 if self._again():
@@ -73,12 +76,14 @@ class Connection:
             return False
 
     def _again(self) -> bool:
-        with suppress(OSError, TimeoutError, asyncio.TimeoutError):
+        # whatever goes wrong, and another service at the port may say anything, it is not back
+        with suppress(Exception):
             if self.client.status == "running":
                 self.client.unsubscribe_topic(TOPIC)
                 self.client.subscribe_topic(TOPIC, self._told)
                 return True
             if self.client.status == "closed":
+                say_hello(self._address, within_s=CONNECT_S)
                 self.client = self._new()
                 return True
         return False
@@ -87,13 +92,15 @@ class Connection:
         """What the scheduler says of its workers, by their addresses.
 
         Raises:
-          OSError: it cannot be asked now.
+          OSError: it cannot be asked now, or does not answer.
         """
         if self.client.status != "running":
             raise OSError("not connected")
         # `scheduler_info` gives what its client keeps, which a heartbeat of the client's
         # empties now and then, as if all workers had gone
-        told = self.client.sync(self.client.scheduler.identity, n_workers=-1)
+        told = self.client.sync(
+            self.client.scheduler.identity, n_workers=-1, callback_timeout=CONNECT_S
+        )
         return told["workers"]
 
 
@@ -115,7 +122,7 @@ def connection(
     with _quiet():
         if asked.scheduler is not None:
             with _told_in_a_line(asked.scheduler):
-                _say_hello(asked.scheduler)
+                say_hello(asked.scheduler, within_s=CONNECT_S + HELLO_S)
             yield from _connected(asked.scheduler, hear, note)
             return
         # a worker only waits for the process of a run, which has limits of its own
@@ -135,36 +142,52 @@ def _connected(
     try:
         yield found
     finally:
-        with suppress(OSError, TimeoutError):
+        with suppress(Exception):  # the scheduler may have gone, and another service be there
             found.client.close(timeout=CONNECT_S)
 
 
-def _say_hello(address: str) -> None:
-    """Connects as a client of Dask's would, but does not wait for ever for an answer.
+def say_hello(address: str, *, within_s: float) -> None:
+    """Asks who listens at an address, and does not wait for ever for an answer.
 
-    Dask itself does, once anything has taken the connection: with the port of the dashboard,
-    say, a client would never come to be.
+    A client of Dask's does, once anything has taken the connection: with the port of the
+    dashboard, say, it would never come to be.
 
     Raises:
-      OSError: nobody took the connection, or whoever did says nothing.
+      OSError: nobody took the connection, or whoever did is no scheduler of Dask's.
+      TypeError: Dask has no settings of TLS.
     """
-    from distributed import Security, connect
+    from distributed import Security, rpc
 
-    async def hello() -> None:
+    async def ask() -> Any:
         theirs = Security().get_connection_args("client")
-        greeting = connect(address, timeout=CONNECT_S, **theirs)
-        comm = await asyncio.wait_for(greeting, CONNECT_S + HELLO_S)
-        await comm.close()
+        async with rpc(address, timeout=CONNECT_S, connection_args=theirs) as scheduler:
+            return await asyncio.wait_for(scheduler.identity(), within_s)
 
-    # in a thread: a notebook has a loop of its own in this one
-    with ThreadPoolExecutor(1) as thread:
+    answer: Future[Any] = Future()
+
+    def work() -> None:
         try:
-            thread.submit(asyncio.run, hello()).result()
-        except TimeoutError:
-            raise OSError(
-                f"what took the connection said nothing for {HELLO_S:g} s; "
-                "8787 is by default the port of the dashboard"
-            ) from None
+            answer.set_result(asyncio.run(ask()))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    # in a thread: a notebook has a loop of its own in this one, and Ctrl-C need not wait
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        kind = answer.result()["type"]
+    except TimeoutError:
+        raise OSError(
+            f"what took the connection has not answered within {within_s:g} s; "
+            "8787 is by default the port of the dashboard"
+        ) from None
+    except (OSError, ValueError):
+        raise
+    except Exception as error:
+        if isinstance(error, TypeError) and address.startswith("tls:"):
+            raise
+        raise OSError("what listens there does not speak as Dask does") from None
+    if kind != "Scheduler":
+        raise OSError(f"a {kind.lower()} of Dask's listens there")
 
 
 @contextmanager
@@ -187,10 +210,18 @@ def _told_in_a_line(address: str) -> Iterator[None]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Dask tells its own story on standard error; what matters of it is told as notes."""
-    log = logging.getLogger("distributed")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
+    import distributed  # noqa: F401  it gives some of its loggers levels of their own
+
+    logs = [
+        log for name, log in logging.root.manager.loggerDict.items()
+        if name.partition(".")[0] == "distributed" and isinstance(log, logging.Logger)
+        and log.level
+    ]  # fmt: skip
+    before = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        log.setLevel(before)
+        for log, level in zip(logs, before, strict=True):
+            log.setLevel(level)

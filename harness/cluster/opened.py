@@ -27,6 +27,8 @@ from harness.runner import Performer
 
 # runs that this process waits for at once, each in a thread
 AT_ONCE = 1024
+# seconds that the end of a plan waits for who looks at the workers
+END_S = 5.0
 
 
 @contextmanager
@@ -80,7 +82,7 @@ def connected(
             yield performer, partial(session.now_of, paths)
         finally:
             over.set()
-            watch.join()
+            watch.join(END_S)  # it may be asking a scheduler that does not answer
 
 
 def _shipped(

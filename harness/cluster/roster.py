@@ -19,6 +19,10 @@ LOOK_S = 1.0
 GREETINGS = 3  # that may come to nothing before a worker is given up
 
 
+class NotOn(Exception):
+    """It makes no sense any more to wait for a worker."""
+
+
 @dataclass
 class Roster:
     """Who may be used.
@@ -87,17 +91,17 @@ class Roster:
         return int(min([about["nthreads"], *fits]))
 
     @contextmanager
-    def slot(self, is_wanted: Callable[[], bool]) -> Iterator[list[str]]:
+    def slot(self, is_on: Callable[[], bool]) -> Iterator[list[str]]:
         """A turn, and the workers that may be used for it.
 
         Raises:
-          KeyboardInterrupt: nobody waits for the run any more.
+          NotOn: nobody waits for it, or no worker will come.
         """
         with self._changed:
-            while is_wanted() and self.busy >= sum(self.slots.values()):
+            while is_on() and self.busy >= sum(self.slots.values()):
                 self._changed.wait(LOOK_S)
-            if not is_wanted():
-                raise KeyboardInterrupt
+            if not is_on():
+                raise NotOn
             self.busy += 1
             addresses = list(self.slots)
         try:

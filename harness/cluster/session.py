@@ -16,7 +16,7 @@ from harness.cluster.connection import Connection
 from harness.cluster.follow import Follower
 from harness.cluster.greeting import greeted
 from harness.cluster.order import Order
-from harness.cluster.roster import LOOK_S, Roster
+from harness.cluster.roster import LOOK_S, NotOn, Roster
 from harness.cluster.shipping import Root
 from harness.errors import UsageError, first_line
 from harness.events import Ended, Event
@@ -25,6 +25,8 @@ from harness.plan import Run
 
 # after so many workers that ended during a run it is the run's fault
 DEATHS = 3
+# seconds in which a worker hands over what it has found
+ANSWER_S = 30.0
 HALT = object()
 
 
@@ -89,10 +91,10 @@ class Session:
                 lost += 1
                 if len(follower.begun) > DEATHS:
                     return _worn_out(len(follower.begun))
-        except KeyboardInterrupt:
-            if self.link.lost:
+        except NotOn:
+            if self.is_wanted():
                 return _scheduler_lost(None)
-            raise
+            raise KeyboardInterrupt from None
         finally:
             del self.inboxes[run.run_id]
             self.futures.pop(run.run_id, None)
@@ -179,13 +181,17 @@ class Session:
 
     def watch(self, over: threading.Event) -> None:
         """Looks who is there, until all is over."""
-        times = 0
+        times, said = 0, ""
         while True:
             if self.link.times > times:
                 times = self.link.times
                 self.roster.forget()
-            with suppress(OSError, TimeoutError, RuntimeError, ValueError):
+            try:
                 self.roster.look(self.link.workers())
+            except Exception as error:  # another look may go well
+                if self.link.client.status == "running" and said != str(error):
+                    said = str(error)
+                    self.note(f"the cluster cannot be looked at ({first_line(error)})")
             if self.link.client.status != "running" and not self.link.lost:
                 # all may be waiting for a worker, and nobody else would see that it has gone
                 self.link.restored(times, lambda: self.is_wanted() and not over.is_set())
@@ -194,42 +200,65 @@ class Session:
                 return
 
     def now_of(self, paths: Mapping[str, str], datasets: list[Choice]) -> list[Now | None]:
-        """What data sets are on a worker.
+        """What data sets are on a worker; None where the scheduler has gone for good.
 
         Raises:
+          KeyboardInterrupt: nobody waits any more.
           UsageError: no worker can say so.
         """
         if not datasets:
             return []
-        asked = {"paths": dict(paths), "datasets": [asdict(choice) for choice in datasets]}
+        asked = json.dumps({"paths": dict(paths), "datasets": [asdict(d) for d in datasets]})
+        why = ""
         for _ in range(DEATHS + 1):
             times = self.link.times
             try:
-                found = json.loads(self._answer(json.dumps(asked)))
+                found = json.loads(self._answer(asked))
                 return [None if values is None else Now(**values) for values in found]
-            except KeyboardInterrupt:
-                if self.link.lost:
-                    break
+            except NotOn:
+                if self.is_wanted():
+                    return [None] * len(datasets)  # each run will say so
+                raise KeyboardInterrupt from None
+            except UsageError:
                 raise
             except Exception as error:  # its worker went away, or the scheduler
+                why = f"{type(error).__name__}: {first_line(error)}"
                 if isinstance(self._gone(times, error), Ended):
-                    break
+                    return [None] * len(datasets)
         raise UsageError(
-            "what data sets are on the cluster cannot be asked of it: its workers or its "
-            "scheduler went away; see what their logs say, and run again"
+            f"what data sets are on the cluster cannot be asked of its workers ({why}); see "
+            "what their logs say, and run again"
         )
 
     def _answer(self, asked: str) -> str:
-        """What `harness.cluster.task.now_of` says on some worker."""
+        """What `harness.cluster.task.now_of` says on some worker.
+
+        Raises:
+          UsageError: it failed there.
+          OSError: it was lost.
+        """
         from harness.cluster.task import now_of
 
+        done = threading.Event()
         with self.roster.slot(self._is_on) as addresses:
             future = self.link.client.submit(now_of, asked, workers=addresses, pure=False)
-            while True:
-                with suppress(TimeoutError):
-                    return future.result(timeout=2 * LOOK_S)
-                if not set(addresses) & set(self.roster.slots) and not future.done():
-                    raise OSError("all that might have said it have gone")
+            future.add_done_callback(lambda _: done.set())
+            while not done.wait(LOOK_S):
+                if not self._is_on():
+                    raise NotOn
+                if not set(addresses) & set(self.roster.slots):
+                    raise OSError("all workers that might have said it have gone")
+        if future.status == "finished":
+            return future.result(timeout=ANSWER_S)
+        if future.status != "error":
+            raise OSError("it was lost")
+        error = future.exception(timeout=ANSWER_S)
+        if type(error).__name__ == "KilledWorker":
+            raise OSError(first_line(error))
+        raise UsageError(
+            "what data sets are on the cluster cannot be told: on its worker "
+            f"{type(error).__name__}: {first_line(error)}"
+        )
 
 
 def _worn_out(deaths: int) -> Ended:
