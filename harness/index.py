@@ -94,7 +94,8 @@ def _remember(path: Path, fresh: dict[str, Any]) -> None:
     """Adds to the index, to which another command may have added something meanwhile."""
     from filelock import FileLock  # late: mostly nothing is new
 
-    # where that is not possible the next command asks again
+    # a folder that is not writable, a lock that is held, a file system that has no locks (which
+    # older versions of filelock say by NotImplementedError): then the next command asks again
     with suppress(OSError, NotImplementedError):
         path.parent.mkdir(parents=True, exist_ok=True)
         # users may share the folder, whose lock the first of them makes for all

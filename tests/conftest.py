@@ -12,6 +12,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from called import Call, Said
+from dask_cluster import Cluster, running_cluster
 from file_server import Served, file_server
 from postgres import Server, running_server
 
@@ -39,7 +40,7 @@ os.environ.update(compilation_cache())
 
 # files that take longest, longest first: one that began last would keep a single process busy
 LONG = (
-    "test_cluster", "test_vmapped",
+    "test_cluster_lost", "test_cluster", "test_vmapped",
     "test_gate_deterministic", "test_isolation", "test_cli_gate", "test_docs", "test_crash",
     "test_workers", "test_engine", "test_engine_clocks", "test_checks_perform",
     "test_gate_pairs", "test_checks_builtins", "test_examples", "test_cli",
@@ -120,6 +121,13 @@ def postgres() -> Iterator[Server]:
     """A private PostgreSQL server on loopback."""
     with running_server() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster with two workers that no test kills."""
+    with running_cluster(tmp_path_factory.mktemp("two"), "one", "other") as cluster:
+        yield cluster
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

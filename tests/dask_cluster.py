@@ -6,16 +6,21 @@ import os
 import re
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.store import open_store
+
 PATIENCE_S = 120.0
 PLUGIN = Path(__file__).parent / "waiting_plugin.py"
+TINY = ("-d", "digits", "--epochs", "1", "--limit", "200", "--batch-size", "50")
 
 
 def wait_until(true, *, what: str) -> None:
@@ -131,3 +136,53 @@ def command(folder: Path, *words: str, environment: Mapping[str, str] = {}) -> C
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **environment},
     )  # fmt: skip
     return Command(process)
+
+
+def rows_of(store: str) -> list[dict]:
+    with open_store(store) as opened:
+        return opened.rows()
+
+
+def asked(cluster: Cluster, store: str, *words: str) -> list[str]:
+    return [
+        *TINY,
+        *words,
+        "--executor",
+        "dask",
+        "--scheduler",
+        cluster.address,
+        "--store",
+        store,
+    ]
+
+
+def waiting(folder: Path, *, seeds: int = 1) -> list[str]:
+    """Runs that wait in their middle until `folder` has a file named open."""
+    folder.mkdir(exist_ok=True)
+    return ["--plugin", str(PLUGIN), "-m", f"waits[gate={folder}]", "--seeds", str(seeds)]
+
+
+def begun(folder: Path) -> int:
+    return len(list(folder.glob("begun-*")))
+
+
+@contextmanager
+def another_service(banner: bytes, *, port: int = 0) -> Iterator[int]:
+    """Says the same to whoever comes, and no more."""
+
+    class Server(socketserver.ThreadingTCPServer):
+        allow_reuse_address, daemon_threads = True, True
+
+    class Greeter(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(banner)
+            over.wait()
+
+    over = threading.Event()
+    with Server(("127.0.0.1", port), Greeter) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        try:
+            yield server.server_address[1]
+        finally:
+            over.set()
+            server.shutdown()
