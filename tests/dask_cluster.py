@@ -144,16 +144,8 @@ def rows_of(store: str) -> list[dict]:
 
 
 def asked(cluster: Cluster, store: str, *words: str) -> list[str]:
-    return [
-        *TINY,
-        *words,
-        "--executor",
-        "dask",
-        "--scheduler",
-        cluster.address,
-        "--store",
-        store,
-    ]
+    where = ("--executor", "dask", "--scheduler", cluster.address, "--store", store)
+    return [*TINY, *words, *where]
 
 
 def waiting(folder: Path, *, seeds: int = 1) -> list[str]:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from called import Call
-from dask_cluster import (
-    TINY,
-    Cluster,
-    another_service,
-    wait_until,
-)
+from dask_cluster import TINY, Cluster, another_service, running_cluster, wait_until
 
 from harness.cluster import connection
 
@@ -66,3 +62,26 @@ def test_the_address_of_a_worker_is_a_usage_error(two_workers: Cluster, call: Ca
     [address] = re.findall(r"Listening to:\s+(tcp://\S+)", two_workers.log("one"))
     said = call("run", *TINY, "-m", "mlp", "--executor", "dask", "--scheduler", address)
     assert said.code == 2 and "a worker of Dask's listens there" in said.err
+
+
+def test_a_service_in_the_place_of_a_scheduler_that_has_gone_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Dask's client has given up by then, and another one would never come to be."""
+    monkeypatch.setattr(connection, "CONNECT_S", 3.0)
+    monkeypatch.setattr(connection, "PATIENCE_S", 1.0)
+    notes: list[str] = []
+    with running_cluster(tmp_path / "cluster") as cluster:
+        asked_of = connection.Cluster(scheduler=cluster.address)
+        with connection.connection(asked_of, hear=lambda _: None, note=notes.append) as link:
+            cluster.kill("scheduler")
+            link.client.close()
+            with another_service(b"", port=cluster.port):
+                assert not link.restored(0, lambda: False) and notes == []
+                for _ in range(2):  # who waits stops waiting, as after Ctrl-C
+                    is_wanted = iter((True, False, False))
+                    assert not link.restored(0, lambda answers=is_wanted: next(answers, False))
+                assert not link.lost and not link.restored(0, lambda: True)
+            assert link.lost
+    [note] = notes
+    assert "has gone; runs wait for it" in note

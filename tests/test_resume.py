@@ -178,6 +178,7 @@ def test_time_is_estimated_from_the_same_entries_by_epochs(store: Store):
         ({"limit": 5000}, {"limit": 9000}, 400, 1.0),  # it saw all of them
         ({"limit": 5000}, {}, 400, 1.0),
         ({"validation": 0.5}, {"limit": 800}, 200, 1.0),
+        ({"validation": 0.5}, {}, 200, 2.0),
         ({"validation": 0.5}, {"validation": 0.5, "limit": 800}, 200, 0.5),
         ({}, {"limit": 160}, None, None),  # no losses are stored
     ],
