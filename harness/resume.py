@@ -107,42 +107,50 @@ def _data_key(run: Run) -> str:
 
 @dataclass(frozen=True)
 class _Kin:
-    """The newest stored rows that tell something of a run, by the names of `standing`.
+    """The newest stored rows that tell something of runs, by their run_id.
 
     Attributes:
-      steps: how many steps some of them trained, by run_id.
+      same: of the same cell and seed, for runs without rows of their own.
+      alike: of the cell, or of the same entries: what a run takes can be told from it.
+      steps: how many steps some of the rows trained, by the run_id of the row.
     """
 
-    rows: Mapping[str, Row]
+    same: Mapping[str, Row]
+    alike: Mapping[str, Row]
     steps: Mapping[str, int]
-
-    def of_run(self, run: Run) -> Row | None:
-        return self.rows.get(name_of_run(run.to_row()))
-
-    def for_estimate(self, run: Run) -> Row | None:
-        """Of the cell, or of the same entries; of a whole data set rather for a whole one."""
-        row = run.to_row()
-        names = [name_of_cell, *([name_of_whole] if row["limit"] is None else [])]
-        known = (self.rows.get(name(row)) for name in (*names, name_of_entries))
-        return next((found for found in known if found is not None), None)
 
 
 def _kin(runs: Sequence[Run], store: Store, by_key: Mapping[str, Sequence[Row]]) -> _Kin:
-    rows = [run.to_row() for run in runs]
-    of_many = (name_of_cell, name_of_whole, name_of_entries)
-    names = [name(row) for row in rows for name in of_many]
-    # of a run with rows of its own it is they that tell what became of it
-    names += [name_of_run(row) for row in rows if row["run_key"] not in by_key]
-    kin = _Kin(store.newest(names), {})
+    same, alike = {}, {}
+    for run in runs:
+        row = run.to_row()
+        # of a whole data set rather for a whole one
+        whole = [name_of_whole(row)] if row["limit"] is None else []
+        alike[run.run_id] = [name_of_cell(row), *whole, name_of_entries(row)]
+        # of a run with rows of its own it is they that tell what became of it
+        same[run.run_id] = [] if run.run_key in by_key else [name_of_run(row)]
+    rows = store.newest(
+        [name for by_run in (same, alike) for n in by_run.values() for name in n]
+    )
+    like = _first(alike, rows)
     counted = {
         row["run_id"]
         for run in runs
-        if (row := kin.for_estimate(run)) and not _sees_as_much(row, run.recipe)
+        if (row := like.get(run.run_id)) and not _sees_as_much(row, run.recipe)
     }
+    losses: Mapping[str, Any] = {}
     with suppress(StoreError):  # damaged: then there is no estimate
         losses = store.arrays("train_loss", sorted(counted))
-        return replace(kin, steps={run_id: len(array) for run_id, array in losses.items()})
-    return kin
+    steps = {run_id: len(array) for run_id, array in losses.items()}
+    return _Kin(_first(same, rows), like, steps)
+
+
+def _first(names: Mapping[str, Sequence[str]], rows: Mapping[str, Row]) -> dict[str, Row]:
+    """For each run the row of the first of its names that has one."""
+    found = {
+        run_id: next((n for n in some if n in rows), None) for run_id, some in names.items()
+    }
+    return {run_id: rows[name] for run_id, name in found.items() if name is not None}
 
 
 def _state(
@@ -165,7 +173,7 @@ def _state(
         row = own[-1]
         why = f"{row['status']}: {row['error_type']}: {row['error_message']}"
         return State("missing", row, (why,), estimate)
-    same = kin.of_run(run)
+    same = kin.same.get(run.run_id)
     if same is not None:
         return State("stale", same, tuple(_differences(same, run)), estimate)
     if run.run_key in lost:
@@ -221,7 +229,7 @@ def _estimate(run: Run, kin: _Kin) -> float | None:
 
     Of a program that trains several seeds each run is told its share.
     """
-    row = kin.for_estimate(run)
+    row = kin.alike.get(run.run_id)
     scale = None if row is None else _scale(row, run.recipe, kin.steps.get(row["run_id"]))
     if row is None or scale is None:
         return None
